@@ -1,0 +1,5 @@
+"""`python -m kubedeb` is the `kubedeb` command."""
+
+from kubedeb.cli import main
+
+main()

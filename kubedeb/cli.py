@@ -1,0 +1,136 @@
+"""The `kubedeb` command: knows its sub-commands as strings, loads a room only when its command is called.
+
+This is the only place that prints errors and ends the process.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import click
+
+from kubedeb import __version__
+from kubedeb.errors import ExitCode, KubedebError
+
+
+@dataclass(frozen=True)
+class Lazy:
+    """A command that is imported when it is called: `module:attribute`, and the line that `--help` shows for it."""
+
+    target: str
+    summary: str
+
+
+COMMANDS = {
+    "build": Lazy("pkgbuild.commands:build", "Build packages from recipes, in a clean container."),
+    "base": Lazy("pkgbuild.commands:base", "Make and list the base roots that builds start from."),
+    "recipe": Lazy("pkgbuild.commands:recipe", "List, show, check and render recipes."),
+    "repo": Lazy("repo.commands:repo", "Keep a signed apt repository."),
+    "cluster": Lazy("upgrade_plans.commands.cluster:cluster", "Check and show cluster files."),
+    "inspect": Lazy("upgrade_plans.commands.inspect:inspect", "Read a live cluster (read-only) into a facts file."),
+    "plan": Lazy("upgrade_plans.commands.plan:plan", "Make, show and explain upgrade plans."),
+    "prove": Lazy(
+        "upgrade_plans.commands.plan:prove", "Prove a plan safe in every state it can reach, or show why not."
+    ),
+    "preflight": Lazy("upgrade_plans.commands.run:preflight", "Ask every check of a plan that can be asked now."),
+    "apply": Lazy("upgrade_plans.commands.run:apply", "Carry out a plan."),
+    "status": Lazy("upgrade_plans.commands.run:status", "Show how far a run is."),
+    "resume": Lazy("upgrade_plans.commands.run:resume", "Go on with a run that was stopped or killed."),
+    "rollback": Lazy("upgrade_plans.commands.run:rollback", "Take a run back to where its hop began."),
+    "rules": Lazy("kubedeb.knowledge.commands:rules", "List and show what is known about versions."),
+    "config": Lazy("kubedeb.commands:config", "Show the settings and where each came from."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are loaded when they are called, so that `--version` and `--help` load none."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the names of the commands."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        """Import a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name].target.partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
+        """Print the list of commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, command.summary) for name, command in COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or name a near one."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            import difflib
+
+            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            if near:
+                error.message += f" Did you mean {near[0]!r}?"
+            raise
+
+
+@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="kubedeb", message="%(prog)s %(version)s")
+def kubedeb() -> None:
+    """Debian packages of Kubernetes and its parts, a signed apt repository, and rolling upgrades with a proof."""
+
+
+def run(argv: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit status; errors are printed on stderr."""
+    try:
+        result = kubedeb.main(args=list(argv) if argv is not None else None, prog_name="kubedeb", standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.ClickException as error:
+        error.show()
+        return ExitCode.USAGE
+    except (click.Abort, KeyboardInterrupt):
+        print("interrupted", file=sys.stderr)
+        return ExitCode.INTERRUPTED
+    except KubedebError as error:
+        print(error.render(), file=sys.stderr)
+        return error.code
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`): nothing is wrong, and nothing more can be said.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.DONE
+    except Exception as error:
+        return _bug(error, os.environ)
+    return result if isinstance(result, int) else ExitCode.DONE
+
+
+def _bug(error: Exception, environment: Mapping[str, str]) -> ExitCode:
+    """Say that kubedeb itself failed, and keep what is needed to mend it."""
+    trace = "".join(traceback.format_exception(error))
+    with tempfile.NamedTemporaryFile("w", prefix="kubedeb-bug-", suffix=".txt", delete=False) as report:
+        report.write(f"kubedeb {__version__}, Python {sys.version.split()[0]}\n{sys.argv}\n\n{trace}")
+    if environment.get("KUBEDEB_TRACEBACK"):
+        print(trace, file=sys.stderr)
+    message = KubedebError(
+        f"kubedeb met a case that it does not know: {type(error).__name__}: {error}",
+        details=f"What is needed to mend it is in {report.name}",
+        hint="This is a bug in kubedeb: please report it with that file.",
+        code=ExitCode.BUG,
+    )
+    print(message.render(), file=sys.stderr)
+    return ExitCode.BUG
+
+
+def main() -> None:
+    """Be the `kubedeb` command."""
+    sys.exit(run())

@@ -1,0 +1,129 @@
+"""The one kind of error that people see, and the exit code of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What a command's exit status says; stable, documented in `docs/commands.md`."""
+
+    DONE = 0
+    """Done, or nothing to do."""
+    USAGE = 2
+    """The command line is wrong."""
+
+    RECIPE = 10
+    """A recipe cannot be read or is not valid."""
+    CLUSTER = 11
+    """A cluster file cannot be read or is not valid."""
+    FACTS = 12
+    """Facts cannot be read, are not valid or belong to another cluster."""
+    PLAN = 13
+    """A plan cannot be read or is not valid."""
+    CONFIG = 14
+    """The configuration is not valid."""
+    KNOWLEDGE = 15
+    """A knowledge row is not valid."""
+    INSPECT = 16
+    """The cluster could not be read."""
+
+    SOURCE_GONE = 30
+    """A pinned source is on no mirror and in no cache (NOT RUN)."""
+    SOURCE_MISMATCH = 31
+    """A source's digest is not the pinned one."""
+    FETCH = 32
+    """A source could not be fetched."""
+    SANDBOX = 33
+    """The build sandbox is not usable (no docker daemon, no base image)."""
+    BUILD = 34
+    """A build failed."""
+    BUILD_STORAGE = 35
+    """The store or cache cannot be written (disk full, read-only)."""
+    BUILD_CONTENTS = 36
+    """A built package is not what its recipe declares."""
+
+    REPOSITORY = 40
+    """There is no repository here, or it is damaged."""
+    PACKAGE = 41
+    """A package was refused."""
+    KEY = 42
+    """A key is missing, expired or cannot sign."""
+    CLIENT = 43
+    """The staged tree did not pass the apt client; nothing was published."""
+    REPOSITORY_BUSY = 44
+    """Another process holds the repository."""
+    REPOSITORY_STORAGE = 45
+    """The repository cannot be written (disk full, read-only)."""
+    VERIFY = 46
+    """The published repository does not verify."""
+
+    NO_PLAN = 50
+    """No legal plan exists."""
+    REFUSED = 51
+    """The prover refuses the plan; it printed a counter-example."""
+
+    STOPPED = 60
+    """The run stopped; it can be resumed or rolled back."""
+    ROLLED_BACK = 61
+    """The run failed and was rolled back."""
+    LOCKED = 62
+    """Another executor holds the cluster's lock."""
+    DRIFT = 63
+    """The cluster is no longer the one that the plan was made for."""
+    APPROVAL = 64
+    """The run waits for an approval."""
+    PREFLIGHT = 65
+    """Preflight has mandatory findings."""
+    NO_WAY_BACK = 66
+    """The way back that was asked for is blocked."""
+    JOURNAL = 67
+    """The journal cannot be read or written."""
+
+    BUG = 70
+    """An unexpected exception: a bug in kubedeb."""
+    INTERRUPTED = 130
+    """Interrupted from the keyboard."""
+
+
+class KubedebError(Exception):
+    """What went wrong, for a person: one line of what, the details, the way out.
+
+    `brief` is one sentence without a full stop, `details` any number of lines, `hint` what to do next.
+    """
+
+    def __init__(self, brief: str, *, code: ExitCode, details: str = "", hint: str = "") -> None:
+        super().__init__(brief)
+        self.brief = brief
+        self.details = details
+        self.hint = hint
+        self.code = code
+
+    def render(self) -> str:
+        """Return the message as printed on stderr: `error:`, the indented details, `hint:`."""
+        lines = [f"error: {self.brief}"]
+        lines += [f"  {line}" for line in self.details.splitlines()]
+        if self.hint:
+            first, *more = self.hint.splitlines()
+            lines += [f"hint: {first}", *(f"      {line}" for line in more)]
+        return "\n".join(lines)
+
+
+@contextmanager
+def storage_errors(what: str, code: ExitCode) -> Iterator[None]:
+    """Turn an `OSError` of the file system under `what` into a `KubedebError` with `code`.
+
+    A full disk, a read-only mount or a missing right are the operator's to mend, not bugs.
+    """
+    try:
+        yield
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        raise KubedebError(
+            f"cannot write {what}",
+            details=f"{where}{error.strerror or error}",
+            hint="Make room or mend the rights, then run the same command again; nothing half-written was left behind.",
+            code=code,
+        ) from error

@@ -1,0 +1,79 @@
+"""Files appear whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+
+CHUNK = 1024 * 1024
+
+
+@contextmanager
+def replacing(path: Path, *, mode: int = 0o644, sync: bool = False) -> Iterator[IO[bytes]]:
+    """Give a file open for writing that takes `path`'s place when the block ends well, and vanishes when it does not.
+
+    `sync` fsyncs the file before the rename and the folder after it: for what must survive a power cut.
+    Raises `OSError` as the file system does; `path` is then as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            yield stream
+            stream.flush()
+            os.fchmod(stream.fileno(), mode)
+            if sync:
+                os.fsync(stream.fileno())
+        temporary.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+    if sync:
+        sync_folder(path.parent)
+
+
+def write_bytes(path: Path, data: bytes, *, mode: int = 0o644, sync: bool = False) -> None:
+    """Write `data` to `path` whole."""
+    with replacing(path, mode=mode, sync=sync) as stream:
+        stream.write(data)
+
+
+def write_text(path: Path, text: str, *, mode: int = 0o644, sync: bool = False) -> None:
+    """Write `text` to `path` whole, as UTF-8."""
+    write_bytes(path, text.encode(), mode=mode, sync=sync)
+
+
+def canonical_json(value: Any) -> str:
+    """Return `value` as JSON with sorted keys, two spaces of indent and a final newline: equal values, equal bytes."""
+    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in `folder` durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the sha256 of a file's content, in hex."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(CHUNK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def sha256_bytes(data: bytes) -> str:
+    """Return the sha256 of `data`, in hex."""
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,157 @@
+"""The only place that starts a process: argument lists, a clean environment, whole output, commands ready to paste."""
+
+from __future__ import annotations
+
+import io
+import os
+import shlex
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from kubedeb.errors import ExitCode, KubedebError
+
+TAIL_LINES = 30
+ANY_STATUS = list(range(-signal.NSIG, 256))
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# What a child may know of its parent: how to reach the network, nothing else.
+PASSED_ON = (
+    "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
+    "SSL_CERT_FILE", "SSL_CERT_DIR", "DOCKER_HOST",
+)  # fmt: skip
+
+Argument = str | Path
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished process: what ran, its exit status, its whole output in bytes, its wall time in seconds."""
+
+    argv: tuple[str, ...]
+    status: int
+    stdout: bytes
+    stderr: bytes
+    seconds: float
+
+    @property
+    def text(self) -> str:
+        """Return standard output as text."""
+        return self.stdout.decode(errors="replace")
+
+    @property
+    def command(self) -> str:
+        """Return the command line as one pastes it into a shell."""
+        return shlex.join(self.argv)
+
+
+class ProcessError(KubedebError):
+    """A process failed; `result` holds its whole output (status -1: it could not be started or ran out of time)."""
+
+    def __init__(self, brief: str, result: Result, *, code: ExitCode, hint: str = "") -> None:
+        output = (result.stderr + result.stdout).decode(errors="replace").strip().splitlines()
+        shown = output[-TAIL_LINES:]
+        if len(output) > len(shown):
+            shown.insert(0, f"… {len(output) - len(shown)} lines above …")
+        super().__init__(brief, details="\n".join([f"$ {result.command}", *shown]), hint=hint, code=code)
+        self.result = result
+
+
+def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return an environment built from nothing: path, C locale, UTC, the proxy settings, and `extra`."""
+    passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    home = os.environ.get("HOME", "/nonexistent")
+    return {"PATH": PATH, "HOME": home, "LC_ALL": "C.UTF-8", "TZ": "UTC", **passed, **(extra or {})}
+
+
+def run(
+    argv: Sequence[Argument],
+    *,
+    code: ExitCode,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    stdin: bytes | str | None = None,
+    timeout: float = 600,
+    ok: Collection[int] = (0,),
+    log: IO[bytes] | None = None,
+    on_line: Callable[[str], None] | None = None,
+    hint: str = "",
+) -> Result:
+    """Run `argv` to its end and return its `Result`.
+
+    `env` is added to the clean environment. `log` gets the command line, then both outputs as they come; `on_line`
+    each line of either. Raises `ProcessError` with `code` when the program is missing, its status is not in `ok`, or
+    `timeout` seconds have passed (the whole process group is then killed).
+    """
+    import sh
+
+    words = tuple(str(word) for word in argv)
+    began = time.monotonic()
+    outputs = _Output(log, on_line), _Output(log, on_line)
+
+    def finished(status: int) -> Result:
+        return Result(words, status, outputs[0].take(), outputs[1].take(), time.monotonic() - began)
+
+    environment = clean_environment(env)
+    program = shutil.which(words[0], path=environment["PATH"])
+    if program is None:
+        raise ProcessError(
+            f"{words[0]} is not installed", finished(-1), code=code, hint=hint or "Run script/bootstrap."
+        )
+    if log is not None:
+        log.write(f"$ {shlex.join(words)}\n".encode())
+    options = {
+        "_env": environment, "_cwd": str(cwd) if cwd else None, "_in": stdin if stdin is not None else b"",
+        "_out": outputs[0], "_err": outputs[1], "_ok_code": ANY_STATUS, "_bg": True, "_bg_exc": False,
+        "_tty_out": False, "_new_session": True,
+    }  # fmt: skip
+    running = sh.Command(program)(*words[1:], **options)
+    # sh's own _timeout polls every 0.1 s, which every short command would pay; a timer costs nothing.
+    clock = threading.Timer(timeout, running.signal_group, [signal.SIGKILL])
+    clock.daemon = True
+    clock.start()
+    try:
+        running.wait()
+    except BaseException:
+        running.signal_group(signal.SIGKILL)
+        raise
+    finally:
+        expired = not clock.is_alive()
+        clock.cancel()
+    status = int(running.exit_code)
+    result = finished(status)
+    if expired and status == -signal.SIGKILL:
+        raise ProcessError(f"{words[0]} did not end within {timeout:g} s", result, code=code, hint=hint)
+    if status not in ok:
+        ended = f"was ended by signal {-status}" if status < 0 else f"failed with exit status {status}"
+        raise ProcessError(f"{words[0]} {ended}", result, code=code, hint=hint)
+    return result
+
+
+class _Output:
+    """Collects one stream whole (sh's own exceptions cut it at 750 characters) and passes it on."""
+
+    def __init__(self, log: IO[bytes] | None, on_line: Callable[[str], None] | None) -> None:
+        self._kept = io.BytesIO()
+        self._log = log
+        self._on_line = on_line
+
+    def write(self, data: bytes | str) -> None:
+        block = data if isinstance(data, bytes) else data.encode()
+        self._kept.write(block)
+        if self._log is not None:
+            self._log.write(block)
+        if self._on_line is not None:
+            for line in block.decode(errors="replace").splitlines():
+                self._on_line(line)
+
+    def flush(self) -> None:
+        if self._log is not None:
+            self._log.flush()
+
+    def take(self) -> bytes:
+        return self._kept.getvalue()
