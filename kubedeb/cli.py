@@ -35,9 +35,7 @@ COMMANDS = {
     "cluster": Lazy("upgrade_plans.commands.cluster:cluster", "Check and show cluster files."),
     "inspect": Lazy("upgrade_plans.commands.inspect:inspect", "Read a live cluster (read-only) into a facts file."),
     "plan": Lazy("upgrade_plans.commands.plan:plan", "Make, show and explain upgrade plans."),
-    "prove": Lazy(
-        "upgrade_plans.commands.plan:prove", "Prove a plan safe in every state it can reach, or show why not."
-    ),
+    "prove": Lazy("upgrade_plans.commands.plan:prove", "Prove a plan safe in every state it can reach, or show why not."),
     "preflight": Lazy("upgrade_plans.commands.run:preflight", "Ask every check of a plan that can be asked now."),
     "apply": Lazy("upgrade_plans.commands.run:apply", "Carry out a plan."),
     "status": Lazy("upgrade_plans.commands.run:status", "Show how far a run is."),
@@ -68,9 +66,7 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, command.summary) for name, command in COMMANDS.items()])
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command, or name a near one."""
         try:
             return super().resolve_command(ctx, args)
@@ -79,7 +75,7 @@ class LazyGroup(click.Group):
 
             near = difflib.get_close_matches(args[0], COMMANDS, n=1)
             if near:
-                error.message += f" Did you mean {near[0]!r}?"
+                raise click.UsageError(f"{error.message} Did you mean {near[0]!r}?", ctx) from error
             raise
 
 

@@ -37,14 +37,10 @@ class Value:
 SETTINGS = {
     setting.name: setting
     for setting in (
-        Setting(
-            "recipes", "KUBEDEB_RECIPES", "folders with recipes, searched before the shipped ones, separated by ':'"
-        ),
+        Setting("recipes", "KUBEDEB_RECIPES", "folders with recipes, searched before the shipped ones, separated by ':'"),
         Setting("store", "KUBEDEB_STORE", "where build results, base roots and locks are kept"),
         Setting("cache", "KUBEDEB_CACHE", "where fetched sources are kept, by sha256; may be pre-filled"),
-        Setting(
-            "mirror", "KUBEDEB_MIRROR", "Debian mirror to fetch pinned Debian packages from, instead of the host's own"
-        ),
+        Setting("mirror", "KUBEDEB_MIRROR", "Debian mirror to fetch pinned Debian packages from, instead of the host's own"),
         Setting("repository", "KUBEDEB_REPOSITORY", "the apt repository that `kubedeb repo` works on"),
         Setting("state", "KUBEDEB_STATE", "where runs keep their journals and backups"),
     )

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from kubedeb.errors import ExitCode, KubedebError
 
@@ -99,12 +99,10 @@ def run(
     environment = clean_environment(env)
     program = shutil.which(words[0], path=environment["PATH"])
     if program is None:
-        raise ProcessError(
-            f"{words[0]} is not installed", finished(-1), code=code, hint=hint or "Run script/bootstrap."
-        )
+        raise ProcessError(f"{words[0]} is not installed", finished(-1), code=code, hint=hint or "Run script/bootstrap.")
     if log is not None:
         log.write(f"$ {shlex.join(words)}\n".encode())
-    options = {
+    options: dict[str, Any] = {
         "_env": environment, "_cwd": str(cwd) if cwd else None, "_in": stdin if stdin is not None else b"",
         "_out": outputs[0], "_err": outputs[1], "_ok_code": ANY_STATUS, "_bg": True, "_bg_exc": False,
         "_tty_out": False, "_new_session": True,

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol, TextIO
 
 
@@ -16,7 +16,7 @@ class Progress(Protocol):
     def say(self, text: str) -> None:
         """Print one line that stays."""
 
-    def task(self, title: str) -> AbstractTask:
+    def task(self, title: str) -> AbstractContextManager[Task]:
         """Begin a task; used as a context manager, it ends with its wall time."""
 
 
@@ -25,13 +25,6 @@ class Task(Protocol):
 
     def note(self, text: str) -> None:
         """Say what the task does right now."""
-
-
-class AbstractTask(Protocol):
-    """What `Progress.task` gives: a context manager around a `Task`."""
-
-    def __enter__(self) -> Task: ...
-    def __exit__(self, *exc: object) -> bool | None: ...
 
 
 def progress(stream: TextIO | None = None) -> Progress:

@@ -102,9 +102,7 @@ def _compare(left: str, right: str) -> int:
 
 def _parts(text: str) -> list[tuple[tuple[int, ...], int]]:
     """Split into (letters as weights, number) pairs; a shorter run of letters ends in 0, which only `~` sorts below."""
-    found = [
-        ((*(_weight(letter) for letter in letters), 0), int(digits or 0)) for letters, digits in PARTS.findall(text)
-    ]
+    found = [((*(_weight(letter) for letter in letters), 0), int(digits or 0)) for letters, digits in PARTS.findall(text)]
     while found and found[-1] == ((0,), 0):
         found.pop()
     return found

@@ -41,9 +41,7 @@ class Scalar(str):
 
 def _quoted(value: Any) -> Any:
     if isinstance(value, Scalar) and value.plain and FLOAT_LIKE.fullmatch(value):
-        raise ValueError(
-            f'other YAML readers see a number here ({value} becomes {float(value)}); write "{value}" in quotes'
-        )
+        raise ValueError(f'other YAML readers see a number here ({value} becomes {float(value)}); write "{value}" in quotes')
     return str(value) if isinstance(value, Scalar) else value
 
 
@@ -74,7 +72,7 @@ class Document:
 
 
 def load(path: Path, *, code: ExitCode) -> Document:
-    """Read one YAML document; unreadable, not YAML or a duplicate key raises `KubedebError` with `code` and the line."""
+    """Read one YAML document; unreadable, not YAML or a duplicate key raise `KubedebError` with `code`, with the line."""
     try:
         text = path.read_text()
     except (OSError, UnicodeDecodeError) as error:
@@ -134,9 +132,7 @@ def validate(document: Document, model: type[M], *, code: ExitCode) -> M:
     except ValidationError as error:
         findings = [_finding(document, model, item) for item in error.errors()]
     first, *more = findings
-    raise KubedebError(
-        first, details="\n".join(more), hint=f"Mend {document.path} and run the command again.", code=code
-    )
+    raise KubedebError(first, details="\n".join(more), hint=f"Mend {document.path} and run the command again.", code=code)
 
 
 def _finding(document: Document, model: type[BaseModel], item: ErrorDetails) -> str:

@@ -1,0 +1,110 @@
+"""The cluster file: what people write about a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Annotated, Any
+
+from ClusterShell.NodeSet import NodeSet, NodeSetException
+from pydantic import BeforeValidator, Field, model_validator
+
+from kubedeb.yamlfile import StrictModel
+
+
+def _nodes(value: Any) -> Any:
+    """Expand a ClusterShell node set (`etcd[1-3],mon1`) into sorted names."""
+    if not isinstance(value, str):
+        return value
+    try:
+        names = tuple(str(name) for name in NodeSet(str(value)))
+    except NodeSetException as error:
+        raise ValueError(f"not a node set: {error}") from error
+    if not names:
+        raise ValueError("an empty node set")
+    return names
+
+
+NodeNames = Annotated[tuple[str, ...], BeforeValidator(_nodes)]
+"""A node set as people write it, names in ClusterShell's order once read."""
+
+
+class TransportKind(StrEnum):
+    """How commands reach the nodes."""
+
+    DOCKER = "docker"
+
+
+class Transport(StrictModel):
+    """How commands reach a node; `container` names a node's container, `{node}` standing for the node's name."""
+
+    kind: TransportKind
+    container: str = "{node}"
+
+
+class Etcd(StrictModel):
+    """The etcd members of the cluster and where their things lie.
+
+    `client_url` is each member's own endpoint, `{address}` standing for the node's address. `backups` is a folder on the
+    node that keeps backups; `scratch_port` and the next are free on 127.0.0.1 of every member for restore drills.
+    """
+
+    client_url: str = "http://{address}:2379"
+    unit: str = "etcd"
+    data_dir: str = "/var/lib/etcd/default"
+    backups: str = "/var/lib/kubedeb-backups"
+    scratch_port: int = Field(default=23790, gt=1024, lt=65535)
+
+
+class Cluster(StrictModel):
+    """A cluster as its operators describe it.
+
+    `roles` maps a role (`etcd`) to its nodes; `rows` maps a row to its racks and each rack to its nodes: a row fails as
+    one. `addresses` maps a node to the address it is reached by, where its name alone does not resolve.
+    """
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    transport: Transport
+    roles: dict[str, NodeNames]
+    rows: dict[str, dict[str, NodeNames]]
+    addresses: dict[str, str] = {}
+    etcd: Etcd = Etcd()
+
+    @model_validator(mode="after")
+    def _places(self) -> Cluster:
+        """Every node with a role stands in exactly one rack of one row, and nothing names a node that has no role."""
+        seen: dict[str, str] = {}
+        for node, row, rack in self._placed():
+            if node in seen:
+                raise ValueError(f"node {node} stands in two places: {seen[node]} and row {row}, rack {rack}")
+            seen[node] = f"row {row}, rack {rack}"
+        members = {node for nodes in self.roles.values() for node in nodes}
+        if homeless := sorted(members - set(seen)):
+            raise ValueError(f"no row for {', '.join(homeless)}: every node with a role stands in a rack of a row")
+        if unknown := sorted((set(seen) | set(self.addresses)) - members):
+            raise ValueError(f"no role for {', '.join(unknown)}")
+        if "etcd" not in self.roles:
+            raise ValueError("roles names no etcd nodes")
+        return self
+
+    def _placed(self) -> Iterator[tuple[str, str, str]]:
+        for row, racks in self.rows.items():
+            for rack, nodes in racks.items():
+                yield from ((node, row, rack) for node in nodes)
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """Return every node's name, sorted."""
+        return tuple(sorted({node for nodes in self.roles.values() for node in nodes}))
+
+    def place(self, node: str) -> tuple[str, str]:
+        """Return a node's (row, rack)."""
+        return next((row, rack) for name, row, rack in self._placed() if name == node)
+
+    def address(self, node: str) -> str:
+        """Return the address that a node is reached by."""
+        return self.addresses.get(node, node)
+
+    def client_url(self, node: str) -> str:
+        """Return the URL of an etcd member's own endpoint."""
+        return self.etcd.client_url.format(address=self.address(node), node=node)
