@@ -1,28 +1,78 @@
-"""What every test gets: an empty home, no colour; unit tests cannot start a process or open a socket."""
+"""What every test gets: an empty home, no colour; unit tests cannot start a process or open a socket.
+
+And what every run gets: the day's seed, minutes by area held against their budgets, skips held against SKIPS.md.
+"""
 
 from __future__ import annotations
 
 import os
 import socket
+from collections import defaultdict
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from testseed import seed
 
 HERE = Path(__file__).parent
-AREAS = {"pkgbuild": "pkgbuild", "recipes": "recipes", "repo": "repo", "upgrade_plans": "plan", "thin": "thin line"}
+FIRST_AREA = "set-up, lint and unit"
+BUDGETS = {FIRST_AREA: 10, "thin line": 6, "pkgbuild": 9, "recipes": 22, "repo": 9, "plan": 8, "execute": 7, "rehearse": 9}
+"""Minutes of CI that each area may use on 2 cores, always cold."""
+AREAS = {
+    ("integration", "pkgbuild"): "pkgbuild",
+    ("integration", "recipes"): "recipes",
+    ("integration", "repo"): "repo",
+    ("unit", "upgrade_plans"): "plan",
+    ("integration", "upgrade_plans"): "execute",
+    ("integration", "thin"): "thin line",
+}
+SECONDS: defaultdict[str, float] = defaultdict(float)
+OVER: list[str] = []
 
 
 def _part(item: pytest.Item) -> tuple[str, ...]:
     return item.path.relative_to(HERE).parts
 
 
+def pytest_report_header() -> str:
+    return f"kubedeb: mode {os.environ.get('KUBEDEB_TEST_MODE', 'by hand')}, seed {seed()} (KUBEDEB_TEST_SEED repeats it)"
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test with the area whose minutes it uses: unit tests are one area, integration tests one a room."""
+    """Mark each test with the area whose minutes it uses."""
     for item in items:
-        kind, *rest = _part(item)
-        area = AREAS.get(rest[0], rest[0]) if kind == "integration" else "unit"
+        area = AREAS.get(_part(item)[:2], FIRST_AREA)
         item.add_marker(pytest.mark.area(area))
+        item.user_properties.append(("area", area))
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    SECONDS[str(dict(report.user_properties).get("area", FIRST_AREA))] += report.duration
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail the run when an area is over its budget in CI, or when a test was skipped that SKIPS.md does not list."""
+    SECONDS[FIRST_AREA] += float(os.environ.get("KUBEDEB_TEST_SETUP_SECONDS", 0))
+    if os.environ.get("KUBEDEB_TEST_MODE") == "ci":
+        OVER.extend(f"{area} is over its budget" for area, used in SECONDS.items() if used > 60 * BUDGETS[area])
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    listed = tuple(
+        line.split("|")[1].strip() for line in (HERE / "SKIPS.md").read_text().splitlines() if line.startswith("| tests/")
+    )
+    skipped = [report.nodeid for report in reporter.stats.get("skipped", [])] if reporter else []
+    OVER.extend(
+        f"{nodeid} was skipped and tests/SKIPS.md does not list it" for nodeid in skipped if not nodeid.startswith(listed)
+    )
+    if OVER and session.exitstatus == 0:
+        session.exitstatus = 1
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    terminalreporter.section("minutes by area")
+    for area, budget in BUDGETS.items():
+        terminalreporter.line(f"{area:<22} {SECONDS[area] / 60:5.1f} of {budget}")
+    for line in OVER:
+        terminalreporter.line(f"FAILED: {line}", red=True)
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +88,7 @@ def isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
 @pytest.fixture(autouse=True)
 def pure(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """In unit tests, starting a process or opening a socket raises."""
-    if _part(request.node)[0] == "integration":
+    if _part(request.node)[0] != "unit":
         return
 
     def refuse(*_: object, **__: object) -> NoReturn:

@@ -1,0 +1,12 @@
+"""Writes the generated pages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kubedeb.cli import kubedeb
+from kubedeb.files import write_text
+from kubedeb.reference import command_reference
+
+if __name__ == "__main__":
+    write_text(Path("docs/commands.md"), command_reference(kubedeb))

@@ -1,0 +1,51 @@
+"""Linters, types and layers are tests: what they find fails the run."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from kubedeb.errors import ExitCode
+from kubedeb.process import run
+
+TOP = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+TOOLS = {
+    "ruff check": [BIN / "ruff", "check", "."],
+    "ruff format": [BIN / "ruff", "format", "--check", "."],
+    "mypy": [BIN / "mypy"],
+    "layers": [BIN / "lint-imports", "--no-cache"],
+}
+CODE = sorted(
+    path for room in ("kubedeb", "pkgbuild", "repo", "upgrade_plans", "script") for path in (TOP / room).rglob("*.py")
+)
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_tool(tool: str) -> None:
+    run(TOOLS[tool], code=ExitCode.BUG, cwd=TOP, timeout=300)
+
+
+@pytest.mark.parametrize("script", ["script/bootstrap", "script/test", "script/demo", ".ci/run"])
+def test_scripts_parse(script: str) -> None:
+    run(["bash", "-n", TOP / script], code=ExitCode.BUG)
+
+
+def test_processes_start_in_one_place() -> None:
+    starts = re.compile(r"^\s*(?:import|from) (?:subprocess|sh|multiprocessing)\b|\bos\.(?:system|popen|exec|spawn|fork)", re.M)
+    guilty = [str(path.relative_to(TOP)) for path in CODE if starts.search(path.read_text())]
+    assert guilty == ["kubedeb/process.py"]
+
+
+def test_the_process_ends_in_one_place() -> None:
+    ends = re.compile(r"\bsys\.exit\(|\braise SystemExit\b|\bos\._exit\(")
+    guilty = [str(path.relative_to(TOP)) for path in CODE if ends.search(path.read_text())]
+    assert guilty in ([["kubedeb/cli.py"], ["kubedeb/cli.py", "script/lib/demo.py"]])
+
+
+def test_no_file_is_too_long() -> None:
+    long = {str(path.relative_to(TOP)): lines for path in CODE if (lines := path.read_text().count("\n")) > 600}
+    assert long == {}
