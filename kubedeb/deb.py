@@ -1,0 +1,348 @@
+"""The one reader of `.deb` files: size, sha256 and control fields in a single pass over a stream; the file list on demand.
+
+A `.deb` is an ar archive of `debian-binary`, `control.tar[.gz|.xz|.zst]` and `data.tar[…]` (deb(5)). What is read may be
+hostile: every length is bounded, and everything that is wrong with the file is a `DebError`.
+"""
+
+from __future__ import annotations
+
+import bz2
+import hashlib
+import io
+import lzma
+import re
+import tarfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Protocol, cast
+
+from kubedeb.stanza import Stanza, StanzaError, one
+
+BLOCK = 256 * 1024
+MAGIC = b"!<arch>\n"
+HEADER = re.compile(rb"([!-~]{1,16}) *([0-9]*) *([0-9]*) *([0-9]*) *([0-7]*) *([0-9]+) *`\n", re.DOTALL)
+PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+")
+# As `kubedeb.versions.DEBIAN`, but strict on the epoch and free of catastrophic cases; this one reads hostile input.
+VERSION = re.compile(r"(?:[0-9]{1,9}:)?[0-9][A-Za-z0-9.+~-]*")
+ARCHITECTURE = re.compile(r"[a-z0-9][a-z0-9-]*")
+MAX_FIELD = 128
+MAX_CONTROL = 1024 * 1024
+MAX_CONTROL_TAR = 64 * 1024 * 1024
+MAX_DATA_TAR = 64 * 1024 * 1024 * 1024
+MAX_MEMORY = 256 * 1024 * 1024
+DAMAGED = (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, ValueError, OverflowError, RecursionError, OSError)
+
+
+class DebError(ValueError):
+    """A file is not a Debian package that dpkg and apt would take."""
+
+
+@dataclass(frozen=True)
+class Deb:
+    """What one pass over a `.deb` says: size in bytes, sha256 in hex, the control stanza."""
+
+    size: int
+    sha256: str
+    control: Stanza
+
+    @property
+    def name(self) -> str:
+        """Return the package's name."""
+        return self.control["Package"]
+
+    @property
+    def version(self) -> str:
+        """Return the package's version, with epoch and revision."""
+        return self.control["Version"]
+
+    @property
+    def architecture(self) -> str:
+        """Return the package's architecture: `amd64`, `all`."""
+        return self.control["Architecture"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry of the package's data: absolute path, kind, permission bits, size in bytes, target of a link."""
+
+    path: str
+    kind: str
+    mode: int
+    size: int
+    target: str = ""
+
+
+def read_deb(path: Path) -> Deb:
+    """Read a `.deb` from end to end, once. Raises `DebError`, and `OSError` when the file cannot be read."""
+    with path.open("rb") as stream:
+        return read_stream(stream)
+
+
+def read_stream(stream: IO[bytes]) -> Deb:
+    """Read a `.deb` from a stream to its end, as `read_deb`."""
+    hashed = _Hashed(stream)
+    archive = _Archive(hashed)
+    control: Stanza | None = None
+    for name, member in archive.members():
+        if name.startswith("control.tar"):
+            control = _control(member, name.removeprefix("control.tar"))
+    if control is None:
+        raise DebError("it has no control.tar")
+    return Deb(hashed.count, hashed.digest.hexdigest(), control)
+
+
+def list_files(path: Path) -> tuple[Entry, ...]:
+    """Return what the package unpacks, in the order of the archive. Raises `DebError`, `OSError`."""
+    entries: list[Entry] = []
+    with path.open("rb") as stream:
+        for name, member in _Archive(_Hashed(stream)).members():
+            if name.startswith("data.tar"):
+                inflated = _inflate(member, name.removeprefix("data.tar"), MAX_DATA_TAR)
+                entries += [_entry(item) for item, _ in _tar(inflated, name)]
+    return tuple(entries)
+
+
+def _entry(item: tarfile.TarInfo) -> Entry:
+    kinds: tuple[tuple[str, Callable[[], bool]], ...] = (
+        ("file", item.isreg), ("folder", item.isdir), ("symlink", item.issym), ("hardlink", item.islnk),
+    )  # fmt: skip
+    kind = next((name for name, is_it in kinds if is_it()), "special")
+    path = "/" + item.name.removeprefix("./").strip("/").removeprefix(".")
+    return Entry(path, kind, item.mode & 0o7777, item.size if item.isreg() else 0, item.linkname)
+
+
+class _Hashed:
+    """Counts and hashes everything that is read through it."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self.digest = hashlib.sha256()
+        self.count = 0
+
+    def read(self, size: int) -> bytes:
+        data = self._stream.read(size)
+        self.digest.update(data)
+        self.count += len(data)
+        return data
+
+
+class _Member(io.RawIOBase):
+    """One member of the archive, readable until its end."""
+
+    def __init__(self, source: _Hashed, size: int) -> None:
+        self._source = source
+        self._padding = size % 2
+        self.left = size
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        wanted = self.left if size is None or size < 0 else min(size, self.left)
+        data = self._source.read(wanted) if wanted else b""
+        if len(data) < wanted:
+            raise DebError("it is truncated")
+        self.left -= len(data)
+        return data
+
+    def drain(self) -> None:
+        """Read to the member's end, and past the byte that makes its length even."""
+        while self.left:
+            self.read(BLOCK)
+        self._source.read(self._padding)
+
+
+class _Archive:
+    """The ar archive of a package: checks the order of the members that deb(5) demands."""
+
+    def __init__(self, source: _Hashed) -> None:
+        self._source = source
+
+    def members(self) -> Iterator[tuple[str, _Member]]:
+        """Yield `control.tar…` and `data.tar…`; what the caller leaves unread is read past."""
+        magic = self._source.read(len(MAGIC))
+        if magic != MAGIC:
+            raise DebError("it is empty" if not magic else "it is not an ar archive")
+        expected = ["debian-binary", "control.tar", "data.tar"]
+        while (found := self._next()) is not None:
+            name, member = found
+            # deb(5): names that begin with _ may stand between the members, anything may follow the last.
+            if expected and not name.startswith("_"):
+                self._check_order(name, expected.pop(0))
+                if name == "debian-binary":
+                    self._check_format(member)
+                else:
+                    yield name, member
+            member.drain()
+        if expected:
+            raise DebError(f"it has no {expected[0]}: it is truncated or not a Debian package")
+
+    def _next(self) -> tuple[str, _Member] | None:
+        header = self._source.read(60)
+        if not header:
+            return None
+        match = HEADER.fullmatch(header)
+        if match is None:
+            raise DebError("it is truncated or damaged: an ar header is broken")
+        size = int(header[48:58])
+        return header[:16].rstrip().removesuffix(b"/").decode("ascii"), _Member(self._source, size)
+
+    @staticmethod
+    def _check_order(name: str, expected: str) -> None:
+        fits = name == expected or (expected.endswith(".tar") and name.startswith(expected))
+        if not fits:
+            raise DebError(f"its member {name!r} stands where {expected} belongs")
+
+    @staticmethod
+    def _check_format(member: _Member) -> None:
+        version = member.read(min(member.left, 16))
+        if not re.match(rb"2\.[0-9]+\n", version):
+            raise DebError(f"its format is {version[:8]!r}, not 2.0")
+
+
+class _Decompressor(Protocol):
+    """What lzma's and bz2's decompressors have in common."""
+
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def needs_input(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int) -> bytes: ...
+
+
+class _Zlib:
+    """zlib's decompressor, made like lzma's and bz2's."""
+
+    def __init__(self) -> None:
+        self._inner = zlib.decompressobj(wbits=31)
+
+    @property
+    def eof(self) -> bool:
+        return self._inner.eof
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._inner.unconsumed_tail
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._inner.unused_data
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        return self._inner.decompress(self._inner.unconsumed_tail + data, max_length)
+
+
+DECOMPRESSORS: dict[str, Callable[[], _Decompressor]] = {
+    ".gz": _Zlib,
+    ".xz": lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MAX_MEMORY),
+    ".lzma": lambda: lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=MAX_MEMORY),
+    ".bz2": bz2.BZ2Decompressor,
+}
+
+
+class _Inflated:
+    """Decompresses a stream block by block, and stops a bomb at `limit` bytes."""
+
+    def __init__(self, chunks: Iterator[bytes], limit: int) -> None:
+        self._chunks = chunks
+        self._buffer = bytearray()
+        self._left = limit
+
+    def read(self, size: int) -> bytes:
+        while len(self._buffer) < size:
+            block = next(self._chunks, b"")
+            if not block:
+                break
+            self._left -= len(block)
+            if self._left < 0:
+                raise DebError("it unpacks to more than any package may (a decompression bomb)")
+            self._buffer += block
+        data = bytes(self._buffer[:size])
+        del self._buffer[:size]
+        return data
+
+
+def _inflate(member: _Member, suffix: str, limit: int) -> _Inflated:
+    if suffix == "":
+        return _Inflated(iter(lambda: member.read(BLOCK), b""), limit)
+    if suffix == ".zst":
+        return _Inflated(_zstd_blocks(member), limit)
+    if suffix not in DECOMPRESSORS:
+        raise DebError(f"it is compressed as {suffix!r}, which is not known")
+    return _Inflated(_blocks(member, DECOMPRESSORS[suffix]), limit)
+
+
+def _zstd_blocks(member: _Member) -> Iterator[bytes]:
+    import zstandard
+
+    reader = zstandard.ZstdDecompressor(max_window_size=MAX_MEMORY).stream_reader(
+        cast("IO[bytes]", member), read_across_frames=True
+    )
+    try:
+        while block := reader.read(BLOCK):
+            yield block
+    except zstandard.ZstdError as error:
+        raise DebError(f"its zstd data is damaged: {error}") from error
+
+
+def _blocks(member: _Member, make: Callable[[], _Decompressor]) -> Iterator[bytes]:
+    """Yield decompressed blocks; several compressed streams one after the other are one, as for dpkg."""
+    data = member.read(BLOCK)
+    while data:
+        decompressor = make()
+        while not decompressor.eof:
+            if decompressor.needs_input and not data:
+                data = member.read(BLOCK)
+                if not data:
+                    raise DebError("its compressed data is truncated")
+            block = decompressor.decompress(data, BLOCK)
+            data = b""
+            if block:
+                yield block
+        data = decompressor.unused_data or member.read(BLOCK)
+
+
+def _tar(stream: _Inflated, name: str, keep: str = "") -> Iterator[tuple[tarfile.TarInfo, bytes]]:
+    """Yield the entries of a tar archive, with the content of those called `keep`."""
+    try:
+        with tarfile.open(fileobj=stream, mode="r|", bufsize=BLOCK) as archive:  # type: ignore[call-overload]
+            for item in archive:
+                kept = item.isreg() and item.name.removeprefix("./") == keep
+                if kept and item.size > MAX_CONTROL:
+                    raise DebError(f"its {keep} file is larger than 1 MiB")
+                content = archive.extractfile(item) if kept else None
+                yield item, content.read() if content else b""
+    except DebError:
+        raise
+    except DAMAGED as error:
+        raise DebError(f"its {name} is damaged: {error}") from error
+
+
+def _control(member: _Member, suffix: str) -> Stanza:
+    stream = _inflate(member, suffix, MAX_CONTROL_TAR)
+    entries = _tar(stream, "control.tar", keep="control")
+    found = [data for item, data in entries if item.isreg() and item.name.removeprefix("./") == "control"]
+    if len(found) != 1:
+        raise DebError(f"it has {len(found)} control files where there must be exactly one")
+    return parse_control(found[0])
+
+
+def parse_control(data: bytes) -> Stanza:
+    """Return the stanza of a package's control file. Raises `DebError`: not one stanza, or a field that apt cannot take."""
+    try:
+        stanza = one(data.decode())
+    except UnicodeDecodeError as error:
+        raise DebError("its control file is not UTF-8") from error
+    except StanzaError as error:
+        raise DebError(f"its control file is not a stanza: {error}") from error
+    for name, pattern in (("Package", PACKAGE), ("Version", VERSION), ("Architecture", ARCHITECTURE)):
+        value = stanza.get(name)
+        if value is None:
+            raise DebError(f"its control file has no field {name}")
+        if len(value) > MAX_FIELD or pattern.fullmatch(value) is None:
+            raise DebError(f"its field {name} is not valid: {value[:MAX_FIELD]!r}")
+    return stanza
