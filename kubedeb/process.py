@@ -9,12 +9,16 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from kubedeb.errors import ExitCode, KubedebError
+
+if TYPE_CHECKING:
+    import sh
 
 TAIL_LINES = 30
 ANY_STATUS = list(range(-signal.NSIG, 256))
@@ -87,8 +91,6 @@ def run(
     each line of either. Raises `ProcessError` with `code` when the program is missing, its status is not in `ok`, or
     `timeout` seconds have passed (the whole process group is then killed).
     """
-    import sh
-
     words = tuple(str(word) for word in argv)
     began = time.monotonic()
     outputs = _Output(log, on_line), _Output(log, on_line)
@@ -96,18 +98,11 @@ def run(
     def finished(status: int) -> Result:
         return Result(words, status, outputs[0].take(), outputs[1].take(), time.monotonic() - began)
 
-    environment = clean_environment(env)
-    program = shutil.which(words[0], path=environment["PATH"])
-    if program is None:
-        raise ProcessError(f"{words[0]} is not installed", finished(-1), code=code, hint=hint or "Run script/bootstrap.")
     if log is not None:
         log.write(f"$ {shlex.join(words)}\n".encode())
-    options: dict[str, Any] = {
-        "_env": environment, "_cwd": str(cwd) if cwd else None, "_in": stdin if stdin is not None else b"",
-        "_out": outputs[0], "_err": outputs[1], "_ok_code": ANY_STATUS, "_bg": True, "_bg_exc": False,
-        "_tty_out": False, "_new_session": True,
-    }  # fmt: skip
-    running = sh.Command(program)(*words[1:], **options)
+    running = _launch(words, env, cwd, stdin, outputs)
+    if running is None:
+        raise ProcessError(f"{words[0]} is not installed", finished(-1), code=code, hint=hint or "Run script/bootstrap.")
     # sh's own _timeout polls every 0.1 s, which every short command would pay; a timer costs nothing.
     clock = threading.Timer(timeout, running.signal_group, [signal.SIGKILL])
     clock.daemon = True
@@ -128,6 +123,62 @@ def run(
         ended = f"was ended by signal {-status}" if status < 0 else f"failed with exit status {status}"
         raise ProcessError(f"{words[0]} {ended}", result, code=code, hint=hint)
     return result
+
+
+@contextmanager
+def background(
+    argv: Sequence[Argument],
+    *,
+    code: ExitCode,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    log: IO[bytes] | None = None,
+    on_line: Callable[[str], None] | None = None,
+    grace: float = 10,
+) -> Iterator[int]:
+    """Run `argv` while the block runs and yield its process id; then SIGTERM, and SIGKILL after `grace` seconds.
+
+    Raises `ProcessError` with `code` when the program is missing. That it ended early is not an error here: whoever
+    talks to it will notice.
+    """
+    words = tuple(str(word) for word in argv)
+    outputs = _Output(log, on_line), _Output(log, on_line)
+    running = _launch(words, env, cwd, None, outputs)
+    if running is None:
+        raise ProcessError(f"{words[0]} is not installed", Result(words, -1, b"", b"", 0), code=code)
+    try:
+        yield running.pid
+    finally:
+        if running.is_alive():
+            running.signal_group(signal.SIGTERM)
+        clock = threading.Timer(grace, running.signal_group, [signal.SIGKILL])
+        clock.daemon = True
+        clock.start()
+        running.wait()
+        clock.cancel()
+
+
+def _launch(
+    words: Sequence[str],
+    env: Mapping[str, str] | None,
+    cwd: Path | None,
+    stdin: bytes | str | None,
+    outputs: tuple[_Output, _Output],
+) -> sh.RunningCommand | None:
+    """Start a program in a session of its own; None when it is not on the path."""
+    import sh
+
+    environment = clean_environment(env)
+    program = shutil.which(words[0], path=environment["PATH"])
+    if program is None:
+        return None
+    options: dict[str, Any] = {
+        "_env": environment, "_cwd": str(cwd) if cwd else None, "_in": stdin if stdin is not None else b"",
+        "_out": outputs[0], "_err": outputs[1], "_ok_code": ANY_STATUS, "_bg": True, "_bg_exc": False,
+        "_tty_out": False, "_new_session": True, "_return_cmd": True,
+    }  # fmt: skip
+    running: sh.RunningCommand = sh.Command(program)(*words[1:], **options)
+    return running
 
 
 class _Output:

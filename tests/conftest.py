@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+
 from testseed import seed
 
 HERE = Path(__file__).parent

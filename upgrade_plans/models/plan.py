@@ -56,7 +56,7 @@ class Check(StrEnum):
     """What must hold before an act is issued, or before a step counts as done."""
 
     MEMBERS_HEALTHY = "members-healthy"
-    """Every member answers, is healthy and has a leader (when an act is issued again or undone: every member outside the step)."""
+    """Every member answers, is healthy and has a leader (issued again or undone: every member outside the step)."""
     CAUGHT_UP = "caught-up"
     """No member's raft index lags the highest by more than 1,000 entries."""
     NO_ALARM = "no-alarm"
