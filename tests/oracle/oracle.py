@@ -1,0 +1,96 @@
+"""The plainest reading of docs/model.md: visit every state, judge every state and every move. Slow, and meant to be.
+
+It shares with the prover nothing but `upgrade_plans.models`, so that the two agree only where both read the page alike.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from oracle_invariants import DEAD_END, Level, exposures, in_move, in_plan, in_state, level
+from oracle_moves import Kind, moves
+from oracle_words import Case, case_of, finished, line
+from upgrade_plans.models.plan import Plan
+from upgrade_plans.models.state import Direction, FaultKind, State
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the oracle finds of a plan.
+
+    `states` is None when the static checks refuse the plan. `violated` are ids of invariants; `exposures` the number of
+    states by (step id, fault class); `levels` the number of states by level; `witnesses` one state for each violated id.
+    """
+
+    states: int | None
+    violated: frozenset[str]
+    exposures: Counter[tuple[str, FaultKind]] = field(default_factory=Counter)
+    levels: Counter[Level] = field(default_factory=Counter)
+    witnesses: dict[str, State] = field(default_factory=dict)
+
+
+def judge(plan: Plan) -> Judgement:
+    """Judge a plan in the model: the static checks, then every reachable state and every move from it."""
+    refused = frozenset(in_plan(plan))
+    if refused:
+        return Judgement(None, refused)
+    case = case_of(plan)
+    witnesses: dict[str, State] = {}
+    listed: Counter[tuple[str, FaultKind]] = Counter()
+    levels: Counter[Level] = Counter()
+    reached: set[State] = set()
+    leads_here: dict[State, list[State]] = {}  # by the executor, the world and the executor's return alone
+    waiting = list(initial(case))
+    reached.update(waiting)
+    while waiting:
+        state = waiting.pop()
+        levels[level(case, state)] += 1
+        listed += exposures(case, state)
+        for violated in in_state(case, state):
+            witnesses.setdefault(violated, state)
+        for move in moves(case, state):
+            for violated in in_move(case, state, move):
+                witnesses.setdefault(violated, state)
+            if move.kind not in (Kind.FAULT, Kind.REPAIR):
+                leads_here.setdefault(move.after, []).append(state)
+            if move.after not in reached:
+                reached.add(move.after)
+                waiting.append(move.after)
+    for state in dead_ends(case, reached, leads_here):
+        witnesses.setdefault(DEAD_END, state)
+    return Judgement(len(reached), frozenset(witnesses), listed, levels, witnesses)
+
+
+def initial(case: Case) -> Iterator[State]:
+    """Yield the states that the plan may start in: one for each member that may lead."""
+    for leader in range(case.size):
+        yield State(
+            installed=tuple(member.installed for member in case.plan.members),
+            running=tuple(member.running for member in case.plan.members),
+            cached=(frozenset(),) * case.size,
+            cluster=line(case.plan.cluster_version),
+            leader=leader,
+            saved=frozenset(),
+            proven=frozenset(),
+            direction=Direction.FORWARD,
+            step=0,
+            act=0,
+            acts=(),
+            fault=None,
+        )
+
+
+def dead_ends(case: Case, reached: set[State], leads_here: dict[State, list[State]]) -> Iterator[State]:
+    """Yield the states, without a fault but the executor's, from which no finished state can be reached."""
+    alive = {state for state in reached if finished(case, state)}
+    waiting = list(alive)
+    while waiting:
+        for earlier in leads_here.get(waiting.pop(), ()):
+            if earlier not in alive:
+                alive.add(earlier)
+                waiting.append(earlier)
+    for state in reached - alive:
+        if state.fault is None or state.fault.kind is FaultKind.EXECUTOR:
+            yield state
