@@ -169,7 +169,7 @@ def in_move(case: Case, state: State, move: Move) -> Iterator[str]:
     if move.kind in (Kind.ISSUE, Kind.REISSUE):
         if current_act(case, state) is Act.RESTART and not restart_alone(case, state, move):
             yield QUORUM
-        if blocks_unproven(case, state):
+        if blocks_unproven(case, state, move):
             yield SNAPSHOT
     if not all(start_legal(case, before, member) for before, member in move.starts):
         yield HOP
@@ -188,10 +188,13 @@ def restart_alone(case: Case, state: State, move: Move) -> bool:
     return len(restarting) <= 1 and all(up(case, state, member) for member in others)
 
 
-def blocks_unproven(case: Case, state: State) -> bool:
-    """Whether an act of a step that blocks is issued while no backup of this cluster version is proven."""
-    blocks = state.direction is Direction.FORWARD and case.steps[state.step].blocks
-    return bool(blocks) and state.cluster not in state.proven
+def blocks_unproven(case: Case, state: State, move: Move) -> bool:
+    """Whether an act of a step that blocks is issued while no backup of the version that is left is proven."""
+    if state.direction is not Direction.FORWARD or not case.steps[state.step].blocks:
+        return False
+    begins = move.kind is Kind.ISSUE and state.act == 0
+    left = {state.cluster} if begins else {state.cluster, line(case.steps[state.step].from_)}
+    return not left & state.proven
 
 
 def start_legal(case: Case, state: State, member: int) -> bool:

@@ -86,39 +86,49 @@ def with_running(state: State, member: int, version: str | None) -> State:
 # The guard.
 
 
-def holds(case: Case, state: State, check: Check, *, reissue: bool) -> bool:
-    """Whether a check holds for the current step, as for an issue or as for a reissue."""
+class Asked(StrEnum):
+    """What a check is asked for."""
+
+    FIRST = "the issue of a step's first act"
+    LATER = "the issue of an act after the first"
+    REISSUE = "a reissue"
+
+
+def holds(case: Case, state: State, check: Check, asked: Asked) -> bool:
+    """Whether a check holds for the current step."""
     back = state.direction is Direction.BACK
     nodes = case.nodes[state.step]
     before, after = from_and_to(case, state)
     match check:
         case Check.MEMBERS_HEALTHY:
-            spared = nodes if reissue or back else ()
+            spared = nodes if asked is Asked.REISSUE or back else ()
             return state.leader is not None and all(up(case, state, one) for one in range(case.size) if one not in spared)
         case Check.CLUSTER_VERSION:
-            return state.cluster == line(after if back else before)
+            if back:
+                return state.cluster == line(after)
+            return state.cluster == line(before) or (asked is not Asked.FIRST and state.cluster == line(after))
         case Check.CACHED:
             return all({before, after} <= state.cached[member] for member in nodes)
         case Check.BACKUP_PROVEN:
-            return state.cluster in state.proven
+            return state.cluster in state.proven or (asked is not Asked.FIRST and line(before) in state.proven)
         case Check.CAUGHT_UP | Check.NO_ALARM:
             return True
 
 
-def guard(case: Case, state: State, *, reissue: bool) -> bool:
+def guard(case: Case, state: State, asked: Asked) -> bool:
     """Whether every check before an act of the current step holds."""
     step = case.steps[state.step]
     if state.direction is Direction.BACK:
         assert step.undo is not None
-        return all(holds(case, state, check, reissue=reissue) for check in step.undo.pre)
-    return all(holds(case, state, check, reissue=reissue) for check in step.pre)
+        return all(holds(case, state, check, asked) for check in step.undo.pre)
+    return all(holds(case, state, check, asked) for check in step.pre)
 
 
 def afterwards(case: Case, state: State) -> bool:
     """Whether what must hold for the current step to count as done does."""
     if state.direction is Direction.BACK:
-        return guard(case, state, reissue=True)
-    return all(holds(case, state, check, reissue=False) for check in case.steps[state.step].post)
+        return guard(case, state, Asked.REISSUE)
+    return all(holds(case, state, check, Asked.FIRST) for check in case.steps[state.step].post)
 
 
 # E, the executor, and B.
@@ -135,7 +145,8 @@ def issue(case: Case, state: State) -> Iterator[Move]:
     if not executor_can_act(case, state) or not idle(state):
         return
     nodes = case.nodes[state.step]
-    if not guard(case, state, reissue=False) or not all(reachable(case, state, member) for member in nodes):
+    asked = Asked.FIRST if state.act == 0 else Asked.LATER
+    if not guard(case, state, asked) or not all(reachable(case, state, member) for member in nodes):
         return
     if current_act(case, state) is Act.OBSERVE and not all(shown(case, state, member) for member in nodes):
         return
@@ -157,7 +168,7 @@ def reissue(case: Case, state: State) -> Iterator[Move]:
     if not executor_can_act(case, state):
         return
     for member in members_in(case, state, [Progress.UNKNOWN]):
-        if not shown(case, state, member) and reachable(case, state, member) and guard(case, state, reissue=True):
+        if not shown(case, state, member) and reachable(case, state, member) and guard(case, state, Asked.REISSUE):
             yield Move(Kind.REISSUE, member, with_progress(case, state, member, Progress.ISSUED))
 
 
