@@ -56,7 +56,7 @@ class DebianVersion:
     text: str
 
     def __post_init__(self) -> None:
-        if DEBIAN.fullmatch(self.text) is None:
+        if DEBIAN.fullmatch(self.text) is None or self.text.endswith("-"):
             raise ValueError(f"{self.text!r} is not a Debian version (see deb-version(7))")
 
     @property
@@ -65,9 +65,7 @@ class DebianVersion:
         return self._split()[1]
 
     def _split(self) -> tuple[int, str, str]:
-        epoch, colon, rest = self.text.rpartition(":") if re.match(r"\d+:", self.text) else ("", "", self.text)
-        if colon:
-            epoch, _, rest = self.text.partition(":")
+        epoch, _, rest = self.text.partition(":") if re.match(r"\d+:", self.text) else ("", "", self.text)
         upstream, _, revision = rest.rpartition("-") if "-" in rest else (rest, "", "")
         return int(epoch or 0), upstream, revision
 

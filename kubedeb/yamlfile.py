@@ -103,7 +103,7 @@ def _value(
 ) -> Any:
     lines.setdefault(where, node.start_mark.line + 1)
     if isinstance(node, yaml.ScalarNode):
-        return Scalar(node.value, plain=node.style is None)
+        return Scalar(node.value, plain=not node.style)  # None, or '' from libyaml
     if isinstance(node, yaml.SequenceNode):
         return [_value(item, (*where, index), lines, path, code) for index, item in enumerate(node.value)]
     mapping: dict[str, Any] = {}
@@ -130,24 +130,26 @@ def validate(document: Document, model: type[M], *, code: ExitCode) -> M:
     try:
         return model.model_validate(document.data)
     except ValidationError as error:
-        findings = [_finding(document, model, item) for item in error.errors()]
-    first, *more = findings
+        findings = sorted(_finding(document, model, item) for item in error.errors())
+    first, *more = (text for _, text in findings)
     raise KubedebError(first, details="\n".join(more), hint=f"Mend {document.path} and run the command again.", code=code)
 
 
-def _finding(document: Document, model: type[BaseModel], item: ErrorDetails) -> str:
-    where = [part for part in item["loc"] if (part in document_keys(document, item["loc"]))]
+def _finding(document: Document, model: type[BaseModel], item: ErrorDetails) -> tuple[int, str]:
+    """Return the line of a finding and the sentence about it."""
+    keys = document_keys(document, item["loc"])
+    where = [part for part in item["loc"] if part in keys]
     line = document.line_of(where)
-    name = ".".join(str(part) for part in where) or "the file"
+    place = f"{document.path}:{line}"
     if item["type"] == "extra_forbidden":
         known = sorted(field.alias or key for key, field in _model_at(model, item["loc"][:-1]).items())
-        near = difflib.get_close_matches(str(item["loc"][-1]), known, n=1)
+        near = difflib.get_close_matches(str(item["loc"][-1]), known, n=1, cutoff=0.5)
         advice = f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(known)}"
-        return f"{document.path}:{line}: unknown key {str(item['loc'][-1])!r}: {advice}"
+        return line, f"{place}: unknown key {str(item['loc'][-1])!r}: {advice}"
     if item["type"] == "missing":
-        return f"{document.path}:{line}: {'.'.join(str(part) for part in item['loc'])!r} is missing"
-    message = item["msg"].removeprefix("Value error, ")
-    return f"{document.path}:{line}: {name}: {message}"
+        return line, f"{place}: {'.'.join(str(part) for part in item['loc'])!r} is missing"
+    name = ".".join(str(part) for part in where) or "the file"
+    return line, f"{place}: {name}: {item['msg'].removeprefix('Value error, ')}"
 
 
 def document_keys(document: Document, where: Sequence[str | int]) -> set[str | int]:

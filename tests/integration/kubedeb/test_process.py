@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import io
+import os
+import time
+
+import pytest
+
+from kubedeb.errors import ExitCode
+from kubedeb.process import ProcessError, background, run
+
+CODE = ExitCode.BUILD
+
+
+def test_output_is_whole_and_apart() -> None:
+    result = run(["sh", "-c", "head -c 3000000 /dev/zero; echo problem >&2"], code=CODE)
+    assert (len(result.stdout), result.stderr) == (3_000_000, b"problem\n")
+
+
+def test_the_environment_is_built_from_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET", "x")
+    lines = run(["env"], code=CODE, env={"ADDED": "1"}).text.splitlines()
+    assert {"ADDED=1", "TZ=UTC", "LC_ALL=C.UTF-8"} <= set(lines)
+    assert not [line for line in lines if line.startswith("SECRET")]
+
+
+def test_input_log_and_lines() -> None:
+    log, lines = io.BytesIO(), list[str]()
+    assert run(["cat"], code=CODE, stdin=b"a\nb\n", log=log, on_line=lines.append).stdout == b"a\nb\n"
+    assert log.getvalue() == b"$ cat\na\nb\n"
+    assert lines == ["a", "b"]
+
+
+FAILURES = {
+    "status": (["sh", "-c", "echo why >&2; exit 4"], "sh failed with exit status 4", "why"),
+    "signal": (["sh", "-c", "kill -9 $$"], "sh was ended by signal 9", "$ sh -c 'kill -9 $$'"),
+    "missing": (["no-such-program"], "no-such-program is not installed", "hint: Run script/bootstrap."),
+    "time": (["sleep", "60"], "sleep did not end within 0.3 s", "$ sleep 60"),
+}
+
+
+@pytest.mark.parametrize(("argv", "brief", "shown"), FAILURES.values(), ids=FAILURES)
+def test_failures(argv: list[str], brief: str, shown: str) -> None:
+    with pytest.raises(ProcessError) as caught:
+        run(argv, code=CODE, timeout=0.3 if argv[0] == "sleep" else 10)
+    assert caught.value.code == CODE
+    assert caught.value.brief == brief
+    assert shown in caught.value.render()
+
+
+def test_only_the_end_of_a_long_output_is_shown_and_all_is_kept() -> None:
+    with pytest.raises(ProcessError) as caught:
+        run(["sh", "-c", "seq 1000; exit 1"], code=CODE)
+    assert "… 970 lines above …" in caught.value.render()
+    assert caught.value.result.text.splitlines()[0] == "1"
+
+
+@pytest.mark.parametrize("script", ["echo up; sleep 60", "trap '' TERM; echo up; while :; do sleep 0.1; done"])
+def test_a_process_lives_as_long_as_the_block(script: str) -> None:
+    lines: list[str] = []
+    with background(["sh", "-c", script], code=CODE, on_line=lines.append, grace=0.5) as pid:
+        ends = time.monotonic() + 10
+        while not lines and time.monotonic() < ends:
+            time.sleep(0.01)
+        assert lines == ["up"]
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import importlib
+import json
+
+import click
+import pytest
+
+from kubedeb import cli
+from kubedeb.errors import ExitCode, KubedebError
+
+
+def test_every_command_can_be_loaded() -> None:
+    for lazy in cli.COMMANDS.values():
+        module, _, attribute = lazy.target.partition(":")
+        assert isinstance(getattr(importlib.import_module(module), attribute), click.Command)
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("kubedeb ")
+
+
+def test_config_show(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["config", "show", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["store"]["source"] == "default"
+
+
+def test_a_near_command_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["plam"]) == ExitCode.USAGE
+    assert "Did you mean 'plan'?" in capsys.readouterr().err
+
+
+def fail_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> int:
+    def raising() -> None:
+        raise error
+
+    monkeypatch.setattr("kubedeb.commands.config", click.Command("config", callback=raising))
+    return cli.run(["config"])
+
+
+def test_an_error_says_what_details_and_the_way_out(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = KubedebError("it broke", details="here\nand there", hint="mend it", code=ExitCode.PLAN)
+    assert fail_with(monkeypatch, error) == ExitCode.PLAN
+    assert capsys.readouterr().err == "error: it broke\n  here\n  and there\nhint: mend it\n"
+
+
+def test_an_unexpected_exception_is_a_bug_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fail_with(monkeypatch, ZeroDivisionError("by zero")) == ExitCode.BUG
+    message = capsys.readouterr().err
+    assert "ZeroDivisionError: by zero" in message
+    assert "Traceback" not in message
+
+
+def test_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert fail_with(monkeypatch, KeyboardInterrupt()) == ExitCode.INTERRUPTED

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kubedeb.errors import ExitCode, KubedebError
+from kubedeb.yamlfile import Quoted, Scalar, StrictModel, load, load_model, parse, validate
+
+
+class Row(StrictModel):
+    version: Quoted
+    revision: int = 1
+
+
+class Sample(StrictModel):
+    name: str
+    versions: list[Row]
+
+
+GOOD = """\
+name: etcd
+versions:
+  - version: "1.10"
+    revision: 2
+"""
+
+BROKEN = {
+    "unknown key": ("name: etcd\nversons: []\n", ["x.yaml:2: unknown key 'versons': did you mean 'versions'?"]),
+    "unknown key inside": (
+        'name: e\nversions:\n  - version: "1"\n    rev: 2\n',
+        ["x.yaml:4: unknown key 'rev': did you mean 'revision'?"],
+    ),
+    "nothing near": ("name: e\nversions: []\nzzz: 1\n", ["x.yaml:3: unknown key 'zzz': known are: name, versions"]),
+    "missing": ("versions: []\n", ["x.yaml:1: 'name' is missing"]),
+    "missing inside": ("name: e\nversions:\n  - revision: 3\n", ["x.yaml:3: 'versions.0.version' is missing"]),
+    "unquoted": (
+        "name: e\nversions:\n  - version: 1.10\n",
+        ['x.yaml:3: versions.0.version: other YAML readers see a number here (1.10 becomes 1.1); write "1.10" in quotes'],
+    ),
+    "duplicate": ("name: a\nname: b\n", ["x.yaml:2: key 'name' is there twice", "It stands in line 1 already."]),
+    "not yaml": ("name: [a\nb: c\n", ["x.yaml:2: not valid YAML"]),
+    "wrong kind": ("name: e\nversions: many\n", ["x.yaml:2: versions: Input should be a valid list"]),
+    "a list": ("- a\n", ["x.yaml:1: the file: Input should be a valid dictionary or instance of Sample"]),
+}
+
+
+def read(text: str) -> Sample:
+    return validate(parse(text, Path("x.yaml"), code=ExitCode.RECIPE), Sample, code=ExitCode.RECIPE)
+
+
+def test_good() -> None:
+    assert read(GOOD) == Sample(name="etcd", versions=[Row(version="1.10", revision=2)])
+
+
+@pytest.mark.parametrize(("text", "expected"), BROKEN.values(), ids=BROKEN)
+def test_broken(text: str, expected: list[str]) -> None:
+    with pytest.raises(KubedebError) as caught:
+        read(text)
+    assert caught.value.code == ExitCode.RECIPE
+    for line in expected:
+        assert line in caught.value.render()
+
+
+def test_every_finding_is_told() -> None:
+    with pytest.raises(KubedebError) as caught:
+        read("nam: e\nversions:\n  - version: 1.10\n")
+    message = caught.value.render()
+    assert "unknown key 'nam'" in message
+    assert "'name' is missing" in message
+    assert "x.yaml:3: versions.0.version" in message
+
+
+def test_unreadable(tmp_path: Path) -> None:
+    with pytest.raises(KubedebError, match="cannot read"):
+        load_model(tmp_path / "none.yaml", Sample, code=ExitCode.RECIPE)
+    (tmp_path / "bin.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(KubedebError, match="cannot read"):
+        load(tmp_path / "bin.yaml", code=ExitCode.RECIPE)
+
+
+@pytest.mark.parametrize("text", ["1.10", "0755", "on", "1e3", "null", "~", "2001-01-01"])
+def test_a_scalar_is_what_was_written(text: str) -> None:
+    document = parse(f"a: {text}\n", Path("x"), code=ExitCode.RECIPE)
+    assert document.data == {"a": text}
+    assert isinstance(document.data["a"], Scalar)
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_read_or_refused_with_a_message(text: str) -> None:
+    messages: list[str] = []
+    try:
+        validate(parse(text, Path("x.yaml"), code=ExitCode.RECIPE), Sample, code=ExitCode.RECIPE)
+    except KubedebError as error:
+        messages.append(error.brief)
+    assert all(message.startswith("x.yaml:") for message in messages)
