@@ -1,0 +1,90 @@
+"""The one loader of the rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+from kubedeb.errors import ExitCode, KubedebError
+from kubedeb.files import sha256_bytes
+from kubedeb.knowledge.schema import Flag, Rows, Rule, RuleKind, Severity
+from kubedeb.versions import Version
+from kubedeb.yamlfile import load as load_yaml
+from kubedeb.yamlfile import validate
+
+HERE = Path(__file__).parent
+Line = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """All rows, the sha256 of their files, and where each stands (`etcd.yaml:12`, by rule id)."""
+
+    rules: tuple[Rule, ...]
+    flags: tuple[Flag, ...] = ()
+    digest: str = ""
+    places: dict[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def by_id(self) -> dict[str, Rule]:
+        """Return the rules by id."""
+        return {rule.id: rule for rule in self.rules}
+
+    def of(self, component: str, kind: RuleKind) -> tuple[Rule, ...]:
+        """Return a component's rules of one kind, in the order of the file."""
+        return tuple(rule for rule in self.rules if rule.component == component and rule.kind is kind)
+
+    def hop(self, component: str, line: Line) -> Rule | None:
+        """Return the rule that says which line follows `line`, None when none is known."""
+        return next((rule for rule in self.of(component, RuleKind.HOP) if rule.from_.line == line), None)
+
+    def next_line(self, component: str, line: Line) -> Line | None:
+        """Return the line that follows `line`, None when none is known."""
+        rule = self.hop(component, line)
+        return rule.to.line if rule else None
+
+    def blocked(self, component: str, version: Version) -> tuple[Rule, ...]:
+        """Return the rules that block a version, the heaviest first."""
+        order = list(Severity)
+        found = [rule for rule in self.of(component, RuleKind.BLOCKED) if version in rule.to]
+        return tuple(sorted(found, key=lambda rule: order.index(rule.severity)))
+
+    def capability(self, component: str, name: str, version: Version) -> Rule | None:
+        """Return the rule that says that a version can do something, None when none says so."""
+        able = (rule for rule in self.of(component, RuleKind.CAPABILITY) if rule.capability == name and version in rule.to)
+        return next(able, None)
+
+    def between(self, component: str, old: Version, new: Version) -> tuple[Rule, ...]:
+        """Return the traps and recommended minima that the way from `old` to `new` meets."""
+        kinds = (RuleKind.TRAP, RuleKind.MINIMUM)
+        return tuple(
+            rule
+            for rule in self.rules
+            if rule.component == component and rule.kind in kinds and old in rule.from_ and new in rule.to
+        )
+
+
+@lru_cache(maxsize=8)
+def load(folder: Path = HERE) -> Knowledge:
+    """Read every row of `folder`. Raises `KubedebError` (KNOWLEDGE) with file and line for a row that is not valid."""
+    rules: list[Rule] = []
+    flags: list[Flag] = []
+    places: dict[str, str] = {}
+    content = b""
+    for path in sorted(folder.glob("*.yaml")):
+        document = load_yaml(path, code=ExitCode.KNOWLEDGE)
+        rows = validate(document, Rows, code=ExitCode.KNOWLEDGE)
+        for index, rule in enumerate(rows.rules):
+            place = f"{path.name}:{document.line_of(('rules', index))}"
+            if rule.id in places:
+                raise KubedebError(
+                    f"{folder / place}: rule {rule.id} is there twice",
+                    details=f"It stands in {places[rule.id]} already.", hint="Give one of them another id.",
+                    code=ExitCode.KNOWLEDGE,
+                )  # fmt: skip
+            places[rule.id] = place
+        rules += rows.rules
+        flags += rows.flags
+        content += path.name.encode() + b"\0" + path.read_bytes() + b"\0"
+    return Knowledge(tuple(rules), tuple(flags), sha256_bytes(content), places)
