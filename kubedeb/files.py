@@ -15,14 +15,16 @@ CHUNK = 1024 * 1024
 
 
 @contextmanager
-def replacing(path: Path, *, mode: int = 0o644, sync: bool = False) -> Iterator[IO[bytes]]:
+def replacing(path: Path, *, mode: int = 0o644, sync: bool = False, temporary_in: Path | None = None) -> Iterator[IO[bytes]]:
     """Give a file open for writing that takes `path`'s place when the block ends well, and vanishes when it does not.
 
-    `sync` fsyncs the file before the rename and the folder after it: for what must survive a power cut.
+    `temporary_in` is where it lies until then (`path`'s own folder by default; it must be on the same file system):
+    for folders that others read. `sync` fsyncs the file before the rename and the folder after it: for what must
+    survive a power cut.
     Raises `OSError` as the file system does; `path` is then as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    descriptor, name = tempfile.mkstemp(dir=temporary_in or path.parent, prefix=f".{path.name}.", suffix=".part")
     temporary = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as stream:

@@ -1,0 +1,181 @@
+"""`kubedeb repo add`: look at every file first, then store all packages and put them into the suite's draft, or none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kubedeb.deb import DebError, read_deb
+from kubedeb.errors import ExitCode, KubedebError
+from repo.catalog import Catalog, open_catalog
+from repo.live import read_live
+from repo.models import Action, Change, Member, Package, Suite, package_of
+from repo.place import Repository, writing
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A file that may become a package of the repository."""
+
+    path: Path
+    package: Package
+
+
+@dataclass(frozen=True)
+class Added:
+    """What `add` did: packages put into the draft, packages that the suite had already, files that are no packages."""
+
+    suite: str
+    packages: tuple[Package, ...]
+    present: tuple[Package, ...]
+    passed_over: tuple[str, ...]
+
+
+@dataclass
+class Findings:
+    """Everything that is wrong with what was given; `add` shows all of it and changes nothing."""
+
+    problems: list[str] = field(default_factory=list)
+
+    def note(self, path: Path, problem: str) -> None:
+        """Remember one problem with one file."""
+        self.problems.append(f"{path}: {problem}")
+
+    def stop(self) -> None:
+        """Raise `KubedebError` (PACKAGE) when there was a problem."""
+        if self.problems:
+            first, *more = self.problems
+            raise KubedebError(first, details="\n".join(more), hint="Nothing was added.", code=ExitCode.PACKAGE)
+
+
+def add(repository: Repository, suite_name: str, given: Sequence[Path]) -> Added:
+    """Add files, the packages of `.changes` files, and the packages in folders to a suite's draft, all or none.
+
+    Raises `KubedebError`: PACKAGE with every problem found; REPOSITORY for an unknown suite; REPOSITORY_BUSY;
+    REPOSITORY_STORAGE.
+    """
+    suite = repository.suite(suite_name)
+    findings, passed_over = Findings(), list[str]()
+    paths = list(_packages_of(given, findings, passed_over))
+    candidates = list(_inspect(paths, findings))
+    refuse(candidates, suite, findings)
+    findings.stop()
+    with writing(repository.layout), open_catalog(repository.layout.catalog) as catalog:
+        _refuse_other_bytes(candidates, catalog, findings)
+        findings.stop()
+        return _store(repository, suite, candidates, catalog, tuple(passed_over))
+
+
+def _packages_of(given: Iterable[Path], findings: Findings, passed_over: list[str]) -> Iterator[Path]:
+    """Yield the `.deb` files that `given` stands for."""
+    for path in given:
+        if path.is_dir():
+            found = sorted(path.rglob("*.deb"))
+            if not found:
+                findings.note(path, "there is no .deb file in this folder")
+            yield from found
+        elif path.suffix == ".changes":
+            yield from _listed(path, findings, passed_over)
+        else:
+            yield path
+
+
+def _listed(changes: Path, findings: Findings, passed_over: list[str]) -> Iterator[Path]:
+    """Yield the packages that a `.changes` file lists, each compared with the sha256 that it gives."""
+    from debian.deb822 import Changes
+
+    from kubedeb.files import sha256_of
+
+    try:
+        listed = Changes(changes.read_bytes()).get("Checksums-Sha256", [])
+        rows = [(str(row["sha256"]), str(row["name"])) for row in listed]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        findings.note(changes, f"cannot be read as a .changes file: {error}")
+        return
+    if not rows:
+        findings.note(changes, "it lists no file (no Checksums-Sha256)")
+    for digest, name in rows:
+        path = changes.parent / name
+        if "/" in name or name.startswith("."):
+            findings.note(changes, f"it lists {name!r}, which is not a plain file name")
+        elif not name.endswith(".deb"):
+            passed_over.append(name)
+        elif not path.is_file():
+            findings.note(path, f"is missing; {changes.name} lists it")
+        elif (found := sha256_of(path)) != digest:
+            findings.note(path, f"is not the file that {changes.name} lists: sha256 {found}, expected {digest}")
+        else:
+            yield path
+
+
+def _inspect(paths: Iterable[Path], findings: Findings) -> Iterator[Candidate]:
+    for path in paths:
+        try:
+            yield Candidate(path, package_of(read_deb(path)))
+        except DebError as error:
+            findings.note(path, f"is not a Debian package: {error}")
+        except ValueError as error:
+            findings.note(path, f"is refused: {error}")
+        except OSError as error:
+            findings.note(path, f"cannot be read: {error.strerror or error}")
+
+
+def refuse(candidates: Iterable[Candidate], suite: Suite, findings: Findings) -> None:
+    """Note what the suite cannot take: a foreign architecture, two files that claim to be the same package."""
+    seen: dict[tuple[str, str, str], Candidate] = {}
+    for candidate in candidates:
+        package = candidate.package
+        if package.architecture not in (*suite.architectures, "all"):
+            findings.note(
+                candidate.path, f"is for {package.architecture}; suite {suite.name} has {', '.join(suite.architectures)}"
+                f" (kubedeb repo init --suite {suite.name} --architecture {package.architecture} … adds one)",
+            )  # fmt: skip
+        first = seen.setdefault((package.name, package.version, package.architecture), candidate)
+        if first.package.sha256 != package.sha256:
+            findings.note(candidate.path, other_bytes(package, first.package, f"in {first.path}"))
+
+
+def other_bytes(package: Package, other: Package, where: str) -> str:
+    """Return the message for two packages that differ and claim to be one."""
+    return (
+        f"{package.label} has other bytes {where}; a version is never published twice:"
+        f" this file is sha256 {package.sha256}, the other {other.sha256}"
+    )
+
+
+def _refuse_other_bytes(candidates: Iterable[Candidate], catalog: Catalog, findings: Findings) -> None:
+    for candidate in candidates:
+        package = candidate.package
+        known = catalog.same(package.name, package.version, package.architecture)
+        if known is not None and known.sha256 != package.sha256:
+            findings.note(candidate.path, other_bytes(package, known, "in the repository"))
+
+
+def _store(
+    repository: Repository, suite: Suite, candidates: Iterable[Candidate], catalog: Catalog, passed_over: tuple[str, ...]
+) -> Added:
+    live = read_live(repository, suite.name)
+    published = {member.sha256 for member in live.snapshot.members} if live else set()
+    drafted = {change.member.sha256: change.action for change in catalog.draft(suite.name)}
+    by_content = {candidate.package.sha256: candidate for candidate in candidates}
+    new: list[Package] = []
+    present: list[Package] = []
+    for digest, candidate in sorted(by_content.items(), key=lambda item: item[1].package):
+        package = candidate.package
+        there = drafted.get(digest, Action.ADD if digest in published else Action.REMOVE) is Action.ADD
+        (present if there else new).append(package)
+        repository.layout.store.adopt(_member(package).pool_name, candidate.path, digest)
+    if new:
+        catalog.add(suite.name, new, new)
+    return Added(suite.name, tuple(new), tuple(present), passed_over)
+
+
+def _member(package: Package) -> Member:
+    return Member(package.name, package.version, package.architecture, package.sha256)
+
+
+def drafted(repository: Repository, suite: str) -> tuple[Change, ...]:
+    """Return the changes that wait for a suite's next publish."""
+    with open_catalog(repository.layout.catalog) as catalog:
+        return catalog.draft(suite)

@@ -1,0 +1,145 @@
+"""The catalog: an SQLite file with what is in the pool and what the drafts will change.
+
+Only the drafts are its own; packages are a cache of the pool, read again from there when the file was lost. Every write
+happens under the repository's lock. The rollback journal is used, not WAL, so that a command that only reads writes nothing.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from kubedeb.errors import ExitCode, KubedebError
+from repo.models import Action, Change, Member, Package
+
+SCHEMA_VERSION = 1
+SCHEMA = """
+CREATE TABLE package (
+    sha256 TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    version TEXT NOT NULL,
+    architecture TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    stanza TEXT NOT NULL,
+    published INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (name, version, architecture)
+) STRICT;
+CREATE TABLE draft (
+    suite TEXT NOT NULL,
+    sha256 TEXT NOT NULL REFERENCES package,
+    action TEXT NOT NULL CHECK (action IN ('add', 'remove')),
+    PRIMARY KEY (suite, sha256)
+) STRICT;
+"""
+PACKAGE = "name, version, architecture, sha256, size, stanza"
+
+
+class Catalog:
+    """The open catalog."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def packages(self, members: Sequence[Member]) -> dict[str, Package]:
+        """Return the packages of `members` that are known, by sha256."""
+        wanted = {member.sha256 for member in members}
+        if len(wanted) > 1000:
+            rows = self._connection.execute(f"SELECT {PACKAGE} FROM package")  # noqa: S608 - a constant
+            return {row[3]: Package(*row) for row in rows if row[3] in wanted}
+        statement = f"SELECT {PACKAGE} FROM package WHERE sha256 = ?"  # noqa: S608 - a constant
+        found = (self._connection.execute(statement, (digest,)).fetchone() for digest in wanted)
+        return {row[3]: Package(*row) for row in found if row is not None}
+
+    def same(self, name: str, version: str, architecture: str) -> Package | None:
+        """Return the package of that name, version and architecture."""
+        row = self._connection.execute(
+            f"SELECT {PACKAGE} FROM package WHERE name = ? AND version = ? AND architecture = ?",  # noqa: S608
+            (name, version, architecture),
+        ).fetchone()
+        return Package(*row) if row else None
+
+    def published_names(self) -> list[str]:
+        """Return the names of all packages that have ever been published, sorted."""
+        rows = self._connection.execute("SELECT DISTINCT name FROM package WHERE published ORDER BY name")
+        return [row[0] for row in rows]
+
+    def draft(self, suite: str) -> tuple[Change, ...]:
+        """Return the changes that the next publish of a suite makes."""
+        rows = self._connection.execute(
+            "SELECT action, name, version, architecture, sha256 FROM draft JOIN package USING (sha256)"
+            " WHERE suite = ? ORDER BY name, version, architecture",
+            (suite,),
+        )
+        return tuple(Change(Action(action), Member(*row)) for action, *row in rows)
+
+    def add(self, suite: str, packages: Iterable[Package], drafted: Iterable[Package]) -> None:
+        """Learn packages, and put `drafted` of them into a suite's draft; all or nothing."""
+        with self._connection:
+            self._learn(packages, published=False)
+            self._connection.executemany(
+                "INSERT INTO draft VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET action = excluded.action",
+                [(suite, package.sha256, Action.ADD.value) for package in drafted],
+            )
+
+    def learn_published(self, packages: Iterable[Package]) -> None:
+        """Learn packages that a live generation names."""
+        with self._connection:
+            self._learn(packages, published=True)
+
+    def _learn(self, packages: Iterable[Package], *, published: bool) -> None:
+        self._connection.executemany(
+            f"INSERT OR IGNORE INTO package ({PACKAGE}, published) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+            [(p.name, p.version, p.architecture, p.sha256, p.size, p.stanza, int(published)) for p in packages],
+        )
+
+    def published(self, suite: str) -> None:
+        """End a suite's draft: what it added is published now."""
+        with self._connection:
+            self._connection.execute(
+                "UPDATE package SET published = 1 WHERE published = 0 AND sha256 IN"
+                " (SELECT sha256 FROM draft WHERE suite = ? AND action = 'add')",
+                (suite,),
+            )
+            self._connection.execute("DELETE FROM draft WHERE suite = ?", (suite,))
+
+
+@contextmanager
+def open_catalog(path: Path) -> Iterator[Catalog]:
+    """Open the catalog, made empty where there is none.
+
+    Raises `KubedebError`: REPOSITORY_STORAGE when the disk is full or read-only, REPOSITORY when the file is damaged.
+    """
+    try:
+        connection = sqlite3.connect(path, timeout=10)
+        try:
+            connection.execute("PRAGMA foreign_keys = ON")
+            _prepare(connection, path)
+            yield Catalog(connection)
+        finally:
+            connection.close()
+    except sqlite3.OperationalError as error:
+        raise KubedebError(
+            "cannot write the repository's catalog", details=f"{path}: {error}",
+            hint="Make room or mend the rights, then run the same command again.", code=ExitCode.REPOSITORY_STORAGE,
+        ) from error  # fmt: skip
+    except sqlite3.DatabaseError as error:
+        raise _damaged(path, str(error)) from error
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version == 0:
+        connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+    elif version != SCHEMA_VERSION:
+        raise _damaged(path, f"its schema is {version}, this kubedeb knows {SCHEMA_VERSION}")
+
+
+def _damaged(path: Path, why: str) -> KubedebError:
+    return KubedebError(
+        "the repository's catalog cannot be read", details=f"{path}: {why}",
+        hint="What is published is not touched by this. Move the file away and publish again: the catalog is read back\n"
+        "from the published tree; packages that were added and not published must be added again.",
+        code=ExitCode.REPOSITORY,
+    )  # fmt: skip

@@ -1,0 +1,218 @@
+"""`kubedeb repo …`: what each command is asked and what it prints; the work is in the module of the same name."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kubedeb.output import json_option, print_json, print_table
+
+repository_option = click.option(
+    "--repository", "-r", type=click.Path(path_type=Path, file_okay=False), help="The repository's folder.",
+)  # fmt: skip
+suite_option = click.option("--suite", "-s", required=True, help="The suite to work on.")
+
+
+def _root(repository: Path | None) -> Path:
+    from kubedeb.config import path_setting
+
+    return path_setting("repository", repository)
+
+
+def _open(repository: Path | None) -> Any:
+    from repo.place import open_repository
+
+    return open_repository(_root(repository))
+
+
+def _say(text: str) -> None:
+    from kubedeb.progress import progress
+
+    progress().say(text)
+
+
+@click.group()
+def repo() -> None:
+    """Keep a signed apt repository.
+
+    add changes a suite's draft; publish makes the draft the suite's next generation.
+    """
+
+
+@repo.command()
+@repository_option
+@click.option("--origin", required=True, help="Who the repository is, for apt; can never be changed.")
+@click.option("--label", help="A name for people (default: the origin); can never be changed.")
+@click.option("--url", help="Where clients will find it, for the .sources file (default: its folder).")
+@click.option("--suite", "-s", "suites", multiple=True, default=("bookworm",), show_default=True, help="A suite; repeat.")
+@click.option("--architecture", "-a", "architectures", multiple=True, default=("amd64",), show_default=True,
+              help="An architecture of the suites; repeat.")  # fmt: skip
+@json_option
+def init(
+    *, repository: Path | None, origin: str, label: str | None, url: str | None, suites: tuple[str, ...],
+    architectures: tuple[str, ...], as_json: bool,
+) -> None:  # fmt: skip
+    """Make a repository with a key of its own, or add suites to one that is there."""
+    from repo.init import Wish, initialise
+
+    result = initialise(_root(repository), Wish(origin, label, url, suites, architectures))
+    layout, identity = result.repository.layout, result.repository.identity
+    if as_json:
+        print_json({"root": str(layout.root), "public": str(layout.public), **asdict(identity), "done": result.done})
+        return
+    for line in result.done:
+        click.echo(f"made {line}")
+    if not result.done:
+        click.echo(f"nothing to do: {layout.root} is as asked for")
+
+
+@repo.command()
+@repository_option
+@suite_option
+@click.option("--publish", "publish_too", is_flag=True, help="Publish the suite afterwards.")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=False))
+@json_option
+def add(*, repository: Path | None, suite: str, publish_too: bool, files: tuple[Path, ...], as_json: bool) -> None:
+    """Add .deb FILES, the packages of .changes files, or those in folders, to a suite's draft: all or none."""
+    from repo.add import add as add_packages
+
+    opened = _open(repository)
+    added = add_packages(opened, suite, files)
+    document: dict[str, Any] = {
+        "suite": suite,
+        "added": [_package_json(package) for package in added.packages],
+        "present": [_package_json(package) for package in added.present],
+        "passed_over": list(added.passed_over),
+    }
+    if not as_json:
+        for package in added.packages:
+            click.echo(f"added {package.label} ({package.size} bytes, sha256 {package.sha256})")
+        for package in added.present:
+            click.echo(f"{package.label} is in {suite} already")
+        for name in added.passed_over:
+            click.echo(f"passed over {name}: not a binary package")
+    if publish_too:
+        document["published"] = _publish(opened, suite, quiet=as_json)
+    elif added.packages and not as_json:
+        click.echo(f"not yet published: kubedeb repo publish {suite}")
+    if as_json:
+        print_json(document)
+
+
+def _package_json(package: Any) -> dict[str, Any]:
+    return {name: getattr(package, name) for name in ("name", "version", "architecture", "size", "sha256")}
+
+
+@repo.command()
+@repository_option
+@click.argument("suite")
+@json_option
+def publish(*, repository: Path | None, suite: str, as_json: bool) -> None:
+    """Make a suite's draft its next generation, once apt has accepted it."""
+    document = _publish(_open(repository), suite, quiet=as_json)
+    if as_json:
+        print_json(document)
+
+
+def _publish(opened: Any, suite: str, *, quiet: bool) -> dict[str, Any]:
+    from repo.publish import publish as publish_suite
+
+    done = publish_suite(opened, suite, _say)
+    if not quiet:
+        if done.changed:
+            click.echo(
+                f"published {suite} generation {done.generation}: {done.packages} packages ({done.reason}),"
+                f" accepted by {', '.join(done.judges)}"
+            )
+        else:
+            click.echo(f"nothing to do: {suite} serves this already (generation {done.generation})")
+    return asdict(done)
+
+
+@repo.command(name="list")
+@repository_option
+@click.option("--suite", "-s", "suites", multiple=True, help="Only this suite; repeat.")
+@click.argument("pattern", required=False)
+@json_option
+def list_(*, repository: Path | None, suites: tuple[str, ...], pattern: str | None, as_json: bool) -> None:
+    """List the packages of the suites; PATTERN (with * and ?) chooses names."""
+    from repo.queries import listing
+
+    rows = listing(_open(repository), suites, pattern)
+    if as_json:
+        print_json([{"suite": row.suite, **asdict(row.member), "state": row.state.value} for row in rows])
+        return
+    cells = [(row.suite, row.member.name, row.member.version, row.member.architecture, row.state.value) for row in rows]
+    print_table(("suite", "package", "version", "architecture", "state"), cells)
+
+
+@repo.command()
+@repository_option
+@click.argument("package", metavar="NAME[=VERSION]")
+@json_option
+def show(*, repository: Path | None, package: str, as_json: bool) -> None:
+    """Show all that is known of a package."""
+    from kubedeb.stanza import one
+    from repo.queries import show as show_package
+
+    shown = show_package(_open(repository), package)
+    if as_json:
+        print_json([{**one(item.package.stanza), "suites": {row.suite: row.state.value for row in item.suites}}
+                    for item in shown])  # fmt: skip
+        return
+    for number, item in enumerate(shown):
+        suites = ", ".join(f"{row.suite} ({row.state.value})" for row in item.suites)
+        click.echo(("\n" if number else "") + item.package.stanza + f"Suites: {suites}")
+
+
+@repo.command()
+@repository_option
+@click.option("--bind", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="The port; 0 takes a free one.")
+@json_option
+def serve(*, repository: Path | None, bind: str, port: int, as_json: bool) -> None:
+    """Serve the repository over HTTP for development; the access log goes to stderr."""
+    from repo.serve import serve as serve_folder
+
+    def ready(url: str) -> None:
+        if as_json:
+            print_json({"url": url})
+        else:
+            click.echo(f"serving {opened.layout.public} at {url}")
+
+    opened = _open(repository)
+    serve_folder(opened.layout.public, bind, port, ready)
+
+
+@repo.command()
+@repository_option
+@click.argument("where", required=False, metavar="[DIR|URL]")
+@click.option("--keyring", type=click.Path(path_type=Path, exists=True, dir_okay=False),
+              help="The key to trust (binary), for a repository that is not ours.")  # fmt: skip
+@click.option("--suite", "-s", "suites", multiple=True, help="Only this suite; repeat.")
+@json_option
+def verify(*, repository: Path | None, where: str | None, keyring: Path | None, suites: tuple[str, ...], as_json: bool) -> None:
+    """Read a published repository as apt does, every byte, and list all that is wrong."""
+    from repo.verify import subject
+    from repo.verify import verify as verify_repository
+
+    apt_repository, chosen = subject(_root(repository), where, keyring, suites)
+    report = verify_repository(apt_repository, chosen, _say)
+    if as_json:
+        print_json(asdict(report))
+    else:
+        print_report(report)
+    report.stop()
+
+
+def print_report(report: Any) -> None:
+    """Print what verify found, for people."""
+    if report.findings:
+        print_table(("file", "what is wrong"), [(finding.path, finding.problem) for finding in report.findings])
+    click.echo(
+        f"{', '.join(report.suites)}: {report.packages} packages, {report.files} files, {report.bytes} bytes read,"
+        f" {len(report.findings)} findings"
+    )

@@ -1,0 +1,103 @@
+"""`kubedeb repo init`: a repository with a key of its own, or a further suite for one that is there."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from kubedeb.errors import ExitCode, KubedebError, storage_errors
+from kubedeb.files import write_bytes
+from repo.models import Identity, Suite
+from repo.place import Layout, Repository, read_identity, write_identity, writing
+from repo.store import make_folder
+
+# Both become file names, fields of Release and words of apt preferences.
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_-]{0,63}")
+ARCHITECTURE = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+URL = re.compile(r"(https?://|file:/)[!-~]+")
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What `init` was asked for; None: as it is, or the default."""
+
+    origin: str
+    label: str | None
+    url: str | None
+    suites: tuple[str, ...]
+    architectures: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Initialised:
+    """What `init` did: the repository, and one line for each thing that it made or changed."""
+
+    repository: Repository
+    done: tuple[str, ...]
+
+
+def check(wish: Wish) -> None:
+    """Raise `KubedebError` (USAGE) for a name that cannot be one."""
+    named = [("--origin", wish.origin, NAME), *(("--suite", suite, NAME) for suite in wish.suites)]
+    named += [("--architecture", name, ARCHITECTURE) for name in wish.architectures]
+    named += [("--url", wish.url, URL)] if wish.url is not None else []
+    for option, value, pattern in named:
+        if pattern.fullmatch(value) is None:
+            raise KubedebError(f"{option} {value!r} is not valid", details=f"It must match {pattern.pattern}",
+                               code=ExitCode.USAGE)  # fmt: skip
+    if wish.label is not None and not re.fullmatch(r"[ -~]{1,80}", wish.label):
+        raise KubedebError(f"--label {wish.label!r} is not one line of plain text", code=ExitCode.USAGE)
+
+
+def merge(found: Identity, wish: Wish) -> Identity:
+    """Return `found` with the suites, architectures and URL of `wish`.
+
+    Raises `KubedebError` (REPOSITORY) when origin or label would change: every client would refuse the repository.
+    """
+    for what, old, new in (("origin", found.origin, wish.origin), ("label", found.label, wish.label or found.label)):
+        if old != new:
+            raise KubedebError(
+                f"the repository's {what} is {old!r} and cannot become {new!r}",
+                details="apt refuses a repository that changes it, on every machine that has it installed.",
+                hint="Make another repository, or leave the option as it was.", code=ExitCode.REPOSITORY,
+            )  # fmt: skip
+    suites = {suite.name: suite for suite in found.suites}
+    for name in wish.suites:
+        before = suites[name].architectures if name in suites else ()
+        suites[name] = Suite(name, tuple(dict.fromkeys((*before, *wish.architectures))))
+    return Identity(found.origin, found.label, wish.url or found.url, found.fingerprint, tuple(suites.values()))
+
+
+def initialise(root: Path, wish: Wish) -> Initialised:
+    """Make the repository that `wish` asks for, or what it lacks; the file that says who it is appears last."""
+    check(wish)
+    layout = Layout(root.absolute())
+    with storage_errors(f"a repository in {root}", ExitCode.REPOSITORY_STORAGE):
+        make_folder(layout.root)
+    with writing(layout):
+        found = read_identity(layout)
+        if found is None:
+            return _create(layout, wish)
+        wanted = merge(found, wish)
+        if wanted != found:
+            write_identity(layout, wanted)
+        return Initialised(Repository(layout, wanted), tuple(_changes(found, wanted)))
+
+
+def _create(layout: Layout, wish: Wish) -> Initialised:
+    make_folder(layout.public)
+    fingerprint = layout.keys.create(f"{wish.origin} archive signing key")
+    write_bytes(layout.keyring, layout.keys.public(fingerprint), sync=True)
+    suites = tuple(Suite(name, wish.architectures) for name in dict.fromkeys(wish.suites))
+    url = wish.url or layout.public.as_uri()
+    identity = Identity(wish.origin, wish.label or wish.origin, url, fingerprint, suites)
+    write_identity(layout, identity)
+    done = (f"repository {layout.root}", f"key {fingerprint}", *(f"suite {suite.name}" for suite in suites))
+    return Initialised(Repository(layout, identity), done)
+
+
+def _changes(found: Identity, wanted: Identity) -> list[str]:
+    changed = [f"suite {suite.name} ({' '.join(suite.architectures)})" for suite in wanted.suites
+               if suite not in found.suites]  # fmt: skip
+    return changed + ([f"url {wanted.url}"] if wanted.url != found.url else [])

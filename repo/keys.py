@@ -1,0 +1,92 @@
+"""The archive's key: made, used and checked through gpg in a home of its own; no agent is left running."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from kubedeb.errors import ExitCode
+from kubedeb.process import ANY_STATUS, Result, run
+
+# A socket's path has 107 characters at most; the agent's is HOME/S.gpg-agent.browser.
+LONGEST_HOME = 80
+HINT = "The archive's key lies in the folder `gnupg` of the repository; restore it from its backup."
+
+
+@dataclass(frozen=True)
+class Signed:
+    """A Release, signed both ways: `inline` is InRelease, `detached` is Release.gpg."""
+
+    inline: bytes
+    detached: bytes
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The private gpg home of a repository."""
+
+    home: Path
+
+    def create(self, name: str) -> str:
+        """Make an ed25519 signing key without a passphrase, unless there is one; return its fingerprint."""
+        self.home.mkdir(mode=0o700, exist_ok=True)
+        self.home.chmod(0o700)
+        with self._gpg() as gpg:
+            found = _fingerprints(gpg)
+            if not found:
+                gpg("--passphrase", "", "--quick-generate-key", name, "ed25519", "sign", "never")
+                found = _fingerprints(gpg)
+        return found[0]
+
+    def public(self, fingerprint: str) -> bytes:
+        """Return the public key as gpgv and apt read it (binary)."""
+        with self._gpg() as gpg:
+            return gpg("--export-options", "export-minimal", "--export", fingerprint).stdout
+
+    def sign(self, text: str, fingerprint: str) -> Signed:
+        """Sign a Release. Raises `KubedebError` (KEY) when the key is missing or cannot sign."""
+        with self._gpg() as gpg:
+            inline = gpg("--local-user", fingerprint, "--clearsign", stdin=text).stdout
+            detached = gpg("--local-user", fingerprint, "--armor", "--detach-sign", stdin=text).stdout
+        return Signed(inline, detached)
+
+    @contextmanager
+    def _gpg(self) -> Iterator[_Gpg]:
+        with _short(self.home) as home:
+            try:
+                yield _Gpg(home)
+            finally:
+                run(["gpgconf", "--homedir", home, "--kill", "gpg-agent"], code=ExitCode.KEY, ok=ANY_STATUS)
+
+
+@dataclass(frozen=True)
+class _Gpg:
+    home: Path
+
+    def __call__(self, *arguments: str, stdin: str = "") -> Result:
+        options = ("--batch", "--no-tty", "--quiet", "--no-auto-check-trustdb", "--pinentry-mode", "loopback",
+                   "--digest-algo", "SHA512", "--cert-digest-algo", "SHA512")  # fmt: skip
+        return run(["gpg", "--homedir", self.home, *options, *arguments], code=ExitCode.KEY, stdin=stdin, hint=HINT)
+
+
+def _fingerprints(gpg: _Gpg) -> list[str]:
+    """Return the fingerprints of the secret keys, from gpg's colon listing (doc/DETAILS of GnuPG)."""
+    lines = gpg("--with-colons", "--list-secret-keys").text.splitlines()
+    return [line.split(":")[9] for before, line in pairwise(lines)
+            if before.startswith("sec:") and line.startswith("fpr:")]  # fmt: skip
+
+
+@contextmanager
+def _short(home: Path) -> Iterator[Path]:
+    """Give a short name of `home`, because the path of the agent's socket may not be long."""
+    if len(str(home.absolute())) <= LONGEST_HOME:
+        yield home.absolute()
+        return
+    with tempfile.TemporaryDirectory(prefix="kubedeb-gnupg-") as folder:
+        short = Path(folder) / "home"
+        short.symlink_to(home.absolute())
+        yield short

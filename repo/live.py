@@ -1,0 +1,69 @@
+"""What a suite serves now, read from the store alone: the signed InRelease says it, and the snapshot it names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kubedeb.aptrepo import Release, parse_release, verified
+from kubedeb.errors import ExitCode, KubedebError
+from repo.indices import GENERATION_FIELD, SNAPSHOT_FIELD
+from repo.models import Snapshot
+from repo.place import Repository
+from repo.store import Store
+
+HINT = (
+    "`kubedeb repo verify` lists all that is damaged. A good copy of every generation's InRelease is kept in\n"
+    "public/generations/SUITE/; put the newest one back in its place."
+)
+
+
+@dataclass(frozen=True)
+class Live:
+    """A suite's live generation: its number, what it was signed as, and the snapshot that it serves."""
+
+    generation: int
+    inrelease: bytes
+    release: Release
+    snapshot: Snapshot
+
+    @property
+    def date(self) -> int:
+        """Return the generation's date in seconds since the epoch."""
+        return int(self.release.date.timestamp())
+
+
+def snapshot_name(snapshot: str) -> str:
+    """Return where a snapshot lies in the store."""
+    return f"snapshots/{snapshot}.json"
+
+
+def generation_name(suite: str, generation: int) -> str:
+    """Return where the InRelease of a generation is kept."""
+    return f"generations/{suite}/{generation:06}.InRelease"
+
+
+def read_live(repository: Repository, suite: str) -> Live | None:
+    """Return what `suite` serves, None before its first publish. Raises `KubedebError` (REPOSITORY) when it is damaged."""
+    store = repository.layout.store
+    inrelease = store.read(f"dists/{suite}/InRelease")
+    if inrelease is None:
+        return None
+    text = verified(inrelease, repository.layout.keyring, code=ExitCode.REPOSITORY)
+    try:
+        release = parse_release(suite, text)
+        snapshot = _snapshot(store, release.fields[SNAPSHOT_FIELD])
+        return Live(int(release.fields[GENERATION_FIELD]), inrelease, release, snapshot)
+    except (ValueError, KeyError) as error:
+        raise KubedebError(
+            f"what suite {suite} serves cannot be read", details=str(error), hint=HINT, code=ExitCode.REPOSITORY
+        ) from error
+
+
+def _snapshot(store: Store, identity: str) -> Snapshot:
+    data = store.read(snapshot_name(identity))
+    if data is None:
+        raise ValueError(f"{snapshot_name(identity)} is missing")
+    snapshot = Snapshot.parse(data.decode())
+    if snapshot.id != identity:
+        raise ValueError(f"{snapshot_name(identity)} is damaged: its content is {snapshot.id}")
+    return snapshot

@@ -1,0 +1,167 @@
+"""A repository on disk: what lies where, who it is, who may write.
+
+ROOT/public/      what a web server serves: dists, pool, snapshots, generations, keyring, .sources, .pref
+ROOT/gnupg/       the archive's secret key (0700)
+ROOT/repository.json, keyring.gpg, catalog.sqlite, lock, staging/
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from kubedeb.errors import ExitCode, KubedebError, storage_errors
+from kubedeb.files import canonical_json, write_text
+from kubedeb.process import ProcessError
+from repo.keys import Keys
+from repo.models import Identity, Suite
+from repo.store import FolderStore
+
+NO_ROOM = re.compile(r"No space left on device|Disk quota exceeded|Read-only file system|disk full")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The names below a repository's root."""
+
+    root: Path
+
+    @property
+    def public(self) -> Path:
+        """Return the folder that is served."""
+        return self.root / "public"
+
+    @property
+    def staging(self) -> Path:
+        """Return the folder for what is not published yet; emptied by every writer."""
+        return self.root / "staging"
+
+    @property
+    def identity(self) -> Path:
+        """Return the file that says who the repository is; without it there is no repository."""
+        return self.root / "repository.json"
+
+    @property
+    def keyring(self) -> Path:
+        """Return the public key that this repository checks itself with."""
+        return self.root / "keyring.gpg"
+
+    @property
+    def catalog(self) -> Path:
+        """Return the SQLite file."""
+        return self.root / "catalog.sqlite"
+
+    @property
+    def keys(self) -> Keys:
+        """Return the key's private home."""
+        return Keys(self.root / "gnupg")
+
+    @property
+    def store(self) -> FolderStore:
+        """Return the store of published bytes."""
+        return FolderStore(self.public, self.staging)
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A repository that is there: its layout and its identity."""
+
+    layout: Layout
+    identity: Identity
+
+    def suite(self, name: str) -> Suite:
+        """Return a suite. Raises `KubedebError` (REPOSITORY) with the suites there are."""
+        suite = self.identity.suite(name)
+        if suite is None:
+            known = [suite.name for suite in self.identity.suites]
+            near = difflib.get_close_matches(name, known, n=1)
+            raise KubedebError(
+                f"there is no suite {name!r} in {self.layout.root}",
+                details=f"did you mean {near[0]!r}?" if near else f"suites: {', '.join(known)}",
+                hint=f"A new suite is made by: kubedeb repo init --origin {self.identity.origin} --suite {name}",
+                code=ExitCode.REPOSITORY,
+            )
+        return suite
+
+
+def read_identity(layout: Layout) -> Identity | None:
+    """Return who the repository is, None where there is none. Raises `KubedebError` (REPOSITORY) when it is damaged."""
+    try:
+        document = json.loads(layout.identity.read_text())
+        suites = tuple(Suite(suite["name"], tuple(suite["architectures"])) for suite in document.pop("suites"))
+        return Identity(**document, suites=suites)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise KubedebError(
+            f"cannot read {layout.identity}", details=str(error), hint="Restore it from a backup.",
+            code=ExitCode.REPOSITORY,
+        ) from error  # fmt: skip
+
+
+def write_identity(layout: Layout, identity: Identity) -> None:
+    """Write who the repository is."""
+    write_text(layout.identity, canonical_json(asdict(identity)), sync=True)
+
+
+def open_repository(root: Path) -> Repository:
+    """Return the repository at `root`. Raises `KubedebError` (REPOSITORY) when there is none."""
+    layout = Layout(root.absolute())
+    identity = read_identity(layout)
+    if identity is None:
+        raise KubedebError(
+            f"there is no repository in {root}",
+            hint="Name one with --repository or KUBEDEB_REPOSITORY, or make one: kubedeb repo init --origin NAME",
+            code=ExitCode.REPOSITORY,
+        )
+    return Repository(layout, identity)
+
+
+@contextmanager
+def writing(layout: Layout) -> Iterator[None]:
+    """Be the only writer, begin with an empty staging folder, and leave none behind.
+
+    Raises `KubedebError`: REPOSITORY_BUSY when another process writes; REPOSITORY_STORAGE when the disk is full or cannot
+    be written, whoever met it (gpg and apt say so in their own words).
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(layout.root / "lock", timeout=0)
+    with storage_errors(f"the repository in {layout.root}", ExitCode.REPOSITORY_STORAGE):
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise KubedebError(
+                f"another process writes to the repository in {layout.root}",
+                hint="Wait until it is done; the lock ends with the process that holds it.",
+                code=ExitCode.REPOSITORY_BUSY,
+            ) from error
+        try:
+            _empty(layout.staging)
+            layout.staging.mkdir(mode=0o700)
+            yield
+        except ProcessError as error:
+            raise (_no_room(layout, error) if NO_ROOM.search(error.details) else error) from error
+        finally:
+            with suppress(OSError):
+                _empty(layout.staging)
+            lock.release()
+
+
+def _no_room(layout: Layout, error: ProcessError) -> KubedebError:
+    return KubedebError(
+        f"cannot write the repository in {layout.root}", details=error.details,
+        hint="Make room or mend the rights, then run the same command again.", code=ExitCode.REPOSITORY_STORAGE,
+    )  # fmt: skip
+
+
+def _empty(folder: Path) -> None:
+    """Remove what a killed writer left; links are removed, not followed."""
+    if folder.exists():
+        shutil.rmtree(folder)

@@ -1,0 +1,174 @@
+"""`kubedeb repo verify`: read a published repository as apt does, every byte of it, and list all that is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kubedeb.aptrepo import AptRepository, AptRepositoryError, Digest, Release
+from kubedeb.deb import MAX_FIELD
+from kubedeb.errors import ExitCode, KubedebError
+from kubedeb.process import run
+from kubedeb.stanza import Stanza
+from repo.place import Repository, open_repository
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something wrong: which file, and what."""
+
+    path: str
+    problem: str
+
+
+@dataclass
+class Report:
+    """What was read and what was found."""
+
+    suites: list[str] = field(default_factory=list)
+    files: int = 0
+    bytes: int = 0
+    packages: int = 0
+    findings: list[Finding] = field(default_factory=list)
+
+    def stop(self) -> None:
+        """Raise `KubedebError` (VERIFY) when something is wrong."""
+        if self.findings:
+            raise KubedebError(
+                f"the repository is not as it was signed: {len(self.findings)} findings",
+                hint="Restore these files; a package: kubedeb repo add FILE, then publish.", code=ExitCode.VERIFY,
+            )  # fmt: skip
+
+
+def subject(
+    root: Path, where: str | None, keyring: Path | None, suites: Sequence[str]
+) -> tuple[AptRepository, tuple[str, ...]]:
+    """Return what to verify: our repository at `root` or `where`, or anybody's at `where`, with its key and its suites.
+
+    Raises `KubedebError`: REPOSITORY when there is nothing to read, USAGE when key or suites are not known and not named.
+    """
+    ours = open_repository(root) if where is None else _ours(where)
+    if ours is not None:
+        key, known = keyring or ours.layout.keyring, [suite.name for suite in ours.identity.suites]
+        published = [name for name in known if ours.layout.store.size(f"dists/{name}/InRelease") is not None]
+        chosen = tuple(ours.suite(name).name for name in suites) or tuple(published)
+        if not chosen:
+            raise KubedebError("nothing is published yet", hint=f"kubedeb repo publish {known[0] if known else 'SUITE'}",
+                               code=ExitCode.REPOSITORY)  # fmt: skip
+        return AptRepository(ours.layout.public.as_uri(), key, code=ExitCode.VERIFY), chosen
+    if keyring is None or not suites:
+        raise KubedebError(
+            f"to verify {where}, name the key to trust and the suites",
+            hint=f"kubedeb repo verify {where} --keyring FILE.gpg --suite SUITE", code=ExitCode.USAGE,
+        )  # fmt: skip
+    return AptRepository(str(where), keyring, code=ExitCode.VERIFY), tuple(suites)
+
+
+def _ours(where: str) -> Repository | None:
+    path = Path(where)
+    for root in (path, path.parent):
+        if path.is_dir() and (root / "repository.json").is_file():
+            return open_repository(root)
+    return None
+
+
+def verify(repository: AptRepository, suites: Iterable[str], say: Callable[[str], None]) -> Report:
+    """Read every suite: both signatures, each index under each of its names, each package once. Never stops at the first."""
+    report = Report()
+    seen: dict[str, Digest] = {}
+    for suite in suites:
+        say(f"reading suite {suite}")
+        report.suites.append(suite)
+        _Suite(repository, suite, report, seen).verify()
+    return report
+
+
+@dataclass
+class _Suite:
+    repository: AptRepository
+    suite: str
+    report: Report
+    seen: dict[str, Digest]
+
+    def verify(self) -> None:
+        try:
+            release = self.repository.release(self.suite)
+        except AptRepositoryError as error:
+            self.report.findings.append(Finding(error.path, error.problem))
+            return
+        except KubedebError as error:
+            self.report.findings.append(Finding(f"dists/{self.suite}/InRelease", error.brief))
+            return
+        self._detached(release)
+        for path, digest in release.indices.items():
+            self._index(release, path, digest)
+        for component in release.components:
+            for architecture in release.architectures:
+                self._packages(release, component, architecture)
+
+    def _detached(self, release: Release) -> None:
+        """Check the pair that old clients read: the same text, and its own signature."""
+        for name in ("Release", "Release.gpg"):
+            self._guard(lambda name=name: self.repository.read(f"dists/{self.suite}/{name}"))  # type: ignore[misc]
+        if any(finding.path.startswith(f"dists/{self.suite}/Release") for finding in self.report.findings):
+            return
+        text = self.repository.read(f"dists/{self.suite}/Release")
+        if text.decode(errors="replace") != release.text:
+            self.report.findings.append(Finding(f"dists/{self.suite}/Release", "is not the text that InRelease signs"))
+        signature = self.repository.read(f"dists/{self.suite}/Release.gpg")
+        if not _signed(signature, text, self.repository):
+            self.report.findings.append(Finding(f"dists/{self.suite}/Release.gpg", "is not a good signature of Release"))
+
+    def _index(self, release: Release, path: str, digest: Digest) -> None:
+        if not path.endswith((".xz", ".gz")):
+            return
+        folder = path.rpartition("/")[0]
+        for name in (path, f"{folder}/by-hash/SHA256/{digest.sha256}"):
+            self._file(f"dists/{release.suite}/{name}", digest)
+
+    def _packages(self, release: Release, component: str, architecture: str) -> None:
+        stanzas = self._stanzas(release, component, architecture)
+        for stanza in stanzas:
+            try:
+                path, digest = stanza["Filename"], Digest(int(stanza["Size"]), stanza["SHA256"])
+            except (KeyError, ValueError) as error:
+                label = f"{stanza.get('Package', '?')} {stanza.get('Version', '?')}"[:MAX_FIELD]
+                self.report.findings.append(Finding(label, f"its stanza is incomplete: {error}"))
+                continue
+            if self.seen.get(path) != digest:
+                self.report.packages += 1
+                self._file(path, digest)
+                self.seen[path] = digest
+
+    def _stanzas(self, release: Release, component: str, architecture: str) -> Iterator[Stanza]:
+        try:
+            yield from self.repository.packages(release, component, architecture)
+        except AptRepositoryError as error:
+            finding = Finding(error.path, error.problem)
+            if finding not in self.report.findings:
+                self.report.findings.append(finding)
+
+    def _file(self, path: str, digest: Digest) -> None:
+        if self._guard(lambda: self.repository.check(path, digest)):
+            self.report.files += 1
+            self.report.bytes += digest.size
+
+    def _guard(self, act: Callable[[], object]) -> bool:
+        try:
+            act()
+        except AptRepositoryError as error:
+            self.report.findings.append(Finding(error.path, error.problem))
+            return False
+        return True
+
+
+def _signed(signature: bytes, text: bytes, repository: AptRepository) -> bool:
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="kubedeb-verify-") as folder:
+        paths = Path(folder, "Release.gpg"), Path(folder, "Release")
+        for path, data in zip(paths, (signature, text), strict=True):
+            path.write_bytes(data)
+        checked = run(["gpgv", "--keyring", repository.keyring.absolute(), *paths], code=repository.code, ok=range(256))
+    return checked.status == 0
