@@ -15,6 +15,14 @@ from oracle_words import Case, case_of, finished, line
 from upgrade_plans.models.plan import Plan
 from upgrade_plans.models.state import Direction, FaultKind, State
 
+EXECUTOR = frozenset({Kind.ISSUE, Kind.READ_BACK, Kind.REISSUE, Kind.ADVANCE})
+TURN = frozenset({Kind.TURN_BACK})
+WORLD = frozenset({Kind.LAND, Kind.START, Kind.FAIL, Kind.ELECT, Kind.RISE})
+RETURN = frozenset({Kind.RESUME})
+
+Earlier = dict[State, list[tuple[Kind, State]]]
+"""The transitions that lead to each state: their kind, and the state they come from."""
+
 
 @dataclass(frozen=True)
 class Judgement:
@@ -41,7 +49,7 @@ def judge(plan: Plan) -> Judgement:
     listed: Counter[tuple[str, FaultKind]] = Counter()
     levels: Counter[Level] = Counter()
     reached: set[State] = set()
-    leads_here: dict[State, list[State]] = {}  # by the executor, the world and the executor's return alone
+    earlier: Earlier = {}
     waiting = list(initial(case))
     reached.update(waiting)
     while waiting:
@@ -53,13 +61,14 @@ def judge(plan: Plan) -> Judgement:
         for move in moves(case, state):
             for violated in in_move(case, state, move):
                 witnesses.setdefault(violated, state)
-            if move.kind not in (Kind.FAULT, Kind.REPAIR):
-                leads_here.setdefault(move.after, []).append(state)
+            earlier.setdefault(move.after, []).append((move.kind, state))
             if move.after not in reached:
                 reached.add(move.after)
                 waiting.append(move.after)
-    for state in dead_ends(case, reached, leads_here):
+    for state in dead_ends(case, reached, earlier):
         witnesses.setdefault(DEAD_END, state)
+    for state in endless(case, reached, earlier):
+        witnesses.setdefault(REACHES_END, state)
     return Judgement(len(reached), frozenset(witnesses), listed, levels, witnesses)
 
 
@@ -82,15 +91,26 @@ def initial(case: Case) -> Iterator[State]:
         )
 
 
-def dead_ends(case: Case, reached: set[State], leads_here: dict[State, list[State]]) -> Iterator[State]:
+def dead_ends(case: Case, reached: set[State], earlier: Earlier) -> Iterator[State]:
     """Yield the states, without a fault but the executor's, from which no finished state can be reached."""
-    alive = {state for state in reached if finished(case, state)}
-    waiting = list(alive)
-    while waiting:
-        for earlier in leads_here.get(waiting.pop(), ()):
-            if earlier not in alive:
-                alive.add(earlier)
-                waiting.append(earlier)
-    for state in reached - alive:
+    ends = {state for state in reached if finished(case, state)}
+    for state in reached - coming_to(ends, earlier, EXECUTOR | TURN | WORLD | RETURN):
         if state.fault is None or state.fault.kind is FaultKind.EXECUTOR:
             yield state
+
+
+def endless(case: Case, reached: set[State], earlier: Earlier) -> Iterator[State]:
+    """Yield the initial states from which the plan cannot be carried out."""
+    ends = {state for state in reached if finished(case, state) and state.direction is Direction.FORWARD}
+    yield from set(initial(case)) - coming_to(ends, earlier, EXECUTOR | WORLD)
+
+
+def coming_to(ends: set[State], earlier: Earlier, kinds: frozenset[Kind]) -> set[State]:
+    """Return the states from which one of the ends can be reached by transitions of these kinds alone."""
+    found, waiting = set(ends), list(ends)
+    while waiting:
+        for kind, state in earlier.get(waiting.pop(), ()):
+            if kind in kinds and state not in found:
+                found.add(state)
+                waiting.append(state)
+    return found

@@ -25,7 +25,7 @@ from upgrade_plans.models.plan import Act, Plan, StepKind
 from upgrade_plans.models.state import Direction, FaultKind, Progress, State
 
 PLAN, QUORUM, HOP, CONSISTENT = "plan", "etcd-quorum", "etcd-hop", "installed-running"
-PACKAGES, SNAPSHOT, DEAD_END = "packages", "snapshot", "no-dead-end"
+PACKAGES, SNAPSHOT, DEAD_END, REACHES_END = "packages", "snapshot", "no-dead-end", "reaches-end"
 
 
 class Level(StrEnum):

@@ -1,121 +1,86 @@
-"""Plans for the oracle: good ones by the book, and small cases, legal and illegal, from a seed."""
+"""Small plans from a seed, legal and illegal, for whoever wants to compare two judges; `python plans.py` shows their sizes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import sys
+import time
+from collections import Counter
+from random import Random
 
-from upgrade_plans.models.plan import (
-    Block,
-    Check,
-    Inputs,
-    Member,
-    PackagePin,
-    Phase,
-    Plan,
-    Release,
-    Step,
-    StepKind,
-    Undo,
-)
+from book import VERSIONS, good
+from mutants import EDITS, STATIC, Draft, draft_of, finish, mended
+from upgrade_plans.models.plan import Plan, StepKind
 
-VERSIONS = ("3.2.32", "3.3.25", "3.4.23", "3.5.16")
-"""One version of each line."""
-CALM = (Check.MEMBERS_HEALTHY, Check.NO_ALARM, Check.CLUSTER_VERSION)
-BEFORE_CHANGE = (*CALM, Check.CAUGHT_UP, Check.CACHED)
-UNDO = (Check.MEMBERS_HEALTHY, Check.CLUSTER_VERSION)
+HOPS = {1: (1, 2), 2: (1, 2), 3: (1,), 4: (1,)}
+"""How many hops a case of that many members may have, so that brute force stays small."""
+WIDEST = {1: 16, 2: 10, 3: 9, 4: 3}
+"""How many steps a case of that many members may have at the most."""
 
 
-def release(version: str) -> Release:
-    """Return a release of both packages with made-up digests that depend on nothing but the version."""
-    digest = f"{abs(sum(map(ord, version))):064x}"
-    pin = PackagePin(version=f"{version}-1~deb12u1", sha256=digest)
-    return Release(packages={"etcd-server": pin, "etcd-client": pin})
+def small(seed: int) -> Plan:
+    """Return the small case of a seed: a good plan, a part of one, or either with up to four edits."""
+    rng = Random(seed)  # noqa: S311 - cases, not secrets
+    count = rng.choices([1, 2, 3, 4], [3, 4, 6, 1])[0]
+    hops = rng.choice(HOPS[count])
+    first = rng.randrange(1, len(VERSIONS) - hops)
+    draft = draft_of(good(count, VERSIONS[first : first + hops + 1]))
+    cut(draft, rng, WIDEST[count])
+    for _ in range(rng.choices([0, 1, 2, 3, 4], [1, 4, 5, 4, 2])[0]):
+        if draft.places():
+            rng.choice(EDITS)(draft, rng)
+    narrow(draft, rng)
+    draft.phases = mended(draft.phases)
+    if draft.places() and rng.random() < 0.05:
+        rng.choice(STATIC)(draft, rng)
+    return finish(draft)
 
 
-def step(
-    kind: StepKind,
-    nodes: Sequence[str],
-    hop: tuple[str, str],
-    *,
-    pre: Sequence[Check] = (),
-    post: Sequence[Check] = (),
-    undo: Undo | None = None,
-    blocks: Sequence[Block] = (),
-    requires: Sequence[str] = (),
-) -> Step:
-    """Return a step whose id says what it does."""
-    return Step.model_validate(
-        {
-            "id": f"{kind}-{hop[1]}-{'-'.join(nodes)}",
-            "kind": kind,
-            "nodes": tuple(nodes),
-            "from": hop[0],
-            "to": hop[1],
-            "reason": "a case",
-            "pre": tuple(pre),
-            "post": tuple(post),
-            "undo": undo,
-            "blocks": tuple(blocks),
-            "requires": tuple(requires),
-        }
-    )
+def cut(draft: Draft, rng: Random, widest: int) -> None:
+    """Keep neighbouring steps only: sometimes few, never more than the widest; what was cut from the front is done."""
+    places = draft.places()
+    width = min(widest, len(places)) if rng.random() < 0.4 else rng.randint(1, min(widest, 5, len(places)))
+    begin = rng.choice([0, rng.randint(0, len(places) - width)])
+    kept = places[begin : begin + width]
+    for place in places[:begin]:
+        step = draft.at(place)
+        if step.kind is StepKind.CHANGE:
+            for number, member in enumerate(draft.members):
+                if member.node in step.nodes:
+                    draft.members[number] = member.model_copy(update={"installed": step.to, "running": step.to})
+        if step.kind is StepKind.AWAIT_VERSION:
+            draft.cluster = step.to
+    draft.phases = [[steps[i] for i in range(len(steps)) if (phase, i) in kept] for phase, steps in enumerate(draft.phases)]
+    draft.phases = [steps for steps in draft.phases if steps]
 
 
-def members(count: int, version: str, rows: Sequence[str] = ()) -> tuple[Member, ...]:
-    """Return `count` members on one version, each in a row of its own unless `rows` says otherwise."""
-    rows = rows or [f"row{number}" for number in range(count)]
-    return tuple(
-        Member(node=f"m{number}", row=rows[number], member_id=f"{number:x}", running=version, installed=version)
-        for number in range(count)
-    )
+def narrow(draft: Draft, rng: Random) -> None:
+    """Keep what is done to several members at once small: their progresses multiply."""
+    for place in draft.places():
+        step = draft.at(place)
+        if step.kind is not StepKind.AWAIT_VERSION and len(step.nodes) > (2 if len(draft.members) > 2 else 3):
+            draft.edit(place, nodes=tuple(rng.sample(step.nodes, 2)))
 
 
-def plan(who: Sequence[Member], phases: Sequence[Sequence[Step]], *, cluster: str) -> Plan:
-    """Return a plan of these phases for these members, with the releases of all `VERSIONS`."""
-    named = tuple(
-        Phase(id=f"phase{number}", title="a phase", reason="a case", steps=tuple(steps)) for number, steps in enumerate(phases)
-    )
-    return Plan(
-        cluster="cases",
-        cluster_id="cafe",
-        cluster_version=cluster,
-        target={"etcd": VERSIONS[-1]},
-        inputs=Inputs(facts="0" * 64, cluster_file="0" * 64, knowledge="0" * 64),
-        members=tuple(who),
-        releases={version: release(version) for version in VERSIONS},
-        phases=named,
-    )
+def sizes(first: int, count: int) -> dict[str, object]:
+    """Judge that many seeds and return how large, how legal and how slow the cases were."""
+    from oracle import judge
+
+    states: list[int] = []
+    verdicts: Counter[str] = Counter()
+    began = time.monotonic()
+    for seed in range(first, first + count):
+        judgement = judge(small(seed))
+        states.append(judgement.states or 0)
+        verdicts.update(judgement.violated or ["proven"])
+    states.sort()
+    return {
+        "cases": count,
+        "seconds": round(time.monotonic() - began, 1),
+        "states": {f"p{percent}": states[percent * (count - 1) // 100] for percent in (0, 10, 50, 90, 99, 100)},
+        "verdicts": dict(verdicts.most_common()),
+    }
 
 
-def download(nodes: Sequence[str], hop: tuple[str, str]) -> Step:
-    """Return the step that puts a hop's packages on the nodes."""
-    return step(StepKind.DOWNLOAD, nodes, hop)
-
-
-def hop_steps(nodes: Sequence[str], hop: tuple[str, str]) -> list[Step]:
-    """Return a hop by the book: backup, drill, leader to the last, one change after the other, await the version."""
-    backup = step(StepKind.BACKUP, nodes[-1:], hop, pre=CALM)
-    drill = step(StepKind.DRILL, nodes[-1:], hop, pre=CALM, requires=[backup.id])
-    leader = step(StepKind.MOVE_LEADER, nodes[-1:], hop, pre=CALM)
-    changes = [change(node, hop) for node in nodes]
-    proven = (*BEFORE_CHANGE, Check.BACKUP_PROVEN)
-    left = Block(state=f"etcd {hop[0]}", by="the cluster version rises", loss="writes since the backup")
-    changes[-1] = changes[-1].model_copy(update={"pre": proven, "blocks": (left,), "requires": (backup.id, drill.id)})
-    awaits = step(StepKind.AWAIT_VERSION, nodes, hop, post=(Check.MEMBERS_HEALTHY,))
-    return [backup, drill, leader, *changes, awaits]
-
-
-def change(node: str, hop: tuple[str, str]) -> Step:
-    """Return the change of one member, and its undo."""
-    undo = Undo(to=hop[0], pre=UNDO)
-    return step(StepKind.CHANGE, [node], hop, pre=BEFORE_CHANGE, post=(Check.MEMBERS_HEALTHY,), undo=undo)
-
-
-def good(count: int, versions: Sequence[str], rows: Sequence[str] = ()) -> Plan:
-    """Return the rolling upgrade of `count` members through `versions` by the book."""
-    who = members(count, versions[0], rows)
-    nodes = [member.node for member in who]
-    hops = list(zip(versions, versions[1:], strict=False))
-    prepare = [download(nodes, hop) for hop in hops]
-    phases = [prepare, *(hop_steps(nodes, hop) for hop in hops)] if hops else []
-    return plan(who, phases, cluster=versions[0])
+if __name__ == "__main__":
+    print(json.dumps(sizes(*map(int, sys.argv[1:] or ("0", "200"))), indent=2))  # noqa: T201
