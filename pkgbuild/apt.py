@@ -1,0 +1,149 @@
+"""A private apt: the machine's own mirror, keys and proxy, another suite, and nothing of the machine's state touched."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from kubedeb.errors import ExitCode, KubedebError, storage_errors
+from kubedeb.files import write_text
+from kubedeb.process import ProcessError, Result, run
+from pkgbuild import aptsources
+from pkgbuild.aptsources import AptEntry
+
+# The host's hooks (caches of desktops and the like) must not run for an update that is not the host's.
+CONFIGURATION = """\
+#clear APT::Update::Pre-Invoke;
+#clear APT::Update::Post-Invoke;
+#clear APT::Update::Post-Invoke-Success;
+#clear Acquire::IndexTargets::deb;
+#clear Acquire::Languages;
+Acquire::IndexTargets::deb::Packages {{ MetaKey "$(COMPONENT)/binary-$(ARCHITECTURE)/Packages"; }};
+Acquire::Languages "none";
+APT::Sandbox::User "root";
+APT::Update::Error-Mode "any";
+APT::Architecture "{architecture}";
+APT::Architectures "{architecture}";
+Dir::State "{folder}/state";
+Dir::State::status "{folder}/status";
+Dir::Cache "{folder}/cache";
+Dir::Etc::sourcelist "{folder}/sources.list";
+Dir::Etc::sourceparts "/dev/null";
+Dir::Etc::preferences "/dev/null";
+Dir::Etc::preferencesparts "/dev/null";
+"""
+NOT_THERE = ("does not have a Release file", "404", "File not found")
+NO_ROOM = ("No space left on device", "don't have enough free space", "Not enough free disk space")
+
+
+class NotThereError(KubedebError):
+    """The mirror answers and does not have it."""
+
+
+@dataclass(frozen=True)
+class IndexEntry:
+    """A package as the signed index lists it."""
+
+    name: str
+    version: str
+    architecture: str
+    sha256: str
+
+
+class PrivateApt:
+    """apt with a configuration of its own; made by `private_apt`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def update(self) -> None:
+        """Fetch and verify the indices. Raises `NotThereError` when the mirror no longer has the suite."""
+        self._apt("apt-get", "update", timeout=300)
+
+    def show(self, words: Sequence[str]) -> list[IndexEntry]:
+        """Return the index entries of `NAME` (its newest) or `NAME=VERSION`; what the index lacks is left out."""
+        from debian.deb822 import Deb822
+
+        found = self._apt("apt-cache", "show", "--no-all-versions", *words, ok=(0, 100)).text
+        return [
+            IndexEntry(entry["Package"], entry["Version"], entry["Architecture"], entry["SHA256"])
+            for entry in Deb822.iter_paragraphs(found, use_apt_pkg=False)
+        ]
+
+    def download(self, name: str, version: str) -> Path:
+        """Fetch one package, checked by apt against the signed index, and return its path below the private folder."""
+        folder = Path(tempfile.mkdtemp(dir=self._folder))
+        self._apt("apt-get", "download", f"{name}={version}", cwd=folder, timeout=1800)
+        return next(iter(folder.glob("*.deb")))
+
+    def _apt(self, *words: str, ok: tuple[int, ...] = (0,), cwd: Path | None = None, timeout: float = 60) -> Result:
+        program, *rest = words
+        try:
+            return run(
+                [program, "-c", self._folder / "apt.conf", *rest], code=ExitCode.FETCH, ok=ok, cwd=cwd, timeout=timeout,
+                hint="Is the network up? The machine's own `apt-get update` should work too.",
+            )  # fmt: skip
+        except ProcessError as error:
+            raise _told_apart(error) from error
+
+
+def full_disk(error: ProcessError, what: str) -> KubedebError | None:
+    """Return the error to raise when a program failed because the disk is full, None when it failed otherwise."""
+    output = (error.result.stdout + error.result.stderr).decode(errors="replace")
+    if not any(text in output for text in NO_ROOM):
+        return None
+    return KubedebError(
+        f"cannot write {what}: the disk is full", details=error.details,
+        hint="Make room, then run the same command again; nothing half-written was kept.", code=ExitCode.BUILD_STORAGE,
+    )  # fmt: skip
+
+
+def _told_apart(error: ProcessError) -> KubedebError:
+    """Tell a full disk and a missing suite or file from a mirror that does not answer."""
+    if full := full_disk(error, "what apt fetches"):
+        return full
+    output = (error.result.stdout + error.result.stderr).decode(errors="replace")
+    if any(text in output for text in NOT_THERE):
+        return NotThereError(error.brief, details=error.details, hint=error.hint, code=ExitCode.SOURCE_GONE)
+    return error
+
+
+@contextmanager
+def private_apt(entries: Sequence[AptEntry], architecture: str, where: Path) -> Iterator[PrivateApt]:
+    """Give an apt for `entries` in a new folder below `where`, which is removed afterwards."""
+    if not Path(aptsources.KEYRING).exists():
+        raise KubedebError(
+            f"{aptsources.KEYRING} is missing", details="Debian's indices cannot be verified without its keys.",
+            hint="apt-get install debian-archive-keyring", code=ExitCode.FETCH,
+        )  # fmt: skip
+    with storage_errors(str(where), ExitCode.BUILD_STORAGE):
+        where.mkdir(parents=True, exist_ok=True)
+        temporary = tempfile.TemporaryDirectory(dir=where, prefix=".apt-", ignore_cleanup_errors=True)
+    with temporary as name:
+        folder = Path(name)
+        with storage_errors(str(where), ExitCode.BUILD_STORAGE):
+            for part in ("state/lists/partial", "cache/archives/partial"):
+                (folder / part).mkdir(parents=True)
+            write_text(folder / "status", "")
+            write_text(folder / "sources.list", "".join(entry.line(architecture) for entry in entries))
+            write_text(folder / "apt.conf", CONFIGURATION.format(folder=folder, architecture=architecture))
+        yield PrivateApt(folder)
+
+
+def host_entries(suite: str, mirror: str, *, pockets: bool) -> list[AptEntry]:
+    """Return where `suite` comes from: the mirror of the settings, else the machine's own apt sources retargeted."""
+    if mirror:
+        return aptsources.from_mirror(mirror, suite)
+    from debian.deb822 import Deb822
+
+    targets = run(["apt-get", "indextargets"], code=ExitCode.FETCH, timeout=60).text
+    entries = aptsources.debian_entries(dict(entry) for entry in Deb822.iter_paragraphs(targets, use_apt_pkg=False))
+    return aptsources.retarget(entries, suite, pockets=pockets)
+
+
+def host_options() -> list[str]:
+    """Return the machine's apt settings that a container needs to reach the same mirror."""
+    return aptsources.kept_options(run(["apt-config", "dump"], code=ExitCode.FETCH, timeout=60).text)

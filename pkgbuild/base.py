@@ -1,0 +1,164 @@
+"""Base roots: resolved once into a lock, made by mmdebstrap, imported into docker, kept so that they can be imported again."""
+
+from __future__ import annotations
+
+import shlex
+import tarfile
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kubedeb.errors import ExitCode, KubedebError, storage_errors
+from kubedeb.files import replacing
+from kubedeb.process import ProcessError, run
+from kubedeb.progress import Progress
+from pkgbuild import dockerd
+from pkgbuild.apt import PrivateApt, full_disk, host_entries, host_options, private_apt
+from pkgbuild.aptsources import KEYRING, AptEntry
+from pkgbuild.baselock import INCLUDE, BaseLock, changed, installed
+from pkgbuild.library import shipped_folder
+from pkgbuild.recipe import Architecture, Suite
+from pkgbuild.store import Store
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+DPKG_STATUS = "./var/lib/dpkg/status"
+
+
+@dataclass(frozen=True)
+class Update:
+    """The current base, and what `base update` did: the reason it was made anew, empty when nothing was new."""
+
+    lock: BaseLock
+    reason: str
+
+
+def update(store: Store, suite: Suite, architecture: Architecture, mirror: str, progress: Progress) -> Update:
+    """Bring the base of a suite and architecture up to date, in the store and in docker; says what was new.
+
+    Raises `KubedebError`: FETCH (no mirror), SANDBOX (mmdebstrap or docker fails), BUILD_STORAGE (no room).
+    """
+    with dockerd.connect() as client:
+        entries = host_entries(suite, mirror, pockets=True)
+        with private_apt(entries, architecture, store.folder / "tmp") as apt:
+            return _update(store, suite, architecture, entries, apt, client, progress)
+
+
+def _update(
+    store: Store, suite: Suite, architecture: Architecture, entries: Sequence[AptEntry], apt: PrivateApt,
+    client: DockerClient, progress: Progress,
+) -> Update:  # fmt: skip
+    with progress.task(f"read Debian's indices for {suite}"):
+        apt.update()
+    lock = store.base(suite, architecture)
+    reason = _why_anew(lock, apt)
+    if lock is None or reason:
+        lock = _make(store, suite, architecture, entries, apt, client, progress)
+    else:
+        ensure_images(client, store, lock, progress)
+    return Update(lock, reason)
+
+
+def _why_anew(lock: BaseLock | None, apt: PrivateApt) -> str:
+    if lock is None:
+        return "there was none"
+    if lock.include != INCLUDE:
+        return "its list of packages changed"
+    news = changed(lock, apt.show([package.name for package in lock.packages]))
+    return ", ".join(news[:5]) + (f" and {len(news) - 5} more" if len(news) > 5 else "")
+
+
+def _make(
+    store: Store, suite: Suite, architecture: Architecture, entries: Sequence[AptEntry], apt: PrivateApt,
+    client: DockerClient, progress: Progress,
+) -> BaseLock:  # fmt: skip
+    """Make the root, lock it, import it, and only then make it the current one."""
+    with storage_errors(f"the store {store.folder}", ExitCode.BUILD_STORAGE):
+        folder = tempfile.TemporaryDirectory(dir=store.folder / "tmp", prefix=".base-", ignore_cleanup_errors=True)
+    with folder as name:
+        root = Path(name) / "root.tar"
+        with progress.task(f"make a minimal {suite} root with {', '.join(INCLUDE)}"):
+            mmdebstrap(suite, architecture, entries, root)
+        versions = installed(_member(root, DPKG_STATUS))
+        listed = {entry.name: entry for entry in apt.show([f"{name}={version}" for name, version in versions.items()])}
+        if missing := versions.keys() - listed.keys():
+            raise KubedebError(
+                f"the index changed while the {suite} root was made",
+                details=f"It no longer lists: {', '.join(sorted(missing))}",
+                hint="Run kubedeb base update again.", code=ExitCode.FETCH,
+            )  # fmt: skip
+        lock = BaseLock(suite.value, architecture.value, INCLUDE, tuple(listed[name] for name in sorted(versions)))
+        with progress.task(f"import it into docker as {lock.tag}"):
+            _keep_root(root, store.root_file(lock), store)
+            with root.open("rb") as stream:
+                dockerd.import_root(client, stream, lock.tag)
+            ensure_images(client, store, lock, progress)
+    store.keep_base(lock)
+    return lock
+
+
+def mmdebstrap(suite: Suite, architecture: Architecture, entries: Sequence[AptEntry], target: Path) -> None:
+    """Make a root as a tar file; apt inside it then reaches the same mirror with the same keys and proxy."""
+    sources = target.with_name("sources.list")
+    sources.write_text("".join(entry.line(architecture) for entry in entries))
+    carried = [f"--aptopt={option}" for option in ['Acquire::Languages "none";', *host_options()]]
+    # The archive's keys of the machine may be newer than those of an old suite.
+    keyring = f"--customize-hook=upload {shlex.quote(KEYRING)} {shlex.quote(KEYRING)}"
+    command: list[str | Path] = [
+        "mmdebstrap", "--variant=minbase", f"--include={','.join(INCLUDE)}", f"--architectures={architecture}", *carried,
+        keyring, suite.value, target, sources,
+    ]  # fmt: skip
+    hint = "The machine's own apt-get update should work; the command above can be run by hand."
+    try:
+        run(command, code=ExitCode.SANDBOX, timeout=1800, env={"SOURCE_DATE_EPOCH": "0"}, hint=hint)
+    except ProcessError as error:
+        raise full_disk(error, "a base root") or error from error
+
+
+def _member(archive: Path, name: str) -> str:
+    with tarfile.open(archive, "r:") as tar:
+        stream = tar.extractfile(name)
+        if stream is None:
+            raise KubedebError(f"the new root has no {name}", code=ExitCode.SANDBOX)
+        return stream.read().decode()
+
+
+def _keep_root(root: Path, target: Path, store: Store) -> None:
+    import zstandard
+
+    compressor = zstandard.ZstdCompressor(level=3, threads=-1)
+    writing = storage_errors(f"the store {store.folder}", ExitCode.BUILD_STORAGE)
+    with writing, replacing(target) as out, root.open("rb") as stream:
+        compressor.copy_stream(stream, out)
+
+
+def ensure_images(client: DockerClient, store: Store, lock: BaseLock, progress: Progress) -> str:
+    """Return the image that the sandbox runs; what docker has lost is made from the kept root.
+
+    Raises `KubedebError` (SANDBOX) when neither docker nor the store has the root.
+    """
+    dockerfile = shipped_folder("Dockerfile").read_bytes()
+    tag = dockerd.sandbox_tag(lock.tag, dockerfile)
+    if dockerd.has_image(client, tag):
+        return tag
+    if not dockerd.has_image(client, lock.tag):
+        _import_again(client, store, lock, progress)
+    dockerd.build_stage(client, dockerfile, lock.tag, tag)
+    return tag
+
+
+def _import_again(client: DockerClient, store: Store, lock: BaseLock, progress: Progress) -> None:
+    import zstandard
+
+    root = store.root_file(lock)
+    if not root.exists():
+        raise KubedebError(
+            f"the base {lock.tag} is neither in docker nor in the store", details=f"{root} is missing too.",
+            hint=f"Make it anew:\nrm {store.folder}/bases/{lock.suite}-{lock.architecture}.json && kubedeb base update",
+            code=ExitCode.SANDBOX,
+        )  # fmt: skip
+    with progress.task(f"import {lock.tag} into docker again"), root.open("rb") as stream:
+        dockerd.import_root(client, zstandard.ZstdDecompressor().stream_reader(stream), lock.tag)

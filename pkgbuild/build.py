@@ -1,0 +1,169 @@
+"""One build: lay the tree out, build it in a sandbox, take the packages out, inspect them, record them, store them."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from kubedeb.errors import ExitCode, KubedebError, storage_errors
+from kubedeb.files import sha256_of
+from pkgbuild import debfacts
+from pkgbuild.cache import Cache
+from pkgbuild.inspection import inspect
+from pkgbuild.layout import COPYRIGHT, folder_name, write_tree
+from pkgbuild.render import LAID_OUT
+from pkgbuild.sandbox import BUILD_ROOT, OpenSandbox, Sandbox
+from pkgbuild.spec import BuildSpec, Expanded
+from pkgbuild.store import BuildResult, BuiltPackage, Store
+
+# The base holds no compiler, which dpkg counts among what every build may rely on.
+BUILD_COMMAND = ("dpkg-buildpackage", "--build=binary", "--unsigned-source", "--unsigned-changes", "--ignore-builtin-builddeps")
+LOG_TAIL = 15
+FULL = "No space left on device"
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Where builds happen: the store for results and logs, the cache of sources, what opens a sandbox."""
+
+    store: Store
+    cache: Cache
+    sandbox: OpenSandbox
+
+
+def build(expanded: Expanded, shop: Workshop) -> BuildResult:
+    """Build a spec whose sources are in the cache, and put the result into the store.
+
+    Raises `KubedebError`: BUILD with the log's end and path, BUILD_CONTENTS when the packages are not what the recipe declares,
+    BUILD_STORAGE when the disk is full. The store then holds nothing of it but the log.
+    """
+    began = time.monotonic()
+    with shop.store.building(expanded.spec) as folder:
+        packages, changes, buildinfo = make(expanded, shop, folder)
+        result = BuildResult(packages, changes, buildinfo, round(time.monotonic() - began, 2))
+        with storage_errors(f"the store {shop.store.folder}", ExitCode.BUILD_STORAGE):
+            shop.store.record(folder, expanded.spec, result)
+    return result
+
+
+def check(expanded: Expanded, shop: Workshop, held: BuildResult) -> None:
+    """Build a spec once more and compare its packages with those that the store holds. Raises `KubedebError` (BUILD)."""
+    with tempfile.TemporaryDirectory(dir=shop.store.folder, prefix=".check-") as name:
+        again, _, _ = make(expanded, shop, Path(name))
+    before = {package.file: package.sha256 for package in held.packages}
+    after = {package.file: package.sha256 for package in again}
+    if differing := sorted(file for file in before.keys() | after.keys() if before.get(file) != after.get(file)):
+        raise KubedebError(
+            f"{expanded.spec.title} is not reproducible: two builds gave different packages",
+            details="\n".join(f"{file}: {before.get(file)} then {after.get(file)}" for file in differing),
+            hint="Something in debian/rules depends on time, order or chance; diffoscope shows what differs.",
+            code=ExitCode.BUILD,
+        )
+
+
+def make(expanded: Expanded, shop: Workshop, folder: Path) -> tuple[tuple[BuiltPackage, ...], str, str]:
+    """Build and inspect into `folder`; return the packages and the names of the .changes and .buildinfo files."""
+    spec = expanded.spec
+    with _log(shop.store.log(spec)) as log, storage_errors(f"the store {shop.store.folder}", ExitCode.BUILD_STORAGE):
+        with shop.sandbox() as sandbox:
+            copied = _put(expanded, shop.cache, sandbox, folder)
+            _run(spec, sandbox, log, shop.store.log(spec))
+            packages, changes, buildinfo = _take(spec, sandbox, folder)
+            findings = _says(spec, sandbox, log)
+        findings += inspect(spec, [debfacts.read(folder / package.file) for package in packages], copied)
+    if findings:
+        raise KubedebError(
+            f"the packages of {spec.title} are not what the recipe declares", details="\n".join(findings),
+            hint="Mend the recipe's contents or its debian/ files.", code=ExitCode.BUILD_CONTENTS,
+        )  # fmt: skip
+    return packages, changes, buildinfo
+
+
+@contextmanager
+def _log(path: Path) -> Iterator[IO[bytes]]:
+    with storage_errors(f"the build log {path}", ExitCode.BUILD_STORAGE):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb", buffering=0) as log:
+            yield log
+
+
+def _put(expanded: Expanded, cache: Cache, sandbox: Sandbox, folder: Path) -> dict[tuple[str, str], str]:
+    """Lay the tree out in the sandbox and return {(package, path): sha256} of what came from sources."""
+    spec = expanded.spec
+    sources = {pin.package: cache.path(pin.sha256) for pin in spec.sources}
+    with tempfile.TemporaryFile(dir=folder) as stream:
+        copied = write_tree(stream, spec, expanded.tree, sources)
+        stream.seek(0)
+        sandbox.put(stream)
+    laid = {path.removeprefix(f"{LAID_OUT}/"): sha256 for path, sha256 in copied.items() if path != COPYRIGHT}
+    return {(path.partition("/")[0], "/" + path.partition("/")[2]): sha256 for path, sha256 in laid.items()}
+
+
+def _run(spec: BuildSpec, sandbox: Sandbox, log: IO[bytes], path: Path) -> None:
+    hint = f"The whole log: {path}"
+    try:
+        status = sandbox.run(
+            BUILD_COMMAND, cwd=f"{BUILD_ROOT}/{folder_name(spec)}", env={"SOURCE_DATE_EPOCH": str(spec.epoch)}, log=log
+        )
+    except KubedebError as error:
+        raise KubedebError(
+            f"{spec.title}: {error.brief}", details=error.details, hint=error.hint or hint, code=error.code
+        ) from error
+    if status != 0:
+        tail = path.read_text(errors="replace").splitlines()[-LOG_TAIL:]
+        full = any(FULL in line for line in tail)
+        reason = "docker's disk is full" if full else f"{BUILD_COMMAND[0]} failed with exit status {status}"
+        raise KubedebError(
+            f"{spec.title} did not build: {reason}", details="\n".join(tail),
+            hint=f"{hint}\nThe network is off while building.",
+            code=ExitCode.BUILD_STORAGE if full else ExitCode.BUILD,
+        )  # fmt: skip
+
+
+def _take(spec: BuildSpec, sandbox: Sandbox, folder: Path) -> tuple[tuple[BuiltPackage, ...], str, str]:
+    """Copy out the .changes file and what it lists."""
+    from debian.deb822 import Changes
+
+    changes = f"{spec.recipe}_{spec.package_version}_{spec.architecture}.changes"
+    sandbox.get(f"{BUILD_ROOT}/{changes}", folder / changes)
+    with (folder / changes).open() as stream:
+        listed = {entry["name"]: entry["sha256"] for entry in Changes(stream)["Checksums-Sha256"]}
+    for name, sha256 in listed.items():
+        sandbox.get(f"{BUILD_ROOT}/{name}", folder / name)
+        if sha256_of(folder / name) != sha256:
+            raise KubedebError(f"{name} is not the file that {changes} lists", code=ExitCode.BUILD)
+    packages = [_package(folder / name, sha256) for name, sha256 in sorted(listed.items()) if name.endswith(".deb")]
+    return tuple(packages), changes, next(name for name in listed if name.endswith(".buildinfo"))
+
+
+def _package(path: Path, sha256: str) -> BuiltPackage:
+    name, version, architecture = path.stem.split("_")
+    return BuiltPackage(name, version, architecture, path.name, path.stat().st_size, sha256)
+
+
+def _says(spec: BuildSpec, sandbox: Sandbox, log: IO[bytes]) -> list[str]:
+    """Run what each package says about its own version."""
+    findings = []
+    for package in spec.packages:
+        if package.says is None:
+            continue
+        program, *rest = package.says.command
+        laid = f"{BUILD_ROOT}/{folder_name(spec)}/{LAID_OUT}/{package.name}{program}"
+        with tempfile.TemporaryFile() as output:
+            sandbox.run([laid, *rest], cwd=BUILD_ROOT, env=_environment(package.says.environment), log=output, timeout=60)
+            output.seek(0)
+            said = output.read().decode(errors="replace")
+        log.write(f"$ {program} {' '.join(rest)}\n{said}".encode())
+        if package.says.output not in said:
+            first = (said.splitlines() or ["nothing"])[0]
+            findings.append(f"{package.name}: {program} does not say {package.says.output.strip()!r} but: {first}")
+    return findings
+
+
+def _environment(pairs: tuple[tuple[str, str], ...]) -> Mapping[str, str]:
+    return dict(pairs)

@@ -1,0 +1,55 @@
+"""`kubedeb base`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kubedeb.output import json_option, print_json, print_table
+from kubedeb.progress import progress
+from pkgbuild.baselock import BaseLock
+from pkgbuild.commands import options
+
+
+@click.group()
+def base() -> None:
+    """Make and list the base roots that builds start from."""
+
+
+@base.command()
+@options.suite_option
+@options.architecture_option
+@options.store_option
+@json_option
+def update(suite: str, arch: str, store: Path | None, *, as_json: bool) -> None:
+    """Resolve and make the base root of a suite, or say that nothing is new."""
+    from pkgbuild import base as bases
+
+    target = options.target(suite, arch, store, None)
+    done = bases.update(target.store, target.suite, target.architecture, target.mirror, progress())
+    if as_json:
+        print_json({"made": bool(done.reason), "reason": done.reason, **_about(done.lock)})
+    elif done.reason:
+        click.echo(f"{done.lock.tag}: {len(done.lock.packages)} packages, made anew: {done.reason}")
+    else:
+        click.echo(f"{done.lock.tag}: {len(done.lock.packages)} packages, nothing new")
+
+
+@base.command("list")
+@options.store_option
+@json_option
+def list_bases(store: Path | None, *, as_json: bool) -> None:
+    """List the current base of every suite."""
+    locks = options.target("bookworm", "amd64", store, None).store.bases()
+    if as_json:
+        print_json([{**_about(lock), "packages": [asdict(package) for package in lock.packages]} for lock in locks])
+        return
+    rows = [(lock.suite, lock.architecture, lock.tag, str(len(lock.packages)), lock.digest) for lock in locks]
+    print_table(("suite", "arch", "image", "packages", "lock"), rows)
+
+
+def _about(lock: BaseLock) -> dict[str, Any]:
+    return {"suite": lock.suite, "architecture": lock.architecture, "image": lock.tag, "digest": lock.digest}

@@ -1,0 +1,41 @@
+"""The options that the commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from kubedeb.config import path_setting, resolve
+from pkgbuild.cache import Cache
+from pkgbuild.library import find, recipe_folders
+from pkgbuild.recipe import Architecture, Suite
+from pkgbuild.run import Target
+from pkgbuild.store import Store
+
+recipes_option = click.option(
+    "--recipes", multiple=True, type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIR",
+    help="A folder with recipes, searched before the others (repeatable).",
+)  # fmt: skip
+store_option = click.option("--store", type=click.Path(path_type=Path), metavar="DIR", help="Where builds and bases are kept.")
+cache_option = click.option("--cache", type=click.Path(path_type=Path), metavar="DIR", help="Where fetched sources are kept.")
+suite_option = click.option(
+    "--suite", type=click.Choice([suite.value for suite in Suite]), default=Suite.BOOKWORM.value, show_default=True,
+    help="The Debian suite to build for.",
+)  # fmt: skip
+architecture_option = click.option(
+    "--arch", type=click.Choice([architecture.value for architecture in Architecture]), default=Architecture.AMD64.value,
+    show_default=True, help="The architecture to build for.",
+)  # fmt: skip
+
+
+def target(suite: str, arch: str, store: Path | None, cache: Path | None) -> Target:
+    """Return what is built for and where, the settings applied."""
+    mirror = resolve()["mirror"].text
+    folder, sources = path_setting("store", store).absolute(), path_setting("cache", cache).absolute()
+    return Target(Suite(suite), Architecture(arch), Store(folder), Cache(sources), mirror)
+
+
+def known_recipes(folders: tuple[Path, ...]) -> dict[str, Path]:
+    """Return every recipe's folder by name."""
+    return find(recipe_folders(folders))

@@ -1,0 +1,158 @@
+"""`kubedeb recipe`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from kubedeb.errors import ExitCode, KubedebError, storage_errors
+from kubedeb.files import write_bytes
+from kubedeb.output import json_option, print_json, print_table
+from kubedeb.progress import progress
+from pkgbuild.commands import options
+from pkgbuild.fetch import apt_archive, fetch
+from pkgbuild.library import Chosen, choose, load
+from pkgbuild.lint import lint
+from pkgbuild.schema import schema
+from pkgbuild.spec import Expanded, expand
+
+
+@click.group()
+def recipe() -> None:
+    """List, show, check and render recipes, and fetch their sources."""
+
+
+@recipe.command("list")
+@options.recipes_option
+@json_option
+def list_recipes(recipes: tuple[Path, ...], *, as_json: bool) -> None:
+    """List every recipe, its packages and its versions."""
+    loaded = [load(folder) for folder in options.known_recipes(recipes).values()]
+    if as_json:
+        print_json([{**one.recipe.model_dump(mode="json"), "folder": str(one.folder)} for one in loaded])
+        return
+    rows = [
+        (one.recipe.name, ", ".join(package.name for package in one.recipe.packages),
+         ", ".join(row.version for row in one.recipe.versions), str(one.folder))
+        for one in loaded
+    ]  # fmt: skip
+    print_table(("recipe", "packages", "versions", "folder"), rows)
+
+
+@recipe.command()
+@click.argument("name", metavar="RECIPE@VERSION")
+@options.suite_option
+@options.architecture_option
+@options.recipes_option
+@options.store_option
+@json_option
+def show(name: str, recipes: tuple[Path, ...], suite: str, arch: str, store: Path | None, *, as_json: bool) -> None:
+    """Print one version's BuildSpec: everything that decides the bytes of its packages."""
+    spec = _expand_one(name, recipes, suite, arch, store).spec
+    if as_json:
+        print_json(spec.as_dict())
+        return
+    click.echo(f"{spec.title} for {spec.suite}, {spec.kind}\ndigest: {spec.digest}")
+    click.echo(f"base: {spec.base or 'none yet (kubedeb base update); the digest will change with it'}")
+    for pin in spec.sources:
+        click.echo(f"source: {pin} sha256 {pin.sha256}")
+    for package in spec.packages:
+        click.echo(f"package: {package.name}")
+        for path, origin in package.copies:
+            click.echo(f"  {path} (from {origin})")
+        for path in package.contents:
+            click.echo(f"  {path}{' (conffile)' if path in package.conffiles else ''}")
+
+
+@recipe.command()
+@click.argument("name", metavar="RECIPE@VERSION")
+@click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Write the tree here.")
+@options.suite_option
+@options.architecture_option
+@options.recipes_option
+@json_option
+def render(name: str, recipes: tuple[Path, ...], suite: str, arch: str, output: Path | None, *, as_json: bool) -> None:
+    """Print the source tree that a build starts from: debian/ and the laid-out files."""
+    tree = _expand_one(name, recipes, suite, arch, None).tree
+    if output:
+        with storage_errors(str(output), ExitCode.BUILD_STORAGE):
+            for path, file in tree.items():
+                write_bytes(output / path, file.data, mode=0o755 if file.executable else 0o644)
+    if as_json:
+        print_json({path: file.data.decode(errors="replace") for path, file in sorted(tree.items())})
+    elif output:
+        click.echo(f"{len(tree)} files written to {output}")
+    else:
+        for path, file in sorted(tree.items()):
+            click.echo(f"==> {path} <==\n{file.data.decode(errors='replace')}")
+
+
+@recipe.command("lint")
+@click.argument("names", nargs=-1, metavar="[RECIPE]...")
+@options.recipes_option
+@json_option
+def lint_recipes(names: tuple[str, ...], recipes: tuple[Path, ...], *, as_json: bool) -> None:
+    """Check recipes: form, templates of every version and suite, packages against debian/control."""
+    found = options.known_recipes(recipes)
+    chosen = {one.loaded.folder: one.loaded for one in choose(found, names or sorted(found))}
+    findings = {loaded.recipe.name: lint(loaded) for loaded in chosen.values()}
+    if as_json:
+        print_json(findings)
+    bad = [f"{name}: {line}" for name, lines in findings.items() for line in lines]
+    if bad:
+        raise KubedebError("recipes have findings", details="\n".join(bad), code=ExitCode.RECIPE)
+    if not as_json:
+        for loaded in chosen.values():
+            click.echo(f"{loaded.recipe.name}: ok, {len(loaded.recipe.versions)} versions")
+
+
+@recipe.command("fetch")
+@click.argument("names", nargs=-1, metavar="[RECIPE[@VERSION]]...")
+@click.option("--all", "everything", is_flag=True, help="Fetch the sources of every version of every recipe.")
+@click.option(
+    "--from", "folder", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIR",
+    help="Take every file of this folder whose sha256 is pinned, whatever its name, before asking the mirror.",
+)  # fmt: skip
+@options.architecture_option
+@options.recipes_option
+@options.cache_option
+@json_option
+def fetch_sources(
+    names: tuple[str, ...], folder: Path | None, arch: str, recipes: tuple[Path, ...], cache: Path | None,
+    *, everything: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Bring pinned sources into the cache, from a folder or from the mirror."""
+    if bool(names) == everything:
+        raise click.UsageError("Name a recipe, or give --all (kubedeb recipe list shows what there is).")
+    found = options.known_recipes(recipes)
+    target = options.target("bookworm", arch, None, cache)
+    specs = [expand(one, target.suite, target.architecture, "").spec for one in choose(found, names or sorted(found))]
+    pins = [pin for spec in specs for pin in spec.sources]
+    taken = target.cache.prefill(folder, {pin.sha256 for pin in pins}) if folder else []
+    lost = fetch(pins, target.cache, apt_archive(target.mirror), progress())
+    if as_json:
+        held = [{"source": str(pin), "sha256": pin.sha256, "file": None if pin in lost else str(target.cache.path(pin.sha256))}
+                for pin in pins]  # fmt: skip
+        print_json({"sources": held, "taken": [str(file) for file in taken]})
+    else:
+        rows = [(str(pin), "NOT RUN: source gone" if pin in lost else str(target.cache.path(pin.sha256))) for pin in pins]
+        print_table(("source", "file"), rows)
+    if lost:
+        raise next(iter(lost.values()))
+
+
+@recipe.command("schema")
+def print_schema() -> None:
+    """Print the JSON schema of recipe.yaml (kept in recipes/recipe.schema.json)."""
+    click.echo(schema(), nl=False)
+
+
+def _expand_one(name: str, recipes: tuple[Path, ...], suite: str, arch: str, store: Path | None) -> Expanded:
+    chosen: list[Chosen] = choose(options.known_recipes(recipes), [name])
+    target = options.target(suite, arch, store, None)
+    if len(chosen) != 1:
+        versions = ", ".join(one.row.version for one in chosen)
+        raise click.UsageError(f"Name one version of {name}: {name}@VERSION with VERSION one of {versions}.")
+    lock = target.store.base(target.suite, target.architecture)
+    return expand(chosen[0], target.suite, target.architecture, lock.digest if lock else "")

@@ -1,0 +1,121 @@
+"""The docker sandbox: one container without a network per build, always removed."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import tarfile
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from kubedeb.errors import ExitCode, KubedebError
+from kubedeb.files import CHUNK, replacing
+from pkgbuild.dockerd import docker_errors
+from pkgbuild.sandbox import BUILD_ROOT, BUILDER, ENVIRONMENT, HOSTNAME, TIME_LIMIT
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+    from docker.models.containers import Container
+
+
+@contextmanager
+def docker_sandbox(client: DockerClient, image: str, *, lifetime: float = 2 * TIME_LIMIT) -> Iterator[DockerSandbox]:
+    """Give a sandbox in a new container of `image`; raises `KubedebError` (SANDBOX) when docker cannot.
+
+    The container ends and removes itself after `lifetime` seconds, should kubedeb be killed before it can.
+    """
+    import docker.errors
+    import requests
+
+    with docker_errors(f"starting a container of {image}"):
+        container = client.containers.run(
+            image, ["sleep", str(int(lifetime))], detach=True, auto_remove=True, network_mode="none", hostname=HOSTNAME,
+            labels={"kubedeb.sandbox": "1"}, security_opt=["no-new-privileges"], cap_drop=["ALL"],
+        )  # fmt: skip
+    try:
+        yield DockerSandbox(client, container)
+    finally:
+        # It may be going already: that is what auto_remove does after a time limit.
+        with suppress(docker.errors.APIError, requests.RequestException):
+            container.remove(force=True)
+
+
+class DockerSandbox:
+    """A running container; made by `docker_sandbox`."""
+
+    def __init__(self, client: DockerClient, container: Container) -> None:
+        self._client = client
+        self._container = container
+
+    def put(self, tree: IO[bytes]) -> None:
+        """Unpack a tar stream below BUILD_ROOT, owners as in the stream."""
+        with docker_errors("copying the sources into the sandbox"):
+            self._container.put_archive(BUILD_ROOT, tree)
+
+    def run(self, argv: Sequence[str], *, cwd: str, env: Mapping[str, str], log: IO[bytes], timeout: float = TIME_LIMIT) -> int:
+        """Run a command; see `Sandbox.run`."""
+        pairs = [f"{name}={value}" for name, value in {**ENVIRONMENT, **env}.items()]
+        # docker gives HOSTNAME and the image's variables to every process: only a clean start knows them all.
+        command = ["env", "-i", *pairs, "sh", "-c", 'umask 022 && exec "$@"', "sh", *argv]
+        expired = threading.Event()
+        clock = threading.Timer(timeout, self._expire, [expired])
+        clock.daemon = True
+        with docker_errors("running the build"):
+            made = self._client.api.exec_create(self._container.id, command, workdir=cwd, user=f"{BUILDER}:{BUILDER}")
+            clock.start()
+            try:
+                for block in self._client.api.exec_start(made["Id"], stream=True):
+                    log.write(block)
+            finally:
+                clock.cancel()
+            if expired.is_set():
+                raise KubedebError(f"{argv[0]} did not end within {timeout:g} s", code=ExitCode.BUILD)
+            return int(self._client.api.exec_inspect(made["Id"])["ExitCode"])
+
+    def _expire(self, expired: threading.Event) -> None:
+        import docker.errors
+
+        expired.set()
+        with suppress(docker.errors.APIError):
+            self._container.kill()
+
+    def get(self, path: str, target: Path) -> None:
+        """Copy one file out; see `Sandbox.get`."""
+        import docker.errors
+
+        with docker_errors(f"copying {path} out of the sandbox"):
+            try:
+                blocks, _ = self._container.get_archive(path)
+            except docker.errors.NotFound as error:
+                raise KubedebError(f"the build made no {path}", code=ExitCode.BUILD) from error
+            with tarfile.open(fileobj=io.BufferedReader(_Blocks(blocks), CHUNK), mode="r|") as tar:
+                member = tar.next()
+                content = tar.extractfile(member) if member is not None else None
+                if content is None:
+                    raise KubedebError(f"{path} is no regular file", code=ExitCode.BUILD)
+                with replacing(target) as out:
+                    shutil.copyfileobj(content, out, CHUNK)
+
+
+class _Blocks(io.RawIOBase):
+    """An iterator of blocks as a stream."""
+
+    def __init__(self, blocks: Iterator[bytes]) -> None:
+        self._blocks = blocks
+        self._rest = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        while not self._rest:
+            block = next(self._blocks, None)
+            if block is None:
+                return 0
+            self._rest = block
+        size = min(len(buffer), len(self._rest))
+        buffer[:size], self._rest = self._rest[:size], self._rest[size:]
+        return size

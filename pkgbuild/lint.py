@@ -1,0 +1,46 @@
+"""What is wrong with a recipe beyond its form: every version is expanded for every suite, as a build would; pure."""
+
+from __future__ import annotations
+
+import re
+
+from kubedeb.errors import KubedebError
+from pkgbuild.library import Chosen, LoadedRecipe
+from pkgbuild.recipe import Recipe, Suite
+from pkgbuild.render import TreeFile
+from pkgbuild.spec import expand
+
+STANZA = re.compile(rb"^Package:\s*(\S+)", re.MULTILINE)
+
+
+def lint(loaded: LoadedRecipe) -> list[str]:
+    """Return the findings, a line each, none when all is well."""
+    recipe = loaded.recipe
+    findings = [f"files/{name} belongs to no package of the recipe" for name in _stray(loaded)]
+    for row in recipe.versions:
+        for architecture in row.sources:
+            for suite in Suite:
+                try:
+                    tree = expand(Chosen(loaded, row), suite, architecture, base="").tree
+                except KubedebError as error:
+                    findings.append(error.brief)
+                    continue
+                findings += _control(recipe, tree)
+    return sorted(set(findings))
+
+
+def _stray(loaded: LoadedRecipe) -> list[str]:
+    names = {package.name for package in loaded.recipe.packages}
+    return [name for name in loaded.files if name.partition("/")[0] not in names]
+
+
+def _control(recipe: Recipe, tree: dict[str, TreeFile]) -> list[str]:
+    missing = [f"debian/{name} is missing" for name in ("control", "rules") if f"debian/{name}" not in tree]
+    if missing:
+        return missing
+    stanzas = {name.decode() for name in STANZA.findall(tree["debian/control"].data)}
+    names = {package.name for package in recipe.packages}
+    return [
+        *(f"debian/control has package {name}, which recipe.yaml does not list" for name in stanzas - names),
+        *(f"recipe.yaml lists package {name}, which debian/control does not have" for name in names - stanzas),
+    ]

@@ -1,0 +1,101 @@
+"""The source tree of a build, rendered: `debian/` from the recipe's templates, `tree/PACKAGE/` from its files; pure."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+from email.utils import format_datetime
+from pathlib import PurePosixPath
+from typing import Any
+
+from kubedeb.errors import ExitCode, KubedebError
+from kubedeb.files import sha256_bytes
+from pkgbuild.library import Chosen
+from pkgbuild.recipe import Architecture, Package, Recipe, Row, Suite
+
+TEMPLATE = ".j2"
+LAID_OUT = "tree"
+"""The folder that holds each package's files as they will lie on the target: `tree/etcd-server/usr/bin/etcd`."""
+GENERATED = ("debian/changelog", "debian/copyright", "debian/source/format")
+
+
+@dataclass(frozen=True)
+class TreeFile:
+    """A rendered file: its bytes, and whether it can be executed."""
+
+    data: bytes
+    executable: bool = False
+
+    @property
+    def digest(self) -> str:
+        """Return the sha256 of the bytes, marked when the file can be executed."""
+        return sha256_bytes(self.data) + ("+x" if self.executable else "")
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """What templates may ask beside the recipe and its row."""
+
+    package_version: str
+    suite: Suite
+    architecture: Architecture
+    date: datetime.datetime
+
+
+def render(chosen: Chosen, about: Rendered) -> dict[str, TreeFile]:
+    """Return {path: file} of the whole source tree but the copies from sources. Raises `KubedebError` (RECIPE)."""
+    loaded, row = chosen.loaded, chosen.row
+    recipe = loaded.recipe
+    tree = {
+        "debian/changelog": TreeFile(changelog(recipe, row, about).encode()),
+        "debian/source/format": TreeFile(b"3.0 (quilt)\n"),
+    }
+    values = {
+        "recipe": recipe, "row": row, "version": row.version, "package_version": about.package_version,
+        "suite": about.suite.value, "architecture": about.architecture.value,
+    }  # fmt: skip
+    for name, text in loaded.debian.items():
+        where = loaded.folder / "debian" / name
+        path = f"debian/{name.removesuffix(TEMPLATE)}"
+        if path in GENERATED:
+            raise KubedebError(f"{where}: this file is generated", hint="Remove it.", code=ExitCode.RECIPE)
+        shown = _fill(text, values, str(where)) if name.endswith(TEMPLATE) else text
+        tree[path] = TreeFile(shown.encode(), executable=path == "debian/rules")
+    tree.update({f"{LAID_OUT}/{name}": TreeFile(*content) for name, content in loaded.files.items()})
+    for package in recipe.packages:
+        path = f"debian/{package.name}.install"
+        written = tree[path].data if path in tree else b""
+        tree[path] = TreeFile(install_list(package, list(loaded.files)).encode() + written)
+    return tree
+
+
+def changelog(recipe: Recipe, row: Row, about: Rendered) -> str:
+    """Return debian/changelog: one entry, whose date is the recipe's and becomes SOURCE_DATE_EPOCH."""
+    lines = "\n".join(f"  * {line}" for line in row.changes)
+    return (
+        f"{recipe.name} ({about.package_version}) {about.suite.value}; urgency=medium\n\n{lines}\n\n"
+        f" -- {recipe.maintainer}  {format_datetime(about.date)}\n"
+    )
+
+
+def install_list(package: Package, files: list[str]) -> str:
+    """Return debian/PACKAGE.install for everything that is laid out for the package."""
+    own = [name for name in files if name.startswith(f"{package.name}/")]
+    laid = sorted([f"{package.name}{path}" for path in package.copies] + own)
+    lines = [f"{LAID_OUT}/{path} {PurePosixPath(path).relative_to(package.name).parent}\n" for path in laid]
+    return "".join(lines)
+
+
+def _fill(text: str, values: dict[str, Any], where: str) -> str:
+    import jinja2
+
+    environment = jinja2.Environment(  # noqa: S701 - Debian control files, not HTML
+        undefined=jinja2.StrictUndefined, keep_trailing_newline=True, trim_blocks=True, lstrip_blocks=True
+    )
+    try:
+        return environment.from_string(text).render(values)
+    except jinja2.TemplateSyntaxError as error:
+        raise KubedebError(f"{where}:{error.lineno}: {error.message}", code=ExitCode.RECIPE) from error
+    except jinja2.UndefinedError as error:
+        known = ", ".join(sorted(values))
+        raise KubedebError(f"{where}: {error.message}", hint=f"Templates know: {known}.", code=ExitCode.RECIPE) from error

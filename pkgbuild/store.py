@@ -1,0 +1,142 @@
+"""The store: build results by the digest of their spec, base locks and roots, logs; everything appears whole."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from kubedeb.errors import ExitCode, KubedebError, storage_errors
+from kubedeb.files import canonical_json, write_text
+from pkgbuild.baselock import BaseLock
+from pkgbuild.spec import BuildSpec
+
+
+@dataclass(frozen=True)
+class BuiltPackage:
+    """A package as built; `file` is its name in the build's folder, `size` in bytes."""
+
+    name: str
+    version: str
+    architecture: str
+    file: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class BuildResult:
+    """What a build left in its folder; `changes` and `buildinfo` are names of files there."""
+
+    packages: tuple[BuiltPackage, ...]
+    changes: str
+    buildinfo: str
+    seconds: float
+
+    @property
+    def files(self) -> list[str]:
+        """Return the names of everything that a repository takes."""
+        return [*(package.file for package in self.packages), self.changes, self.buildinfo]
+
+
+@dataclass(frozen=True)
+class Store:
+    """A folder: `builds/DIGEST/`, `bases/`, `logs/`, `locks/`."""
+
+    folder: Path
+
+    def build_folder(self, spec: BuildSpec) -> Path:
+        """Return where the spec's packages lie, or would lie."""
+        return self.folder / "builds" / spec.digest
+
+    def result(self, spec: BuildSpec) -> BuildResult | None:
+        """Return what the store holds for the spec; a folder that lost a file counts as nothing."""
+        folder = self.build_folder(spec)
+        data = _read_json(folder / "result.json")
+        if data is None:
+            return None
+        packages = tuple(BuiltPackage(**package) for package in data.pop("packages"))
+        result = BuildResult(packages=packages, **data)
+        whole = all((folder / package.file).is_file() and (folder / package.file).stat().st_size == package.size
+                    for package in packages)  # fmt: skip
+        return result if whole and all((folder / name).is_file() for name in result.files) else None
+
+    def earlier(self, spec: BuildSpec) -> dict[str, Any] | None:
+        """Return the newest other build's spec of the same package version, as data, to say what changed since."""
+        found = []
+        for path in (self.folder / "builds").glob("*/spec.json"):
+            data = _read_json(path) or {}
+            same = all(data.get(key) == getattr(spec, key) for key in ("recipe", "package_version", "architecture"))
+            if same and data.get("digest") != spec.digest:
+                found.append((path.stat().st_mtime, data))
+        return max(found, key=lambda pair: pair[0])[1] if found else None
+
+    def log(self, spec: BuildSpec) -> Path:
+        """Return where the spec's build log lies: kept whether the build succeeds or not."""
+        return self.folder / "logs" / f"{spec.recipe}_{spec.package_version}_{spec.architecture}_{spec.digest[:12]}.log"
+
+    @contextmanager
+    def building(self, spec: BuildSpec) -> Iterator[Path]:
+        """Give a new folder for the spec's result, which takes its place whole or vanishes; one build of a spec at a time."""
+        target = self.build_folder(spec)
+        with storage_errors(f"the store {self.folder}", ExitCode.BUILD_STORAGE):
+            for name in ("builds", "locks", "logs"):
+                (self.folder / name).mkdir(parents=True, exist_ok=True)
+            with FileLock(self.folder / "locks" / f"{spec.digest}.lock"):
+                part = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{spec.digest[:12]}."))
+                try:
+                    yield part
+                    part.chmod(0o755)
+                    if target.exists():
+                        shutil.rmtree(target)
+                    part.rename(target)
+                finally:
+                    shutil.rmtree(part, ignore_errors=True)
+
+    def record(self, folder: Path, spec: BuildSpec, result: BuildResult) -> None:
+        """Write the spec and the result beside the packages in `folder`."""
+        write_text(folder / "spec.json", canonical_json(spec.as_dict()))
+        write_text(folder / "result.json", canonical_json(asdict(result)))
+
+    def base(self, suite: str, architecture: str) -> BaseLock | None:
+        """Return the lock of the current base, None when there is none yet."""
+        return self._lock(self.folder / "bases" / f"{suite}-{architecture}.json")
+
+    def bases(self) -> list[BaseLock]:
+        """Return the current lock of every suite and architecture."""
+        locks = (self._lock(path) for path in sorted((self.folder / "bases").glob("*.json")))
+        return [lock for lock in locks if lock is not None]
+
+    def keep_base(self, lock: BaseLock) -> None:
+        """Make `lock` the current one of its suite and architecture."""
+        with storage_errors(f"the store {self.folder}", ExitCode.BUILD_STORAGE):
+            write_text(self.folder / "bases" / f"{lock.suite}-{lock.architecture}.json", lock.as_json(), sync=True)
+
+    def root_file(self, lock: BaseLock) -> Path:
+        """Return where the base's root file system is kept, compressed."""
+        return self.folder / "bases" / f"{lock.digest}.tar.zst"
+
+    def _lock(self, path: Path) -> BaseLock | None:
+        data = _read_json(path)
+        try:
+            return None if data is None else BaseLock.from_data(data)
+        except (KeyError, TypeError) as error:
+            raise KubedebError(
+                f"{path} is not the lock of a base", details=repr(error),
+                hint=f"Remove it and make the base anew:\nrm {path} && kubedeb base update", code=ExitCode.SANDBOX,
+            ) from error  # fmt: skip
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    try:
+        data = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    return data if isinstance(data, dict) else None
