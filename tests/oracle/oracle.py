@@ -6,10 +6,10 @@ It shares with the prover nothing but `upgrade_plans.models`, so that the two ag
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from oracle_invariants import DEAD_END, Level, exposures, in_move, in_plan, in_state, level
+from oracle_invariants import DEAD_END, REACHES_END, Level, exposures, in_move, in_plan, in_state, level
 from oracle_moves import Kind, moves
 from oracle_words import Case, case_of, finished, line
 from upgrade_plans.models.plan import Plan
@@ -46,30 +46,33 @@ def judge(plan: Plan) -> Judgement:
         return Judgement(None, refused)
     case = case_of(plan)
     witnesses: dict[str, State] = {}
-    listed: Counter[tuple[str, FaultKind]] = Counter()
-    levels: Counter[Level] = Counter()
-    reached: set[State] = set()
     earlier: Earlier = {}
     waiting = list(initial(case))
-    reached.update(waiting)
+    reached = set(waiting)
     while waiting:
         state = waiting.pop()
-        levels[level(case, state)] += 1
-        listed += exposures(case, state)
-        for violated in in_state(case, state):
-            witnesses.setdefault(violated, state)
+        note(witnesses, in_state(case, state), state)
         for move in moves(case, state):
-            for violated in in_move(case, state, move):
-                witnesses.setdefault(violated, state)
+            note(witnesses, in_move(case, state, move), state)
             earlier.setdefault(move.after, []).append((move.kind, state))
             if move.after not in reached:
                 reached.add(move.after)
                 waiting.append(move.after)
     for state in dead_ends(case, reached, earlier):
-        witnesses.setdefault(DEAD_END, state)
+        note(witnesses, [DEAD_END], state)
     for state in endless(case, reached, earlier):
-        witnesses.setdefault(REACHES_END, state)
+        note(witnesses, [REACHES_END], state)
+    listed: Counter[tuple[str, FaultKind]] = Counter()
+    for state in reached:
+        listed.update(exposures(case, state))
+    levels = Counter(level(case, state) for state in reached)
     return Judgement(len(reached), frozenset(witnesses), listed, levels, witnesses)
+
+
+def note(witnesses: dict[str, State], violated: Iterable[str], state: State) -> None:
+    """Keep the first state for each violated id."""
+    for one in violated:
+        witnesses.setdefault(one, state)
 
 
 def initial(case: Case) -> Iterator[State]:
