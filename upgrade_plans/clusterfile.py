@@ -1,0 +1,48 @@
+"""The cluster file, read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kubedeb.errors import ExitCode, KubedebError
+from kubedeb.yamlfile import Document, validate
+from kubedeb.yamlfile import load as load_yaml
+from upgrade_plans.models.cluster import Cluster
+
+
+def load(path: Path) -> Cluster:
+    """Read a cluster file. Raises `KubedebError` (CLUSTER) with file and line; a node in two places names both."""
+    document = load_yaml(path, code=ExitCode.CLUSTER)
+    _check_places(document)
+    return validate(document, Cluster, code=ExitCode.CLUSTER)
+
+
+def _check_places(document: Document) -> None:
+    """Refuse a node that stands in two racks, naming the lines of both (the model knows no lines)."""
+    rows = document.data.get("rows") if isinstance(document.data, dict) else None
+    seen: dict[str, tuple[int, str]] = {}
+    for row, racks in rows.items() if isinstance(rows, dict) else ():
+        for rack, nodes in racks.items() if isinstance(racks, dict) else ():
+            line = document.line_of(("rows", row, rack))
+            for node in _names(nodes):
+                place = f"row {row}, rack {rack}"
+                if node in seen:
+                    first_line, first = seen[node]
+                    raise KubedebError(
+                        f"{document.path}:{line}: node {node} stands in two places: {first} and {place}",
+                        details=f"It stands in line {first_line} already.",
+                        hint="A row fails as one, so each node has exactly one place: keep the right one.",
+                        code=ExitCode.CLUSTER,
+                    )
+                seen[node] = line, place
+
+
+def _names(nodes: object) -> list[str]:
+    """Expand a node set; one that cannot be read is left for the model to refuse."""
+    from ClusterShell.NodeSet import NodeSet, NodeSetException
+
+    texts = nodes if isinstance(nodes, list) else [nodes]
+    try:
+        return [str(name) for text in texts if isinstance(text, str) for name in NodeSet(str(text))]
+    except NodeSetException:
+        return []

@@ -1,0 +1,46 @@
+"""The facts file, read and written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kubedeb.errors import ExitCode, KubedebError
+from upgrade_plans import jsonfile
+from upgrade_plans.models.cluster import Cluster
+from upgrade_plans.models.facts import FORMAT, Facts
+
+
+def load(path: Path) -> Facts:
+    """Read a facts file. Raises `KubedebError` (FACTS)."""
+    facts = jsonfile.load(path, Facts, what="facts", format_number=FORMAT, code=ExitCode.FACTS)
+    members = [member.node for member in facts.etcd]
+    if unknown := sorted(set(members) - set(facts.nodes)):
+        raise KubedebError(f"{path}: no node facts for the members {', '.join(unknown)}", code=ExitCode.FACTS,
+                           hint="Read the facts again: kubedeb inspect.")  # fmt: skip
+    if len(set(members)) != len(members):
+        raise KubedebError(f"{path}: an etcd member is there twice", code=ExitCode.FACTS, hint="kubedeb inspect")
+    return facts
+
+
+def save(path: Path, facts: Facts) -> None:
+    """Write a facts file."""
+    jsonfile.save(path, facts, what="facts", code=ExitCode.FACTS)
+
+
+def check_same(facts: Facts, cluster: Cluster) -> None:
+    """Refuse facts of another cluster, or of one whose nodes differ. Raises `KubedebError` (FACTS)."""
+    hint = "Read the facts again with this cluster file: kubedeb inspect CLUSTER.yaml -o facts.json"
+    if facts.cluster != cluster.name:
+        raise KubedebError(
+            f"these facts are of the cluster {facts.cluster}, not of {cluster.name}", hint=hint, code=ExitCode.FACTS
+        )
+    differ = set(cluster.roles["etcd"]) ^ {member.node for member in facts.etcd}
+    moved = [node for node, found in facts.nodes.items()
+             if node in cluster.nodes and cluster.place(node) != (found.row, found.rack)]  # fmt: skip
+    if differ or moved:
+        raise KubedebError(
+            "the facts were read with another cluster file",
+            details="\n".join([f"{node} is an etcd member in only one of them" for node in sorted(differ)]
+                              + [f"{node} stands in another row or rack" for node in sorted(moved)]),
+            hint=hint, code=ExitCode.FACTS,
+        )  # fmt: skip

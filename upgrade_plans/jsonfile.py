@@ -1,0 +1,93 @@
+"""Facts and plan files: JSON read strictly into a model, every error with its place, written whole in canonical form."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from kubedeb.errors import ExitCode, KubedebError, storage_errors
+from kubedeb.files import write_text
+from upgrade_plans.canonical import text_of
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def load(path: Path, model: type[M], *, what: str, format_number: int, code: ExitCode) -> M:
+    """Read `path` into `model`. Raises `KubedebError` with `code`: unreadable, not JSON, another format, not valid."""
+    try:
+        data = json.loads(path.read_bytes(), object_pairs_hook=_no_duplicates)
+    except OSError as error:
+        raise KubedebError(
+            f"cannot read {path}", details=str(error.strerror), hint="Check the path and its rights.", code=code
+        ) from error
+    except UnicodeDecodeError as error:
+        raise KubedebError(f"{path}: not UTF-8 text", hint=f"Is this a {what} file?", code=code) from error
+    except (json.JSONDecodeError, RecursionError) as error:
+        line = getattr(error, "lineno", 1)
+        reason = getattr(error, "msg", "nested too deeply")
+        raise KubedebError(f"{path}:{line}: not valid JSON: {reason}", hint=f"Is this a {what} file?", code=code) from error
+    except ValueError as error:
+        raise KubedebError(f"{path}: {error}", hint="Keep one of them.", code=code) from error
+    if not isinstance(data, dict):
+        raise KubedebError(f"{path}: not a {what} file", details="It holds no JSON object.", code=code)
+    if data.get("format", format_number) != format_number:
+        raise KubedebError(
+            f"{path}: {what} format {data['format']!r} is not known here (known: {format_number})",
+            hint=f"Make the {what} file again with this version of kubedeb.", code=code,
+        )  # fmt: skip
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        first, *more = (_finding(path, data, model, item) for item in error.errors())
+    raise KubedebError(first, details="\n".join(more), hint=f"Make the {what} file again, or mend it.", code=code)
+
+
+def save(path: Path, value: BaseModel, *, what: str, code: ExitCode) -> None:
+    """Write a model to `path`, whole. Raises `KubedebError` with `code` when it cannot be written."""
+    with storage_errors(f"the {what} file", code):
+        write_text(path, text_of(value))
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"key {twice!r} is there twice")
+    return found
+
+
+def _finding(path: Path, data: Any, model: type[BaseModel], item: ErrorDetails) -> str:
+    where = ".".join(str(part) for part in item["loc"]) or "the file"
+    if item["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(str(item["loc"][-1]), _names(model), n=1)
+        return f"{path}: {where}: unknown key" + (f": did you mean {near[0]!r}?" if near else "")
+    if item["type"] == "missing":
+        return f"{path}: {where} is missing"
+    named = _identity(data, item["loc"])
+    return f"{path}: {where}{named}: {item['msg'].removeprefix('Value error, ')}"
+
+
+def _identity(data: Any, where: tuple[int | str, ...]) -> str:
+    """Return ` (in etcd1)` for the nearest thing around `where` that has a name of its own."""
+    name = ""
+    for part in where:
+        try:
+            data = data[part]
+        except (KeyError, IndexError, TypeError):
+            break
+        if isinstance(data, dict):
+            name = str(data.get("id") or data.get("node") or name)
+    return f" (in {name})" if name else ""
+
+
+def _names(model: type[BaseModel]) -> list[str]:
+    """Return every key that a model and the models in it know."""
+    schema = model.model_json_schema()
+    parts = [schema, *schema.get("$defs", {}).values()]
+    return sorted({name for part in parts for name in part.get("properties", {})})

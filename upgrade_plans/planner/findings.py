@@ -1,0 +1,50 @@
+"""What an operator should know of a plan although it forbids nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from kubedeb.knowledge import Knowledge, Rule, Severity
+from kubedeb.versions import Version
+from upgrade_plans.models.plan import Plan, StepKind
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something to know: how much it weighs, what, what to do, and the rule that says so, if one does."""
+
+    severity: Severity
+    what: str
+    remedy: str
+    rule: str = ""
+
+
+def findings(plan: Plan, knowledge: Knowledge) -> tuple[Finding, ...]:
+    """Return the findings of a plan: rows whose loss takes the majority, traps, blocked and no longer recommended versions."""
+    return (*_rows(plan), *_rules(plan, knowledge))
+
+
+def _rows(plan: Plan) -> Iterator[Finding]:
+    majority = len(plan.members) // 2 + 1
+    for row in sorted({member.row for member in plan.members}):
+        nodes = [member.node for member in plan.members if member.row == row]
+        if len(nodes) > 1:
+            loss = "the cluster" if len(plan.members) - len(nodes) < majority else "the one spare member and more"
+            yield Finding(
+                Severity.FORCE, f"row {row} holds {' and '.join(nodes)}: losing the row loses {loss}",
+                "Move members so that each row holds one.", "etcd-quorum",
+            )  # fmt: skip
+
+
+def _rules(plan: Plan, knowledge: Knowledge) -> Iterator[Finding]:
+    seen: set[str] = set()
+    for step in plan.steps:
+        if step.kind is not StepKind.CHANGE:
+            continue
+        old, new = Version.parse(step.from_), Version.parse(step.to)
+        met: list[Rule] = [*knowledge.blocked("etcd", new), *knowledge.between("etcd", old, new)]
+        for rule in met:
+            if rule.id not in seen:
+                seen.add(rule.id)
+                yield Finding(rule.severity, f"{old} → {new}: {rule.what}", rule.remedy, rule.id)
