@@ -12,6 +12,7 @@ import io
 import lzma
 import re
 import tempfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -226,7 +227,7 @@ class AptRepository:
         with self.index(release, plain + form) as stream:
             try:
                 yield from read(_text(stream, form))
-            except (StanzaError, UnicodeDecodeError, lzma.LZMAError, EOFError, gzip.BadGzipFile) as error:
+            except (StanzaError, UnicodeDecodeError, lzma.LZMAError, zlib.error, EOFError, OSError) as error:
                 raise self._error(f"dists/{release.suite}/{plain}{form}", f"not an index: {error}") from error
 
     @contextmanager

@@ -129,7 +129,7 @@ def refuse(candidates: Iterable[Candidate], suite: Suite, findings: Findings) ->
         if package.architecture not in (*suite.architectures, "all"):
             findings.note(
                 candidate.path, f"is for {package.architecture}; suite {suite.name} has {', '.join(suite.architectures)}"
-                f" (kubedeb repo init --suite {suite.name} --architecture {package.architecture} … adds one)",
+                " (add it with: kubedeb repo init)",
             )  # fmt: skip
         first = seen.setdefault((package.name, package.version, package.architecture), candidate)
         if first.package.sha256 != package.sha256:

@@ -1,0 +1,58 @@
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from kubedeb.errors import ExitCode, KubedebError
+from repo.catalog import open_catalog
+from repo.models import Action, Change, Member, Package
+
+ONE, TWO = (Package("etcd-server", version, "amd64", digit * 64, 1, "Package: etcd-server\n")
+            for version, digit in (("3.3", "1"), ("3.4", "2")))  # fmt: skip
+MEMBERS = [Member(p.name, p.version, p.architecture, p.sha256) for p in (ONE, TWO)]
+
+
+def test_a_draft_ends_with_its_publish(tmp_path: Path) -> None:
+    with open_catalog(tmp_path / "c") as catalog:
+        catalog.add("bookworm", [ONE, TWO], [ONE])
+        assert catalog.draft("bookworm") == (Change(Action.ADD, MEMBERS[0]),)
+        assert (catalog.draft("trixie"), catalog.published_names()) == ((), [])
+        catalog.published("bookworm")
+    with open_catalog(tmp_path / "c") as catalog:
+        assert (catalog.draft("bookworm"), catalog.published_names()) == ((), ["etcd-server"])
+        assert catalog.packages(MEMBERS) == {ONE.sha256: ONE, TWO.sha256: TWO}
+        assert catalog.packages([Member("x", "1", "all", "f" * 64)]) == {}
+        assert (catalog.same("etcd-server", "3.4", "amd64"), catalog.same("etcd-server", "3.4", "arm64")) == (TWO, None)
+
+
+def test_many_packages_are_found_as_few_are(tmp_path: Path) -> None:
+    many = [Package("p", str(n), "all", f"{n:064}", n, "") for n in range(1500)]
+    members = [Member(p.name, p.version, p.architecture, p.sha256) for p in many]
+    with open_catalog(tmp_path / "c") as catalog:
+        catalog.learn_published(many)
+        assert catalog.packages(members[:1200]) == {p.sha256: p for p in many[:1200]}
+
+
+def test_a_damaged_catalog_is_said_and_the_way_out(tmp_path: Path) -> None:
+    path = tmp_path / "c"
+    path.write_bytes(b"this is not a database" * 100)
+    with pytest.raises(KubedebError, match="catalog cannot be read") as error, open_catalog(path):
+        pass
+    assert error.value.code == ExitCode.REPOSITORY
+    assert "Move the file away" in error.value.hint
+
+
+def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "c"
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(KubedebError, match="catalog cannot be read") as error, open_catalog(path):
+        pass
+    assert "its schema is 99" in error.value.details
+
+
+def test_a_catalog_that_cannot_be_written(tmp_path: Path) -> None:
+    with pytest.raises(KubedebError) as error, open_catalog(tmp_path / "no" / "folder"):
+        pass
+    assert error.value.code == ExitCode.REPOSITORY_STORAGE

@@ -1,0 +1,53 @@
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from debs import control, deb
+from kubedeb.deb import read_stream
+from repo.models import Action, Change, Member, Snapshot, apply_draft, package_of, pool_name
+
+TEXT = st.text(max_size=8)
+MEMBERS = st.builds(Member, TEXT, TEXT, TEXT, TEXT)
+OLD, NEW = Member("etcd-server", "3.3", "amd64", "1" * 64), Member("etcd-server", "3.4", "amd64", "2" * 64)
+
+
+@given(st.lists(MEMBERS, max_size=6))
+def test_a_snapshot_reads_back_and_knows_no_order(members: list[Member]) -> None:
+    snapshot = Snapshot.of(members)
+    assert Snapshot.parse(snapshot.text()) == snapshot
+    assert Snapshot.of(reversed(members)).id == snapshot.id
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 2}', '{"format": 1}', '{"format": 1, "packages": [["a"]]}'])
+def test_refuses_what_is_no_snapshot(text: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - json's own messages are among them
+        Snapshot.parse(text)
+
+
+def test_a_draft_adds_beside_what_is_there_and_removes() -> None:
+    base = Snapshot.of([OLD])
+    both = apply_draft(base, [Change(Action.ADD, NEW)])
+    assert both.members == (OLD, NEW)
+    assert apply_draft(both, [Change(Action.REMOVE, OLD), Change(Action.ADD, NEW)]).members == (NEW,)
+    assert apply_draft(base, [Change(Action.ADD, OLD)]) == base
+
+
+def test_file_names_have_no_epoch() -> None:
+    assert pool_name("a", "1:2-3", "all", "ab" * 32) == f"pool/ab/{'ab' * 32}/a_2-3_all.deb"
+
+
+def test_the_stanza_is_the_control_file_and_where_the_bytes_are() -> None:
+    found = read_stream(io.BytesIO(deb()))
+    package = package_of(found)
+    assert package.stanza == control() + (
+        f"Filename: pool/{found.sha256[:2]}/{found.sha256}/etcd-server_3.4.23-1~deb12u1_amd64.deb\n"
+        f"Size: {found.size}\nSHA256: {found.sha256}\n"
+    )
+
+
+@pytest.mark.parametrize("field", ["Filename: ../../etc/passwd", "SHA256: 0", "size: 1", "MD5sum: 0"])
+def test_a_package_may_not_speak_for_the_repository(field: str) -> None:
+    with pytest.raises(ValueError, match="which only a repository may write"):
+        package_of(read_stream(io.BytesIO(deb(control(more=f"{field}\n")))))
