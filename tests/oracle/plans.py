@@ -8,9 +8,9 @@ import time
 from collections import Counter
 from random import Random
 
-from book import VERSIONS, good
+from book import VERSIONS, download, good
 from mutants import EDITS, STATIC, Draft, draft_of, finish, mended
-from upgrade_plans.models.plan import Plan, StepKind
+from upgrade_plans.models.plan import Check, Plan, StepKind
 
 HOPS = {1: (1, 2), 2: (1, 2), 3: (1,), 4: (1,)}
 """How many hops a case of that many members may have, so that brute force stays small."""
@@ -52,14 +52,30 @@ def cut(draft: Draft, rng: Random, widest: int) -> None:
             draft.cluster = step.to
     draft.phases = [[steps[i] for i in range(len(steps)) if (phase, i) in kept] for phase, steps in enumerate(draft.phases)]
     draft.phases = [steps for steps in draft.phases if steps]
+    if rng.random() < 0.8:
+        make_good(draft)
+
+
+def make_good(draft: Draft) -> None:
+    """Mend what the cut took away: the downloads that changes need, and the proof that they ask for."""
+    changes = [draft.at(place) for place in draft.places() if draft.at(place).kind is StepKind.CHANGE]
+    kinds = {draft.at(place).kind for place in draft.places()}
+    if changes and StepKind.DOWNLOAD not in kinds:
+        nodes = [node for node in draft.nodes if any(node in step.nodes for step in changes)]
+        hops = dict.fromkeys((step.from_, step.to) for step in changes)
+        draft.phases.insert(0, [download(nodes, hop) for hop in hops])
+    if not kinds >= {StepKind.BACKUP, StepKind.DRILL}:
+        for place in draft.places():
+            draft.edit(place, pre=tuple(check for check in draft.at(place).pre if check is not Check.BACKUP_PROVEN))
 
 
 def narrow(draft: Draft, rng: Random) -> None:
     """Keep what is done to several members at once small: their progresses multiply."""
     for place in draft.places():
         step = draft.at(place)
-        if step.kind is not StepKind.AWAIT_VERSION and len(step.nodes) > (2 if len(draft.members) > 2 else 3):
-            draft.edit(place, nodes=tuple(rng.sample(step.nodes, 2)))
+        widest = 3 if step.kind is StepKind.DOWNLOAD or len(draft.members) < 3 else 2
+        if step.kind is not StepKind.AWAIT_VERSION and len(step.nodes) > widest:
+            draft.edit(place, nodes=tuple(rng.sample(step.nodes, widest)))
 
 
 def sizes(first: int, count: int) -> dict[str, object]:
