@@ -65,7 +65,8 @@ def moves(case: Case, state: State) -> Iterator[Move]:
     """Yield every transition that applies in a state, the leader normalised."""
     for transition in TRANSITIONS:
         for move in transition(case, state):
-            yield replace(move, after=normalised(case, move.after))
+            after = normalised(case, move.after)
+            yield move if after is move.after else replace(move, after=after)
 
 
 def put(values: tuple[T, ...], index: int, value: T) -> tuple[T, ...]:
