@@ -1,0 +1,123 @@
+"""Backups of etcd's store on a node: etcdctl snapshots, and a scratch cluster of one member to restore them in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+from upgrade_plans.adapters.etcd import entry
+from upgrade_plans.adapters.hosts import ALONE, must
+from upgrade_plans.adapters.protocols import Entry, Hosts, Outcome, RefusedError, Saved
+from upgrade_plans.models.cluster import Cluster
+
+QUICK = 60.0
+SLOW = 900.0
+API = {"ETCDCTL_API": "3"}
+UNIT = "kubedeb-scratch"
+# The scratch member ends by itself when the executor that started it died.
+LONGEST = 3600
+PAGE = 1000
+
+
+class SnapshotBackups:
+    """Backups in the cluster file's `backups` folder on the node."""
+
+    def __init__(self, hosts: Hosts, cluster: Cluster) -> None:
+        self._hosts = hosts
+        self._cluster = cluster
+
+    def save(self, node: str, name: str) -> Saved:
+        """Save with `etcdctl snapshot save` from the node's own member."""
+        folder = self._cluster.etcd.backups
+        path = f"{folder}/{name}.db"
+        self._do(node, "making the backups' folder", "install", "-d", "-m", "0700", folder)
+        self._do(node, "removing an older backup of this name", "rm", "-f", path, f"{path}.part")
+        endpoint = self._cluster.client_url(node)
+        self._do(node, "saving a snapshot", "etcdctl", f"--endpoints={endpoint}", "snapshot", "save", path, timeout=SLOW)
+        status = self._json(
+            node, self._do(node, "reading the snapshot", "etcdctl", "snapshot", "status", path, "-w", "json", timeout=SLOW)
+        )
+        size = int(self._do(node, "measuring the snapshot", "stat", "-c", "%s", path).text)
+        digest = self.digest(node, path)
+        if digest is None:
+            raise RefusedError(f"node {node}", "saving a snapshot", f"{path} is not there")
+        return Saved(path, size, digest, int(status["revision"]))
+
+    def digest(self, node: str, path: str) -> str | None:
+        """Return sha256sum's word; None when there is no such file."""
+        outcome = self._hosts.run(node, ("sha256sum", path), timeout=SLOW)
+        return outcome.text.split()[0].lstrip("\\") if outcome.status == 0 else None
+
+    def fetch(self, node: str, path: str, target: Path) -> None:
+        """Copy a backup to the operator's side."""
+        self._hosts.get(node, path, target)
+
+    def restored(self, node: str, path: str) -> Generator[Entry]:
+        """Restore into a scratch member on 127.0.0.1 and read it whole; see `Backups`."""
+        self._clear(node)
+        try:
+            self._start(node, path)
+            yield from self._read(node)
+        finally:
+            self._clear(node)
+
+    @property
+    def _scratch(self) -> str:
+        return f"{self._cluster.etcd.backups}/scratch"
+
+    @property
+    def _client(self) -> str:
+        return f"http://127.0.0.1:{self._cluster.etcd.scratch_port}"
+
+    def _start(self, node: str, path: str) -> None:
+        peer = f"http://127.0.0.1:{self._cluster.etcd.scratch_port + 1}"
+        member = (f"--initial-cluster=scratch={peer}", f"--initial-advertise-peer-urls={peer}",
+                  "--initial-cluster-token=kubedeb-scratch", "--name=scratch", f"--data-dir={self._scratch}")  # fmt: skip
+        self._do(node, "restoring the snapshot", "etcdctl", "snapshot", "restore", path, *member, timeout=SLOW)
+        listen = (
+            f"--listen-peer-urls={peer}",
+            f"--listen-client-urls={self._client}",
+            f"--advertise-client-urls={self._client}",
+        )
+        start = ("systemd-run", f"--unit={UNIT}", "--collect", "--property=Type=notify", f"--property=RuntimeMaxSec={LONGEST}")
+        self._do(node, "starting the scratch member", *start, "etcd", *member, *listen, timeout=SLOW)
+
+    def _clear(self, node: str) -> None:
+        self._do(node, "stopping the scratch member", "systemctl", "stop", f"{UNIT}.service", ok=(0, 5))
+        self._do(node, "removing the scratch member", "rm", "-rf", self._scratch)
+
+    def _read(self, node: str) -> Iterator[Entry]:
+        """Read the scratch store in pages; a page begins at the last key before it that can stand in an argument list."""
+        start, limit, last = "", PAGE, b""
+        while True:
+            argv = (f"--endpoints={self._client}", "get", "--from-key", f"--limit={limit}", "-w", "json", "--", start)
+            answer = self._json(node, self._do(node, "reading the scratch member", "etcdctl", *argv, timeout=SLOW))
+            page = [entry(item) for item in answer.get("kvs", [])]
+            yield from (item for item in page if item.key > last)
+            if not answer.get("more"):
+                return
+            last = page[-1].key
+            begin = next((word for item in reversed(page) if (word := as_argument(item.key))), "")
+            limit = PAGE if begin > start else limit * 2
+            start = max(begin, start)
+
+    def _do(self, node: str, what: str, *argv: str, timeout: float = QUICK, ok: tuple[int, ...] = (0,)) -> Outcome:
+        return must(self._hosts.run(node, (*ALONE, *argv), timeout=timeout, env=API), node, what, ok=ok)
+
+    @staticmethod
+    def _json(node: str, outcome: Outcome) -> dict[str, Any]:
+        try:
+            answer = json.loads(outcome.stdout)
+        except ValueError as error:
+            raise RefusedError(f"node {node}", outcome.argv[0], f"not JSON: {outcome.text[:200]!r}") from error
+        return answer if isinstance(answer, dict) else {}
+
+
+def as_argument(key: bytes) -> str | None:
+    """Return a key as a word of an argument list; None when it cannot be one (no UTF-8, or a NUL in it)."""
+    try:
+        return None if b"\0" in key else key.decode()
+    except UnicodeDecodeError:
+        return None
