@@ -1,0 +1,89 @@
+"""Every reachable state, breadth first: a first violation found is a nearest one."""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass, field
+
+from upgrade_plans.prover.judge import DEAD_END, Judge
+from upgrade_plans.prover.machine import NO_FAULT, OUTSIDE, Machine, Packed
+
+At = tuple[int, int | None]
+"""Where a clause is violated: the index of a state and, for a transition, its index among the state's successors."""
+
+
+@dataclass
+class Explored:
+    """What the exploration found: the states in the order of their distance, whence each was reached, first violations.
+
+    `first` maps a clause to where it was first violated.
+    """
+
+    states: list[Packed]
+    parents: array[int]
+    first: dict[int, At] = field(default_factory=dict)
+
+
+def explore(machine: Machine, judge: Judge) -> Explored:
+    """Visit every reachable state; goes on past violations, so that the number of states is defined for every plan."""
+    states = list(machine.initial())
+    seen = {state: index for index, state in enumerate(states)}
+    found = Explored(states, array("q", [-1] * len(states)))
+    own = _OwnMoves(machine)
+    index = 0
+    while index < len(states):
+        state = states[index]
+        for clause in judge.judge(state):
+            found.first.setdefault(clause, (index, None))
+        own.begin(state)
+        for number, (label, after, broken) in enumerate(machine.successors(state)):
+            target = seen.get(after)
+            if target is None:
+                target = seen[after] = len(states)
+                states.append(after)
+                found.parents.append(index)
+            for clause in broken:
+                found.first.setdefault(clause, (index, number))
+            if label[0] not in OUTSIDE:
+                own.add(target)
+        index += 1
+    stuck = own.first_stuck(states)
+    if stuck is not None:
+        found.first[DEAD_END] = (stuck, None)
+    return found
+
+
+class _OwnMoves:
+    """The moves of E, B, W and Z from states that hold no fault but the executor's death."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._first = array("q")
+        self._targets = array("q")
+        self._counts = False
+
+    def begin(self, state: Packed) -> None:
+        self._counts = state[9] in (NO_FAULT, self._machine.executor_fault)
+        self._first.append(len(self._targets))
+
+    def add(self, target: int) -> None:
+        if self._counts:
+            self._targets.append(target)
+
+    def first_stuck(self, states: list[Packed]) -> int | None:
+        """Return the first state that counts and from which no finished state can be reached, None when there is none."""
+        places, executor = self._machine.program.places, self._machine.executor_fault
+        self._first.append(len(self._targets))
+        sources: list[list[int]] = [[] for _ in states]
+        for source in range(len(states)):
+            for target in self._targets[self._first[source] : self._first[source + 1]]:
+                sources[target].append(source)
+        good = bytearray(places[state[7]].finished and state[9] in (NO_FAULT, executor) for state in states)
+        waiting = [index for index, reached in enumerate(good) if reached]
+        while waiting:
+            for source in sources[waiting.pop()]:
+                if not good[source]:
+                    good[source] = 1
+                    waiting.append(source)
+        counted = (index for index, state in enumerate(states) if state[9] in (NO_FAULT, executor))
+        return next((index for index in counted if not good[index]), None)

@@ -1,0 +1,93 @@
+"""What is wrong with a plan before any state is explored (docs/model.md, section 4)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from kubedeb.versions import Version
+from upgrade_plans.models.plan import Plan, Release, Step, StepKind
+from upgrade_plans.prover.verdict import Violation
+
+
+def static_checks(plan: Plan) -> tuple[Violation, ...]:
+    """Return every static violation: ids `plan` and `packages`."""
+    found = [*_members(plan), *_ids(plan)]
+    earlier: set[str] = set()
+    nodes = {member.node for member in plan.members}
+    for step in plan.steps:
+        found += [*_step(step, nodes, earlier), *_packages(plan, step)]
+        earlier.add(step.id)
+    found += [*_releases(plan.releases)]
+    return tuple(found)
+
+
+def _wrong(what: str, step: str | None = None) -> Violation:
+    return Violation("plan", "static", what, step)
+
+
+def _twice(values: Iterable[str]) -> list[str]:
+    return sorted(value for value, times in Counter(values).items() if times > 1)
+
+
+def _is_version(text: str) -> bool:
+    try:
+        Version.parse(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _members(plan: Plan) -> Iterator[Violation]:
+    if not plan.members:
+        yield _wrong("the plan names no member")
+    for node in _twice(member.node for member in plan.members):
+        yield _wrong(f"member {node} is there twice")
+    texts = [("cluster_version", plan.cluster_version)]
+    for member in plan.members:
+        texts += [(f"{member.node}'s running", member.running), (f"{member.node}'s installed", member.installed)]
+    for name, text in texts:
+        if not _is_version(text):
+            yield _wrong(f"{name} is no version: {text!r}")
+
+
+def _ids(plan: Plan) -> Iterator[Violation]:
+    for step_id in _twice(step.id for step in plan.steps):
+        yield _wrong(f"step {step_id} is there twice", step_id)
+
+
+def _step(step: Step, nodes: set[str], earlier: set[str]) -> Iterator[Violation]:
+    if not step.nodes:
+        yield _wrong(f"step {step.id} has no node", step.id)
+    for node in sorted(set(step.nodes) - nodes):
+        yield _wrong(f"step {step.id} names {node}, which is no member", step.id)
+    for node in _twice(step.nodes):
+        yield _wrong(f"step {step.id} names {node} twice", step.id)
+    for needed in step.requires:
+        if needed not in earlier:
+            yield _wrong(f"step {step.id} requires {needed}, which is no earlier step", step.id)
+    if step.undo is not None and step.kind is not StepKind.CHANGE:
+        yield _wrong(f"step {step.id} has an undo, but a {step.kind} changes nothing that could be put back", step.id)
+    for text in _versions(step):
+        if not _is_version(text):
+            yield _wrong(f"step {step.id} names {text!r}, which is no version", step.id)
+
+
+def _versions(step: Step) -> tuple[str, ...]:
+    return (step.from_, step.to, *((step.undo.to,) if step.undo else ()))
+
+
+def _packages(plan: Plan, step: Step) -> Iterator[Violation]:
+    for text in dict.fromkeys(_versions(step)):
+        if text not in plan.releases:
+            what = f"step {step.id} names {text}, and the plan's releases hold no packages of it"
+            yield Violation("packages", "release", what, step.id)
+
+
+def _releases(releases: dict[str, Release]) -> Iterator[Violation]:
+    for version, release in releases.items():
+        if not release.packages:
+            yield Violation("packages", "release", f"the release {version} has no package")
+        for name, pin in release.packages.items():
+            if not pin.sha256:
+                yield Violation("packages", "release", f"{name} of the release {version} has no sha256")

@@ -1,0 +1,70 @@
+"""What a proof comes to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Violation:
+    """A broken invariant (its id in docs/model.md), which of its clauses, what is wrong, at which step, by which rules."""
+
+    invariant: str
+    clause: str
+    what: str
+    step: str | None = None
+    rules: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """A stretch in which one more fault of a class would take the majority, and nothing can be done about it.
+
+    `states` is the number of states, `seconds` how long the step is expected to take (p50), `recovery` what helps then.
+    """
+
+    step: str
+    fault: str
+    states: int
+    seconds: float
+    recovery: str
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One transition of a story: what happened, and what runs where afterwards (by node)."""
+
+    what: str
+    where: dict[str, str]
+    cluster_version: str
+    step: str
+
+
+@dataclass(frozen=True)
+class Story:
+    """A shortest way from an initial state into a violation."""
+
+    begins: dict[str, str]
+    leader: str
+    moments: tuple[Moment, ...]
+    ends: Violation
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The outcome: no violation means proven; `states` is None when the plan was refused without exploring."""
+
+    violations: tuple[Violation, ...]
+    states: int | None
+    levels: dict[str, int] = field(default_factory=dict)
+    exposures: tuple[Exposure, ...] = ()
+    findings: tuple[str, ...] = ()
+    faults: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
+    inferred: tuple[str, ...] = ()
+    counterexample: Story | None = None
+
+    @property
+    def proven(self) -> bool:
+        """Say whether no reachable state violates an invariant."""
+        return not self.violations
