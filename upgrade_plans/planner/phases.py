@@ -139,7 +139,7 @@ def _lead(name: str, last: Place, way: tuple[Version, Version], hop: Hop, builde
         return
     builder.add(
         StepKind.MOVE_LEADER, f"{name}-move-leader", (last.node,), way, pre=HEALTHY[:2], rules=(able.id,),
-        reason=f"{last.node} is changed last: as the leader it leads on while the others restart, and leadership moves only once more.",
+        reason=f"{last.node} is changed last: as the leader it leads on while the others restart, then leadership moves once.",
     )  # fmt: skip
 
 

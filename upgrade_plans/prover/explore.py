@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from dataclasses import dataclass, field
 
-from upgrade_plans.prover.judge import DEAD_END, Judge
+from upgrade_plans.prover.judge import DEAD_END, ENDLESS, Judge
 from upgrade_plans.prover.machine import NO_FAULT, OUTSIDE, Machine, Packed
 
 At = tuple[int, int | None]
@@ -50,7 +50,25 @@ def explore(machine: Machine, judge: Judge) -> Explored:
     stuck = own.first_stuck(states)
     if stuck is not None:
         found.first[DEAD_END] = (stuck, None)
+    for number, begin in enumerate(machine.initial()):
+        if not _comes_to_its_end(machine, begin):
+            found.first.setdefault(ENDLESS, (number, None))
     return found
+
+
+def _comes_to_its_end(machine: Machine, begin: Packed) -> bool:
+    """Say whether the plan's end can be reached when nothing fails from outside and the executor does not turn back."""
+    places = machine.program.places
+    seen, waiting = {begin}, [begin]
+    while waiting:
+        state = waiting.pop()
+        if places[state[7]].finished:
+            return True
+        for label, after, _ in machine.successors(state):
+            if label[0] not in OUTSIDE and label[0] != "back" and after not in seen:
+                seen.add(after)
+                waiting.append(after)
+    return False
 
 
 class _OwnMoves:

@@ -9,7 +9,7 @@ from upgrade_plans.models.state import Direction, FaultKind
 from upgrade_plans.prover.machine import NO_FAULT, NOT_RUNNING, Ints, Machine, Packed
 
 # Numbered after the clauses of the transitions (machine.py).
-NO_MAJORITY, REST_DOWN, NO_SPARE, REST_DIFFERS, TWO_DIFFER, OTHER_DIFFERS, DEAD_END = range(9, 16)
+NO_MAJORITY, REST_DOWN, NO_SPARE, REST_DIFFERS, TWO_DIFFER, OTHER_DIFFERS, DEAD_END, ENDLESS = range(9, 17)
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,8 @@ class Clause:
 
 CLAUSES = (
     Clause("etcd-quorum", "two-stopped", "two members are being restarted at once", ("etcd-rolling", "etcd-quorum")),
-    Clause("etcd-quorum", "others-down", "a member is restarted while another one is not up", ("etcd-quorum", "etcd-healthy-first")),
+    Clause("etcd-quorum", "others-down", "a member is restarted while another one is not up",
+           ("etcd-quorum", "etcd-healthy-first")),
     Clause("etcd-hop", "below", "a member starts a version below the cluster version", ("etcd-no-downgrade",)),
     Clause("etcd-hop", "beyond", "a member starts a version that skips a line", ("etcd-one-minor",)),
     Clause("etcd-hop", "ahead", "a member starts the next line while another one is still below the cluster version",
@@ -44,6 +45,7 @@ CLAUSES = (
     Clause("installed-running", "two", "more than one member runs another version than the installed one"),
     Clause("installed-running", "other", "a member that is not being changed runs another version than the installed one"),
     Clause("no-dead-end", "stuck", "neither the end nor the way back can be reached from here"),
+    Clause("reaches-end", "endless", "the plan can only be turned back: no way leads from its start to its end"),
 )  # fmt: skip
 NODE_FAULTS = (FaultKind.PROCESS, FaultKind.NODE, FaultKind.LINK)
 
@@ -67,7 +69,7 @@ class Judge:
             return self._differs(differ, 0 if place.finished else place.mask) if differ else ()
         resting = place.finished or (place.direction is Direction.FORWARD and not state[8] and place.act == 0)
         up = self._machine.up(state[1], NO_FAULT)
-        broken = (NO_MAJORITY,) if up.bit_count() < self._machine.majority else ()
+        broken: Ints = (NO_MAJORITY,) if up.bit_count() < self._machine.majority else ()
         if resting:
             self.levels["R"] += 1
             broken += (REST_DOWN,) if up != self._machine.full else ()

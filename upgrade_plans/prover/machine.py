@@ -276,7 +276,7 @@ class Machine:
             for node in range(self.program.size):
                 if fault.members >> node & 1 and now[1][node] == NOT_RUNNING:
                     broken += self._start(now, node)
-                    now = (now[0], swap(now[1], node, now[0][node]), *now[2:])  # type: ignore[assignment]
+                    now = (now[0], swap(now[1], node, now[0][node]), *now[2:])
         return ("repair", state[9]), self._settled(now, running=now[1], acts=now[8], fault=NO_FAULT), broken
 
     def _settled(self, state: Packed, *, running: Ints, acts: Ints, fault: int | None = None) -> Packed:

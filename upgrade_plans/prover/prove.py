@@ -43,7 +43,8 @@ def prove(plan: Plan, facts: Facts | None, knowledge: Knowledge) -> Verdict:
     violations = _violations(program, found, knowledge)
     findings = (*_other_inputs(plan, facts, knowledge), *_findings(program, machine.majority))
     return Verdict(
-        violations=tuple(violation for violation, _ in violations), states=len(found.states), levels=dict(sorted(judge.levels.items())),
+        violations=tuple(violation for violation, _ in violations), states=len(found.states),
+        levels=dict(sorted(judge.levels.items())),
         exposures=tuple(_exposures(program, judge)), findings=findings,
         faults=FAULT_CLASSES, rules=rules, inferred=inferred,
         counterexample=tell(machine, found, *violations[0]) if violations else None,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from upgrade_plans.models.plan import Act, StepKind
 from upgrade_plans.models.state import Direction, FaultKind
 from upgrade_plans.prover.explore import At, Explored
@@ -40,7 +42,7 @@ def tell(machine: Machine, found: Explored, violation: Violation, at: At) -> Sto
         path.append(parent)
     states = [found.states[step] for step in reversed(path)]
     moments = []
-    for before, after in zip(states, states[1:], strict=False):
+    for before, after in pairwise(states):
         label = next(label for label, target, _ in machine.successors(before) if target == after)
         moments.append(_moment(machine, label, before, after))
     if number is not None:
