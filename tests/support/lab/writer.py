@@ -32,7 +32,7 @@ TIMEOUT = 1.0
 
 @dataclass(frozen=True)
 class Summary:
-    """What a load did: writes acknowledged, requests that failed and were sent again, seconds, longest gap without an answer."""
+    """What a load did: writes acknowledged, requests that failed and were sent again, seconds, longest gap between answers."""
 
     acknowledged: int
     errors: int
