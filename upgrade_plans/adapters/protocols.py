@@ -165,6 +165,22 @@ class Backups(Protocol):
         """
 
 
+class Probes(Protocol):
+    """Read-only questions to a node. Every method raises `UnreachableError` or `RefusedError`."""
+
+    def missing(self, node: str, programs: Sequence[str]) -> tuple[str, ...]:
+        """Return the programs that are not on the node's path."""
+
+    def free(self, node: str, path: str) -> int:
+        """Return the free bytes of the file system that `path` is on, or will be on once it is made."""
+
+    def taken(self, node: str, port: int) -> bool:
+        """Return whether something listens on a TCP port."""
+
+    def unfinished(self, node: str) -> str:
+        """Return what dpkg says of half-installed packages; empty when there are none."""
+
+
 class Clock(Protocol):
     """Time, so that tests need not wait."""
 
@@ -183,5 +199,6 @@ class World:
     packages: Packages
     units: Units
     backups: Backups
+    probes: Probes
     clock: Clock
     workers: int = 32

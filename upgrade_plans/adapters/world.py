@@ -7,6 +7,7 @@ from upgrade_plans.adapters.clock import SystemClock
 from upgrade_plans.adapters.etcd import GatewayEtcd
 from upgrade_plans.adapters.hosts import hosts_of
 from upgrade_plans.adapters.packages import AptPackages
+from upgrade_plans.adapters.probes import NodeProbes
 from upgrade_plans.adapters.protocols import World
 from upgrade_plans.adapters.units import SystemdUnits
 from upgrade_plans.models.cluster import Cluster
@@ -17,5 +18,5 @@ def world_of(cluster: Cluster) -> World:
     hosts = hosts_of(cluster)
     return World(
         etcd=GatewayEtcd(cluster), packages=AptPackages(hosts), units=SystemdUnits(hosts, cluster.etcd.unit),
-        backups=SnapshotBackups(hosts, cluster), clock=SystemClock(),
+        backups=SnapshotBackups(hosts, cluster), probes=NodeProbes(hosts), clock=SystemClock(),
     )  # fmt: skip

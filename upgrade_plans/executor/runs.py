@@ -51,10 +51,15 @@ class RunFolder:
         return clusterfile.load(self.path / CLUSTER)
 
 
-def create(folder: Path, plan: Plan, cluster_file: Path, now: float) -> RunFolder:
-    """Make a new run's folder under `folder`; it appears whole."""
+def name(plan: Plan, now: float) -> str:
+    """Return the id of a run that begins now; ids sort as they began."""
     stamp = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%S.%f")[:-3]
-    target = folder / f"{stamp}Z-{plan.cluster}"
+    return f"{stamp}Z-{plan.cluster}"
+
+
+def create(target: Path, plan: Plan, cluster_file: Path, now: float) -> RunFolder:
+    """Make a new run's folder; it appears whole. Raises `KubedebError` (JOURNAL)."""
+    folder = target.parent
     run = Run(
         id=target.name, cluster=plan.cluster, cluster_id=plan.cluster_id, plan_sha256=digest(plan), created=now,
         status=RunStatus.STOPPED, reason="made, not begun", position=Position(), token=0, pid=os.getpid(),
