@@ -10,7 +10,7 @@ import os
 import sys
 import tempfile
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import click
@@ -87,9 +87,19 @@ def kubedeb() -> None:
 
 def run(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit status; errors are printed on stderr."""
-    try:
+
+    def command() -> object:
         result = kubedeb.main(args=list(argv) if argv is not None else None, prog_name="kubedeb", standalone_mode=False)
         sys.stdout.flush()
+        return result
+
+    return guarded(command)
+
+
+def guarded(command: Callable[[], object]) -> int:
+    """Call `command` and return the exit status: what it returns if that is a number; errors are printed on stderr."""
+    try:
+        result = command()
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.ClickException as error:
