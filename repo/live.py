@@ -42,11 +42,21 @@ def generation_name(suite: str, generation: int) -> str:
     return f"generations/{suite}/{generation:06}.InRelease"
 
 
+def was_published(store: Store, suite: str) -> bool:
+    """Return whether a suite has ever been published."""
+    return any(store.size(name) is not None for name in (f"dists/{suite}/InRelease", generation_name(suite, 1)))
+
+
 def read_live(repository: Repository, suite: str) -> Live | None:
     """Return what `suite` serves, None before its first publish. Raises `KubedebError` (REPOSITORY) when it is damaged."""
     store = repository.layout.store
     inrelease = store.read(f"dists/{suite}/InRelease")
     if inrelease is None:
+        if was_published(store, suite):
+            # Taking this for a new suite would publish the draft alone, and drop every package.
+            raise KubedebError(
+                f"suite {suite} was published, but its InRelease is missing", hint=HINT, code=ExitCode.REPOSITORY
+            )
         return None
     text = verified(inrelease, repository.layout.keyring, code=ExitCode.REPOSITORY)
     try:

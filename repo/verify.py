@@ -9,8 +9,11 @@ from pathlib import Path
 from kubedeb.aptrepo import AptRepository, AptRepositoryError, Digest, Release
 from kubedeb.deb import MAX_FIELD
 from kubedeb.errors import ExitCode, KubedebError
+from kubedeb.files import sha256_bytes
 from kubedeb.process import run
 from kubedeb.stanza import Stanza
+from repo.indices import GENERATION_FIELD, SNAPSHOT_FIELD
+from repo.live import generation_name, snapshot_name, was_published
 from repo.place import Repository, open_repository
 
 
@@ -51,7 +54,7 @@ def subject(
     ours = open_repository(root) if where is None else _ours(where)
     if ours is not None:
         key, known = keyring or ours.layout.keyring, [suite.name for suite in ours.identity.suites]
-        published = [name for name in known if ours.layout.store.size(f"dists/{name}/InRelease") is not None]
+        published = [name for name in known if was_published(ours.layout.store, name)]
         chosen = tuple(ours.suite(name).name for name in suites) or tuple(published)
         if not chosen:
             raise KubedebError("nothing is published yet", hint=f"kubedeb repo publish {known[0] if known else 'SUITE'}",
@@ -95,12 +98,13 @@ class _Suite:
         try:
             release = self.repository.release(self.suite)
         except AptRepositoryError as error:
-            self.report.findings.append(Finding(error.path, error.problem))
+            self._found(error.path, error.problem)
             return
         except KubedebError as error:
-            self.report.findings.append(Finding(f"dists/{self.suite}/InRelease", error.brief))
+            self._found(f"dists/{self.suite}/InRelease", error.brief)
             return
         self._detached(release)
+        self._records(release)
         for path, digest in release.indices.items():
             self._index(release, path, digest)
         for component in release.components:
@@ -109,16 +113,25 @@ class _Suite:
 
     def _detached(self, release: Release) -> None:
         """Check the pair that old clients read: the same text, and its own signature."""
-        for name in ("Release", "Release.gpg"):
-            self._guard(lambda name=name: self.repository.read(f"dists/{self.suite}/{name}"))  # type: ignore[misc]
-        if any(finding.path.startswith(f"dists/{self.suite}/Release") for finding in self.report.findings):
+        text = self._read(f"dists/{self.suite}/Release")
+        signature = self._read(f"dists/{self.suite}/Release.gpg")
+        if text is not None and text.decode(errors="replace") != release.text:
+            self._found(f"dists/{self.suite}/Release", "is not the text that InRelease signs")
+        elif text is not None and signature is not None and not _signed(signature, text, self.repository):
+            self._found(f"dists/{self.suite}/Release.gpg", "is not a good signature of Release")
+
+    def _records(self, release: Release) -> None:
+        """Check what only our own repositories have: the snapshot's object, and the copy of the generation."""
+        snapshot, generation = release.fields.get(SNAPSHOT_FIELD), release.fields.get(GENERATION_FIELD)
+        if snapshot is None or generation is None:
             return
-        text = self.repository.read(f"dists/{self.suite}/Release")
-        if text.decode(errors="replace") != release.text:
-            self.report.findings.append(Finding(f"dists/{self.suite}/Release", "is not the text that InRelease signs"))
-        signature = self.repository.read(f"dists/{self.suite}/Release.gpg")
-        if not _signed(signature, text, self.repository):
-            self.report.findings.append(Finding(f"dists/{self.suite}/Release.gpg", "is not a good signature of Release"))
+        copy = self._read(snapshot_name(snapshot))
+        if copy is not None and sha256_bytes(copy) != snapshot:
+            self._found(snapshot_name(snapshot), "wrong content")
+        name = generation_name(self.suite, int(generation))
+        copy = self._read(name)
+        if copy is not None and copy != self._read(f"dists/{self.suite}/InRelease"):
+            self._found(name, "is not the live InRelease")
 
     def _index(self, release: Release, path: str, digest: Digest) -> None:
         if not path.endswith((".xz", ".gz")):
@@ -134,7 +147,7 @@ class _Suite:
                 path, digest = stanza["Filename"], Digest(int(stanza["Size"]), stanza["SHA256"])
             except (KeyError, ValueError) as error:
                 label = f"{stanza.get('Package', '?')} {stanza.get('Version', '?')}"[:MAX_FIELD]
-                self.report.findings.append(Finding(label, f"its stanza is incomplete: {error}"))
+                self._found(label, f"its stanza is incomplete: {error}")
                 continue
             if self.seen.get(path) != digest:
                 self.report.packages += 1
@@ -145,22 +158,28 @@ class _Suite:
         try:
             yield from self.repository.packages(release, component, architecture)
         except AptRepositoryError as error:
-            finding = Finding(error.path, error.problem)
-            if finding not in self.report.findings:
-                self.report.findings.append(finding)
+            self._found(error.path, error.problem)
 
     def _file(self, path: str, digest: Digest) -> None:
-        if self._guard(lambda: self.repository.check(path, digest)):
+        try:
+            self.repository.check(path, digest)
+        except AptRepositoryError as error:
+            self._found(error.path, error.problem)
+        else:
             self.report.files += 1
             self.report.bytes += digest.size
 
-    def _guard(self, act: Callable[[], object]) -> bool:
+    def _read(self, path: str) -> bytes | None:
         try:
-            act()
+            return self.repository.read(path)
         except AptRepositoryError as error:
-            self.report.findings.append(Finding(error.path, error.problem))
-            return False
-        return True
+            self._found(error.path, error.problem)
+            return None
+
+    def _found(self, path: str, problem: str) -> None:
+        finding = Finding(path, problem)
+        if finding not in self.report.findings:
+            self.report.findings.append(finding)
 
 
 def _signed(signature: bytes, text: bytes, repository: AptRepository) -> bool:

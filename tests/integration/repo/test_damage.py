@@ -1,0 +1,156 @@
+"""A flipped byte in anything that is signed: apt refuses it, and `verify` names the file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from aptclient import AptClient
+from kubedeb.errors import ExitCode
+from repositories import VERSIONS, Made
+
+# What clients copy once and what a publish writes anew; nothing signs them.
+UNSIGNED = (".sources", ".pref", ".gpg")
+
+
+def flip(path: Path) -> None:
+    """Change one byte in the middle of a file, and keep its length and time."""
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(bytes(data))
+
+
+def live_files(made: Made) -> list[Path]:
+    """Return the files of the live generation: superseded indices and snapshots are history."""
+    old_snapshot = min((made.public / "snapshots").iterdir(), key=lambda path: path.stat().st_size)
+    dists = made.public / "dists/bookworm"
+    named = (dists / "InRelease").read_text()
+    old = [path for path in dists.rglob("by-hash/SHA256/*") if path.name not in named]
+    history = {old_snapshot, made.public / "generations/bookworm/000001.InRelease", *old}
+    files = [path for path in made.public.rglob("*") if path.is_file() and path not in history]
+    return sorted(path for path in files if path.parent != made.public)
+
+
+def refused(made: Made, damaged: Path) -> bool:
+    """Return whether a client that reads `damaged` refuses it: each kind of client, or one that never reads it."""
+    by_hash, plain, inrelease = ("by-hash" in damaged.parts, damaged.name.startswith("Packages"), damaged.name == "InRelease")
+    form = "gz" if damaged.suffix == ".gz" or (by_hash and damaged.read_bytes()[:1] == b"\x1f") else "xz"
+    options = [f'Acquire::CompressionTypes::Order {{ "{form}"; }};']
+    hidden = made.public / "dists/bookworm/InRelease"
+    if plain:
+        options.append('Acquire::By-Hash "no";')
+    if not (by_hash or inrelease or damaged.suffix == ".deb"):
+        hidden = hidden.rename(made.folder / "hidden")
+    client = AptClient(made.folder / f"client-{damaged.name}-{form}", f"file:{made.public}", made.root / "keyring.gpg",
+                       options=tuple(options))  # fmt: skip
+    update = client.update()
+    if hidden.parent == made.folder:
+        hidden.rename(made.public / "dists/bookworm/InRelease")
+    if damaged.suffix == ".deb":
+        assert update.clean
+        version = damaged.name.split("_")[1]
+        return client.download("etcd-server", version).status != 0
+    return update.status != 0 and client.versions() == []
+
+
+def test_a_flipped_byte_anywhere_is_refused_and_found(published: Made, capsys: pytest.CaptureFixture[str]) -> None:
+    assert published.repo("verify") == 0
+    files = live_files(published)
+    names = {path.name for path in files}
+    assert {"InRelease", "Release", "Release.gpg", "Packages.gz", "Packages.xz", "000002.InRelease"} <= names
+    assert len([path for path in files if path.suffix == ".deb"]) == 3
+    assert len([path for path in files if "by-hash" in path.parts]) == 2
+    for path in files:
+        good = path.read_bytes()
+        flip(path)
+        if "dists" in path.parts or "pool" in path.parts:
+            assert refused(published, path), path
+        capsys.readouterr()
+        assert published.repo("verify", "--json") == ExitCode.VERIFY, path
+        found = {finding["path"] for finding in json.loads(capsys.readouterr().out)["findings"]}
+        assert str(path.relative_to(published.public)) in found
+        path.write_bytes(good)
+    assert published.repo("verify") == 0
+
+
+def test_a_missing_file_is_found(published: Made, capsys: pytest.CaptureFixture[str]) -> None:
+    for path in live_files(published):
+        good = path.read_bytes()
+        path.unlink()
+        capsys.readouterr()
+        assert published.repo("verify", "--json") == ExitCode.VERIFY, path
+        findings = json.loads(capsys.readouterr().out)["findings"]
+        assert {"path": str(path.relative_to(published.public)), "problem": "is missing"} in findings
+        path.write_bytes(good)
+
+
+def test_every_finding_is_listed_in_one_run(published: Made, capsys: pytest.CaptureFixture[str]) -> None:
+    packages = sorted((published.public / "pool").rglob("*.deb"))
+    flip(packages[0])
+    packages[1].unlink()
+    packages[2].write_bytes(packages[2].read_bytes() + b"more")
+    assert published.repo("verify") == ExitCode.VERIFY
+    out = capsys.readouterr().out
+    assert [line.split("  ")[-1] for line in out.splitlines()[1:4]] and "3 findings" in out  # noqa: PT018
+    for path, problem in zip(packages, ("wrong content", "is missing", "wrong size"), strict=True):
+        assert any(path.name in line and line.endswith(problem) for line in out.splitlines()), out
+
+
+def test_a_damaged_package_is_healed_by_adding_it_again(published: Made) -> None:
+    package = next((published.public / "pool").rglob("*3.4.23*.deb"))
+    flip(package)
+    assert published.repo("verify") == ExitCode.VERIFY
+    assert published.repo("add", "--suite", "bookworm", *published.packages) == 0
+    assert published.repo("verify") == 0
+
+
+def test_old_names_are_healed_by_the_next_publish(published: Made) -> None:
+    suite = published.public / "dists/bookworm"
+    for name in ("Release", "main/binary-amd64/Packages.xz", "main/binary-amd64/Packages.gz"):
+        flip(suite / name)
+    (published.public / "kubedeb.pref").unlink()
+    assert published.repo("verify") == ExitCode.VERIFY
+    assert published.repo("publish", "bookworm") == 0
+    assert published.repo("verify") == 0
+    assert (published.public / "kubedeb.pref").exists()
+
+
+def test_a_lost_inrelease_is_not_taken_for_a_new_suite(drafted: Made, capsys: pytest.CaptureFixture[str]) -> None:
+    inrelease = drafted.public / "dists/bookworm/InRelease"
+    inrelease.unlink()
+    assert drafted.repo("publish", "bookworm") == ExitCode.REPOSITORY
+    assert "was published, but its InRelease is missing" in capsys.readouterr().err
+    inrelease.write_bytes((drafted.public / "generations/bookworm/000001.InRelease").read_bytes())
+    assert drafted.repo("publish", "bookworm") == 0
+    assert drafted.client().update().clean
+    assert drafted.client().versions() == list(VERSIONS)
+
+
+@pytest.mark.parametrize("name", ["dists/bookworm/InRelease", "snapshots"])
+def test_a_damaged_truth_stops_the_publisher(published: Made, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    path = published.public / name
+    for file in [path] if path.is_file() else sorted(path.iterdir()):
+        flip(file)
+    assert published.repo("publish", "bookworm") == ExitCode.REPOSITORY
+    assert "hint: " in capsys.readouterr().err
+
+
+def test_somebody_elses_key_is_not_believed(published: Made, template: Made, capsys: pytest.CaptureFixture[str]) -> None:
+    other = Made(published.folder / "other", template.packages, published.folder)
+    assert other.repo("init", "--origin", "kubedeb") == 0
+    assert published.repo("verify", "--keyring", other.root / "keyring.gpg") == ExitCode.VERIFY
+    assert "dists/bookworm/InRelease" in capsys.readouterr().out
+    client = published.client("stranger", keyring=other.root / "keyring.gpg")
+    assert client.update().status == 100
+    assert client.versions() == []
+
+
+def test_versions_are_what_the_floor_reads(published: Made) -> None:
+    from kubedeb.aptrepo import AptRepository
+
+    for uri in (str(published.public), published.public.as_uri()):
+        repository = AptRepository(uri, published.root / "keyring.gpg", code=ExitCode.VERIFY)
+        stanzas = repository.packages(repository.release("bookworm"), "main", "amd64")
+        assert sorted(stanza["Version"] for stanza in stanzas) == sorted(VERSIONS)

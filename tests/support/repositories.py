@@ -1,0 +1,41 @@
+"""Small repositories of etcd for tests, and how to talk to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from aptclient import AptClient
+from kubedeb.cli import run
+from repo.place import Repository, open_repository
+
+VERSIONS = ("3.5.16-1~deb12u1", "3.4.23-1~deb12u1", "3.3.25-1~deb12u1")
+
+
+@dataclass(frozen=True)
+class Made:
+    """A repository for one test, and the tiny packages that it was made of."""
+
+    root: Path
+    packages: list[Path]
+    folder: Path
+
+    @property
+    def public(self) -> Path:
+        """Return the folder that is served."""
+        return self.root / "public"
+
+    @property
+    def opened(self) -> Repository:
+        """Return the repository itself."""
+        return open_repository(self.root)
+
+    def repo(self, *arguments: str | Path) -> int:
+        """Run `kubedeb repo …` on the repository and return its exit status."""
+        command, *rest = (str(argument) for argument in arguments)
+        return run(["repo", command, "--repository", str(self.root), *rest])
+
+    def client(self, name: str = "client", **changes: object) -> AptClient:
+        """Return an apt client of the repository."""
+        settings = {"uri": f"file:{self.public}", "keyring": self.root / "keyring.gpg", **changes}
+        return AptClient(self.folder / name, **settings)  # type: ignore[arg-type]
