@@ -93,9 +93,10 @@ def _make(
         lock = BaseLock(suite.value, architecture.value, INCLUDE, tuple(listed[name] for name in sorted(versions)))
         with progress.task(f"import it into docker as {lock.tag}"):
             _keep_root(root, store.root_file(lock), store)
-            with root.open("rb") as stream:
-                dockerd.import_root(client, stream, lock.tag)
-            ensure_images(client, store, lock, progress)
+            if not dockerd.has_image(client, lock.tag):  # another store may have made the same base
+                with root.open("rb") as stream:
+                    dockerd.import_root(client, stream, lock.tag)
+        ensure_images(client, store, lock, progress)
     store.keep_base(lock)
     return lock
 

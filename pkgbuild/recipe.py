@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import datetime
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from kubedeb.yamlfile import Quoted, StrictModel
 
+
+def _not_empty(value: Any) -> Any:
+    """Refuse an empty list; as a validator of its own it stays silent when the list is empty for being wrong inside."""
+    if not value:
+        raise ValueError("at least one is needed")
+    return value
+
+
+NotEmpty = AfterValidator(_not_empty)
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]+$", description="A Debian package or source name.")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="The file's sha256: 64 lower-case hex digits.")]
 AbsolutePath = Annotated[str, Field(pattern=r"^(/[A-Za-z0-9+_.@:~-]*[A-Za-z0-9+_@:~-])+$")]
@@ -68,14 +77,14 @@ class Row(StrictModel):
     version: Annotated[Quoted, Field(pattern=r"^[0-9][A-Za-z0-9.+~]*$", description="The upstream version, in quotes.")]
     revision: Annotated[int, Field(ge=1, description="Of the packaging; the suite's suffix is added: 1 → 1~deb12u1.")]
     date: datetime.date = Field(description="The changelog's date: every timestamp in the packages is 12:00 UTC of it.")
-    changes: Annotated[tuple[str, ...], Field(min_length=1, description="The changelog's lines.")]
-    sources: Annotated[dict[Architecture, tuple[DebSource, ...]], Field(min_length=1)]
+    changes: Annotated[tuple[str, ...], NotEmpty, Field(description="The changelog's lines.")]
+    sources: Annotated[dict[Architecture, tuple[DebSource, ...]], NotEmpty]
 
 
 class Says(StrictModel):
     """A command of the package that is run after the build, and what its output must hold: is the right version inside?"""
 
-    command: Annotated[tuple[str, ...], Field(min_length=1, description="The first word is a path in the package.")]
+    command: Annotated[tuple[str, ...], NotEmpty, Field(description="The first word is a path in the package.")]
     environment: dict[str, str] = Field(default_factory=dict)
     output: str = Field(description="`{version}` stands for the upstream version.")
 
@@ -105,8 +114,8 @@ class Recipe(StrictModel):
     maintainer: Annotated[str, Field(pattern=r"^[^<>]+ <[^<>@ ]+@[^<>@ ]+>$", description="Name <address>")]
     kind: Kind
     copyright: SourcePath = Field(description="The copyright file that every package ships.")
-    packages: Annotated[tuple[Package, ...], Field(min_length=1)]
-    versions: Annotated[tuple[Row, ...], Field(min_length=1)]
+    packages: Annotated[tuple[Package, ...], NotEmpty]
+    versions: Annotated[tuple[Row, ...], NotEmpty]
 
     @model_validator(mode="after")
     def _whole(self) -> Recipe:

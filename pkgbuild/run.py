@@ -73,6 +73,8 @@ def run_builds(chosen: Sequence[Chosen], target: Target, progress: Progress, *, 
     """
     lock = target.store.base(target.suite, target.architecture)
     if lock is None:
+        for one in chosen:  # a recipe that cannot be expanded is told before half a minute goes into a base
+            expand(one, target.suite, target.architecture, "")
         progress.say(f"There is no base for {target.suite} {target.architecture} yet: making it, once.")
         lock = base.update(target.store, target.suite, target.architecture, target.mirror, progress).lock
     expanded = [expand(one, target.suite, target.architecture, lock.digest) for one in chosen]
@@ -85,9 +87,9 @@ def run_builds(chosen: Sequence[Chosen], target: Target, progress: Progress, *, 
         lost = fetch(pins, target.cache, apt_archive(target.mirror), progress)
         shop = Workshop(target.store, target.cache, partial(docker_sandbox, client, image))
         outcomes = []
-        for one, action in zip(expanded, actions, strict=True):
+        for build_of, action in zip(expanded, actions, strict=True):
             gone = next((lost[pin] for pin in action.spec.sources if pin in lost), None)
-            outcomes.append(Outcome(action, None, gone) if gone else _carry_out(one, action, shop, progress, again=again))
+            outcomes.append(Outcome(action, None, gone) if gone else _carry_out(build_of, action, shop, progress, again=again))
         return outcomes
 
 

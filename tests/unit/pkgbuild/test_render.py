@@ -1,0 +1,126 @@
+"""The rendered tree: Debian's own parsers read it, and what cannot be rendered names the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from debian.changelog import Changelog
+from debian.deb822 import Deb822
+
+import samplerecipe
+from kubedeb.errors import ExitCode, KubedebError
+from pkgbuild.library import choose, find, load, shipped_folder
+from pkgbuild.lint import lint
+from pkgbuild.recipe import Architecture, Suite
+from pkgbuild.render import TreeFile
+from pkgbuild.schema import SCHEMA_FILE, schema
+from pkgbuild.spec import expand
+
+
+def tree(folder: Path, name: str = "hello", suite: Suite = Suite.BOOKWORM) -> dict[str, TreeFile]:
+    return expand(choose(find([folder]), [name])[0], suite, Architecture.AMD64, "").tree
+
+
+def text(folder: Path, path: str, name: str = "hello") -> str:
+    return tree(folder, name)[path].data.decode()
+
+
+def test_debian_reads_the_changelog(tmp_path: Path) -> None:
+    entry = Changelog(text(samplerecipe.write_recipe(tmp_path), "debian/changelog"), strict=True)[0]
+    assert (entry.package, str(entry.version), entry.distributions) == ("hello", "1.10-1~deb12u1", "bookworm")
+    assert entry.date == "Mon, 23 Nov 2026 12:00:00 +0000"
+    assert entry.changes() == ["", "  * The first.", ""]
+
+
+def test_templates_are_filled_and_plain_files_are_not(tmp_path: Path) -> None:
+    folder = samplerecipe.write_recipe(tmp_path)
+    (folder / "hello/debian/hello.docs").write_text("{{ version }}\n")
+    assert "Architecture: amd64\n" in text(folder, "debian/control")
+    assert text(folder, "debian/hello.docs") == "{{ version }}\n"
+    assert tree(folder)["debian/rules"].executable
+
+
+def test_what_is_laid_out_is_installed(tmp_path: Path) -> None:
+    folder = samplerecipe.write_recipe(tmp_path)
+    (folder / "hello/files/hello/etc").mkdir(parents=True)
+    (folder / "hello/files/hello/etc/hello.conf").write_text("x\n")
+    (folder / "hello/debian/hello.install").write_text("more usr/share/more\n")
+    assert text(folder, "debian/hello.install") == (
+        "tree/hello/etc/hello.conf etc\ntree/hello/usr/bin/hello usr/bin\nmore usr/share/more\n"
+    )
+    assert text(folder, "tree/hello/etc/hello.conf") == "x\n"
+
+
+BAD = {
+    "a name nobody knows": ("control.j2", "{{ verzion }}", "debian/control.j2: 'verzion' is undefined"),
+    "a broken template": ("control.j2", "x\n{% if %}", "debian/control.j2:2: Expected an expression"),
+    "a generated file": ("changelog", "x", "debian/changelog: this file is generated"),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_what_cannot_be_rendered_names_the_file(what: str, tmp_path: Path) -> None:
+    name, content, message = BAD[what]
+    folder = samplerecipe.write_recipe(tmp_path)
+    (folder / "hello/debian" / name).write_text(content)
+    with pytest.raises(KubedebError) as raised:
+        tree(folder)
+    assert message in raised.value.brief
+    assert raised.value.code is ExitCode.RECIPE
+    assert [message in finding for finding in lint(load(folder / "hello"))] == [True]
+
+
+LINT = {
+    "nothing": ({}, []),
+    "a package that control lacks": (
+        {"debian/control.j2": "Source: hello\n\nPackage: other\n"},
+        [
+            "debian/control has package other, which recipe.yaml does not list",
+            "recipe.yaml lists package hello, which debian/control does not have",
+        ],
+    ),
+    "a stray file": ({"files/helo/x": "x"}, ["files/helo/x belongs to no package of the recipe"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", LINT)
+def test_lint(what: str, tmp_path: Path) -> None:
+    files, findings = LINT[what]
+    folder = samplerecipe.write_recipe(tmp_path) / "hello"
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content)
+    assert lint(load(folder)) == findings
+
+
+def test_lint_wants_control_and_rules(tmp_path: Path) -> None:
+    folder = samplerecipe.write_recipe(tmp_path) / "hello"
+    (folder / "debian/rules").unlink()
+    assert lint(load(folder)) == ["debian/rules is missing"]
+
+
+def test_the_shipped_recipes_have_no_findings() -> None:
+    assert {name: lint(load(folder)) for name, folder in find([shipped_folder()]).items()} == {"etcd": []}
+
+
+def test_the_schema_beside_the_recipes_is_the_models() -> None:
+    kept = (shipped_folder() / SCHEMA_FILE).read_text()
+    assert kept == schema(), "kubedeb recipe schema > recipes/recipe.schema.json"
+
+
+def test_etcd_touches_no_running_daemon_and_ships_no_tunable() -> None:
+    rendered = expand(choose(find([shipped_folder()]), ["etcd@3.4.23"])[0], Suite.BOOKWORM, Architecture.AMD64, "").tree
+    control = list(Deb822.iter_paragraphs(rendered["debian/control"].data.decode(), use_apt_pkg=False))
+    assert [stanza.get("Package") for stanza in control] == [None, "etcd-server", "etcd-client"]
+    assert b"--no-start --no-stop-on-upgrade --no-enable" in rendered["debian/rules"].data
+    unit = rendered["debian/etcd-server.etcd.service"].data.decode().splitlines()
+    for line in (
+        "Type=notify",
+        "User=etcd",
+        "EnvironmentFile=-/etc/default/etcd",
+        "StateDirectory=etcd",
+        "StateDirectoryMode=0700",
+    ):
+        assert line in unit
+    assert not [path for path in rendered if "/etc/default" in path]
