@@ -45,29 +45,33 @@ def facts(
     running: Iterable[str] = ("3.3.25",) * 3,
     *,
     cluster_version: str | None = None,
-    leader: int = 0,
+    leader: str = "etcd1",
     offered: Iterable[str] = OFFERED,
     of: Cluster | None = None,
-    members: Mapping[int, Mapping[str, Any]] | None = None,
+    members: Mapping[str, Mapping[str, Any]] | None = None,
+    nodes: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Facts:
-    """Return facts of members that run `running`; `members` (index → fields) changes single members' facts."""
+    """Return facts of members that run `running`.
+
+    `members` (node → fields) changes single members' facts; `nodes` (node → `offered`, `installed`) single nodes'
+    packages.
+    """
     versions, offered = list(running), list(offered)
     described = of or cluster(len(versions))
     line = cluster_version or min(versions, key=lambda text: tuple(map(int, text.split(".")))).rsplit(".", 1)[0] + ".0"
-    etcd = []
-    for index, version in enumerate(versions):
-        member = {
-            "node": f"etcd{index + 1}", "member_id": f"{index + 1:x}", "cluster_id": "c1", "running": version,
-            "cluster_version": line, "leader": index == leader, "healthy": True, "raft_index": 100, "revision": 50,
-            "db_size": 20_000_000, **(members or {}).get(index, {}),
-        }  # fmt: skip
-        etcd.append(member)
-    nodes = {
-        f"etcd{index + 1}": {
-            "row": described.place(f"etcd{index + 1}")[0],
-            "rack": described.place(f"etcd{index + 1}")[1],
-            "packages": {name: packages(version, offered, name) for name in ("etcd-server", "etcd-client")},
+    names = [f"etcd{number}" for number in range(1, len(versions) + 1)]
+    etcd = [
+        {
+            "node": node, "member_id": f"{number:x}", "cluster_id": "c1", "running": version, "cluster_version": line,
+            "leader": node == leader, "healthy": True, "raft_index": 100, "revision": 50, "db_size": 20_000_000,
+            **(members or {}).get(node, {}),
         }
-        for index, version in enumerate(versions)
-    }
-    return Facts.model_validate({"cluster": "test", "read_at": "2026-11-23T12:00:00Z", "nodes": nodes, "etcd": etcd})
+        for number, (node, version) in enumerate(zip(names, versions, strict=True), 1)
+    ]  # fmt: skip
+    found = {}
+    for node, version in zip(names, versions, strict=True):
+        here = {"installed": version, "offered": offered, **(nodes or {}).get(node, {})}
+        row, rack = described.place(node)
+        kinds = {name: packages(here["installed"], here["offered"], name) for name in ("etcd-server", "etcd-client")}
+        found[node] = {"row": row, "rack": rack, "packages": kinds}
+    return Facts.model_validate({"cluster": "test", "read_at": "2026-11-23T12:00:00Z", "nodes": found, "etcd": etcd})

@@ -1,1 +1,1 @@
-"""The commands of upgrade_plans, one module a group; each is loaded when it is called."""
+"""The commands of this room; `kubedeb/cli.py` names each as `module:attribute`."""

@@ -59,12 +59,17 @@ class Stock:
             without = [node for node in self.nodes if node not in having]
             if without:
                 what = f"{name} {version} is in no repository that {', '.join(without)} can install from"
-                yield Reason(what, PUBLISH.format(version=version))
+                yield Reason(f"{what} (offered there: {self._offers(name, without)})", PUBLISH.format(version=version))
             else:
                 yield Reason(
                     f"{name} {version} is not the same package on every node",
                     "Point the apt of all members at one repository, run apt-get update on each, and inspect again.",
                 )
+
+    def _offers(self, name: str, nodes: list[str]) -> str:
+        """Return the upstream versions that one of `nodes` is offered, as text."""
+        found = {upstream_of(debian) for debian, sums in self.offered[name].items() if set(sums) & set(nodes)}
+        return ", ".join(str(version) for version in sorted(version for version in found if version)) or "none"
 
     def versions(self, line: tuple[int, int]) -> list[Version]:
         """Return the upstream versions of a line that are offered whole to every node, by Debian version, newest first."""

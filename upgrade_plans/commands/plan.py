@@ -1,0 +1,205 @@
+"""`kubedeb plan` and `kubedeb prove`."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kubedeb.errors import ExitCode, KubedebError
+from kubedeb.output import json_option, print_json
+
+if TYPE_CHECKING:
+    from upgrade_plans.models.facts import Facts
+    from upgrade_plans.models.plan import Plan, Step
+    from upgrade_plans.planner import NoPlan
+
+PATH = click.Path(path_type=Path)
+
+
+@click.group()
+def plan() -> None:
+    """Make, show and explain upgrade plans."""
+
+
+def _target(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    target: dict[str, str] = {}
+    for value in values:
+        component, sign, version = value.partition("=")
+        if not (sign and component and version):
+            raise click.BadParameter(f"{value!r} is not COMPONENT=VERSION, as in etcd=3.5.16")
+        if component in target:
+            raise click.BadParameter(f"{component} is there twice")
+        target[component] = version
+    return target
+
+
+@plan.command()
+@click.argument("cluster_file", metavar="CLUSTER.yaml", type=PATH)
+@click.option("--facts", "facts_file", required=True, type=PATH, help="What `kubedeb inspect` read of the cluster.")
+@click.option("--to", "target", required=True, multiple=True, callback=_target, metavar="COMPONENT=VERSION",
+              help="The target, as in etcd=3.5.16.")  # fmt: skip
+@click.option("-o", "--output", required=True, type=PATH, help="Where the plan is written.")
+@json_option
+def make(cluster_file: Path, facts_file: Path, target: dict[str, str], output: Path, *, as_json: bool) -> None:
+    """Make the plan that takes the cluster to a target, or say why there is none."""
+    from kubedeb.knowledge import load as load_knowledge
+    from upgrade_plans import clusterfile, factsfile, planfile
+    from upgrade_plans.planner import NoPlan, make_plan
+    from upgrade_plans.planner.findings import findings
+    from upgrade_plans.render import plan_tree
+
+    cluster = clusterfile.load(cluster_file)
+    facts = factsfile.load(facts_file)
+    factsfile.check_same(facts, cluster)
+    knowledge = load_knowledge()
+    made = make_plan(facts, cluster, target, knowledge)
+    if isinstance(made, NoPlan):
+        raise _no_plan(made, target)
+    planfile.save(output, made)
+    found = findings(made, knowledge)
+    if as_json:
+        listed = [{"severity": item.severity, "what": item.what, "remedy": item.remedy, "rule": item.rule} for item in found]
+        print_json({"plan": str(output), "steps": len(made.steps), "findings": listed})
+        return
+    for line in plan_tree(made):
+        click.echo(line)
+    click.echo()
+    for item in found:
+        click.echo(f"{item.severity}: {item.what}" + (f" [{item.rule}]" if item.rule else ""))
+        click.echo(f"      {item.remedy}")
+    click.echo(f"written to {output}; next: kubedeb prove {output} --facts {facts_file}")
+
+
+def _no_plan(made: NoPlan, target: dict[str, str]) -> KubedebError:
+    wanted = ", ".join(f"{component}={version}" for component, version in target.items())
+    lines = []
+    for reason in made.reasons:
+        lines.append(f"- {reason.what}" + (f" [{reason.rule}]" if reason.rule else ""))
+        lines.append(f"  → {reason.remedy}")
+    rules = next((reason.rule for reason in made.reasons if reason.rule), "")
+    hint = "Change what each arrow names, read the facts again, and make the plan again."
+    return KubedebError(
+        f"there is no legal plan to {wanted}", details="\n".join(lines), code=ExitCode.NO_PLAN,
+        hint=hint + (f"\nThe rule and its source: kubedeb rules show {rules}" if rules else ""),
+    )  # fmt: skip
+
+
+@plan.command()
+@click.argument("plan_file", metavar="PLAN", type=PATH)
+@json_option
+def show(plan_file: Path, *, as_json: bool) -> None:
+    """Print a plan as a tree: the reason of each step, its way back, the points of no return, the time it takes."""
+    from upgrade_plans import planfile
+    from upgrade_plans.render import length, plan_tree
+
+    read = planfile.load(plan_file)
+    if as_json:
+        p50, p95 = length(read.steps)
+        blocking = [step.id for step in read.steps if step.blocks]
+        print_json({"plan": _dump(read), "seconds": {"p50": p50, "p95": p95}, "blocking": blocking})
+        return
+    for line in plan_tree(read):
+        click.echo(line)
+
+
+@plan.command()
+@click.argument("plan_file", metavar="PLAN", type=PATH)
+@click.argument("step_id", metavar="STEP")
+@json_option
+def explain(plan_file: Path, step_id: str, *, as_json: bool) -> None:
+    """Print everything about one step: why, what is asked before and after, its way back, the rules that shaped it."""
+    from kubedeb.knowledge import load as load_knowledge
+    from upgrade_plans import planfile
+    from upgrade_plans.render import explain_step
+
+    read = planfile.load(plan_file)
+    step = _find(read, step_id)
+    knowledge = load_knowledge()
+    if as_json:
+        rules = [knowledge.by_id[rule].model_dump(mode="json", by_alias=True) for rule in step.rules if rule in knowledge.by_id]
+        print_json({"step": step.model_dump(mode="json", by_alias=True), "rules": rules})
+        return
+    for line in explain_step(read, step, knowledge):
+        click.echo(line)
+
+
+def _find(read: Plan, step_id: str) -> Step:
+    steps = {step.id: step for step in read.steps}
+    if step_id not in steps:
+        near = difflib.get_close_matches(step_id, steps, n=1)
+        advice = f"did you mean {near[0]!r}?" if near else f"its steps: {', '.join(steps) or 'none'}"
+        raise KubedebError(f"the plan has no step {step_id!r}", details=advice, code=ExitCode.USAGE)
+    return steps[step_id]
+
+
+def _dump(read: Plan) -> dict[str, Any]:
+    return read.model_dump(mode="json", by_alias=True)
+
+
+@click.command()
+@click.argument("plan_file", metavar="PLAN", type=PATH)
+@click.option("--facts", "facts_file", type=PATH, help="Also check that the plan starts from these facts.")
+@click.option("--certificate", "certificate_file", type=PATH, help="Write the certificate here, proven or refused.")
+@json_option
+def prove(plan_file: Path, facts_file: Path | None, certificate_file: Path | None, *, as_json: bool) -> None:
+    """Prove that no state which PLAN can reach violates an invariant, or show the nearest one that does."""
+    from kubedeb.errors import storage_errors
+    from kubedeb.files import canonical_json, write_text
+    from kubedeb.knowledge import load as load_knowledge
+    from upgrade_plans import factsfile, planfile
+    from upgrade_plans.prover import prove as judge
+    from upgrade_plans.prover.certificate import certificate
+    from upgrade_plans.render import refusal, verdict_text
+
+    read = planfile.load(plan_file)
+    facts = factsfile.load(facts_file) if facts_file else None
+    if facts is not None:
+        _check_start(read, facts)
+    knowledge = load_knowledge()
+    verdict = judge(read, facts, knowledge)
+    document = certificate(read, knowledge, verdict)
+    if certificate_file is not None:
+        with storage_errors("the certificate", ExitCode.PLAN):
+            write_text(certificate_file, canonical_json(document))
+    if as_json:
+        print_json(document)
+    if not verdict.proven:
+        first, *more = refusal(verdict, knowledge)
+        raise KubedebError(
+            f"the plan is refused ({first.removeprefix('REFUSED: ')})", details="\n".join(more), code=ExitCode.REFUSED,
+            hint="Let the planner make it (kubedeb plan make), or mend the step that the story ends in.",
+        )  # fmt: skip
+    if not as_json:
+        for line in verdict_text(read, verdict, knowledge):
+            click.echo(line)
+
+
+def _check_start(read: Plan, facts: Facts) -> None:
+    """Refuse to prove a plan from another start than the facts': the proof would be of something that is not there."""
+    from upgrade_plans.planner.start import upstream_of
+
+    differ = [] if read.cluster == facts.cluster else [f"the plan is for {read.cluster}, the facts are of {facts.cluster}"]
+    found = {member.node: member for member in facts.etcd}
+    strangers = sorted(set(found) ^ {member.node for member in read.members})
+    differ += [f"{node} is a member in only one of them" for node in strangers]
+    for member in read.members:
+        fact = found.get(member.node)
+        if fact is None:
+            continue
+        server = facts.nodes[member.node].packages.get("etcd-server")
+        installed = upstream_of(server.installed) if server and server.installed else None
+        for what, planned, real in (
+            ("runs", member.running, fact.running), ("has installed", member.installed, str(installed)),
+            ("stands in row", member.row, facts.nodes[member.node].row),
+            ("is in a cluster of version", read.cluster_version, fact.cluster_version),
+        ):  # fmt: skip
+            if planned != real:
+                differ.append(f"{member.node} {what} {real}, the plan says {planned}")
+    if differ:
+        raise KubedebError(
+            "the plan does not start where the facts say the cluster is", details="\n".join(differ),
+            hint="Make the plan from these facts: kubedeb plan make.", code=ExitCode.FACTS,
+        )  # fmt: skip

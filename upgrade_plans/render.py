@@ -1,0 +1,144 @@
+"""Plans and verdicts as text for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kubedeb.knowledge import Knowledge
+from upgrade_plans.models.plan import Phase, Plan, Step
+from upgrade_plans.prover.certificate import MODEL, NOT_CLAIMED
+from upgrade_plans.prover.verdict import Story, Verdict, Violation
+
+NO_RETURN = "NO WAY BACK"
+
+
+def spell(seconds: float) -> str:
+    """Return a duration as `12 s` or `3 min`."""
+    return f"{seconds:.0f} s" if seconds < 180 else f"{seconds / 60:.0f} min"
+
+
+def length(steps: tuple[Step, ...]) -> tuple[float, float]:
+    """Return the sums of p50 and of p95, in seconds; the second is more than the p95 of the sum."""
+    return sum(step.duration.p50 for step in steps), sum(step.duration.p95 for step in steps)
+
+
+def plan_tree(plan: Plan) -> Iterator[str]:
+    """Yield a plan as a tree: phases, steps, each with its reason and its way back."""
+    target = ", ".join(f"{name} {version}" for name, version in plan.target.items())
+    p50, p95 = length(plan.steps)
+    yield f"{plan.cluster}: {len(plan.members)} etcd members, cluster version {plan.cluster_version} → {target}"
+    if not plan.steps:
+        yield "nothing to do: every member runs the target"
+        return
+    blocking = [step.id for step in plan.steps if step.blocks]
+    yield f"{len(plan.steps)} steps, about {spell(p50)} (at most {spell(p95)} if every step is slow)"
+    yield f"no way back after: {', '.join(blocking) or 'none, every step can be undone'}"
+    for phase in plan.phases:
+        yield ""
+        yield from _phase(phase)
+
+
+def _phase(phase: Phase) -> Iterator[str]:
+    p50, p95 = length(phase.steps)
+    yield f"{phase.id}: {phase.title} (about {spell(p50)}, at most {spell(p95)})"
+    yield f"│  {phase.reason}"
+    for index, step in enumerate(phase.steps):
+        last = index == len(phase.steps) - 1
+        yield f"{'└─' if last else '├─'} {step.id}  {step.kind} on {', '.join(step.nodes)}  [{way_back(step)}]"
+        yield f"{'  ' if last else '│ '}    {step.reason}"
+
+
+def way_back(step: Step) -> str:
+    """Return what a plan's undo column says of a step."""
+    if step.blocks:
+        return NO_RETURN
+    if step.undo is not None:
+        return f"undo: back to {step.undo.to}"
+    return "changes nothing that needs undoing"
+
+
+def explain_step(plan: Plan, step: Step, knowledge: Knowledge) -> Iterator[str]:
+    """Yield everything that is known of one step."""
+    phase = next(phase for phase in plan.phases if step in phase.steps)
+    yield f"{step.id}: {step.kind} of {step.component} {step.from_} → {step.to} on {', '.join(step.nodes)}"
+    yield f"  in {phase.id}: {phase.title}"
+    yield f"  why: {step.reason}"
+    yield f"  time: about {spell(step.duration.p50)}, at most {spell(step.duration.p95)}"
+    yield f"  after: {', '.join(step.requires) or 'nothing'}"
+    yield f"  before it begins: {', '.join(step.pre) or 'nothing is asked'}"
+    yield f"  before it counts as done: {', '.join(step.post) or 'its effect is read back'}"
+    yield f"  way back: {way_back(step)}" + (f", asking {', '.join(step.undo.pre)}" if step.undo else "")
+    for block in step.blocks:
+        yield f"  blocks: {block.state}"
+        yield f"    by: {block.by}"
+        yield f"    loss: {block.loss}"
+    for rule_id in step.rules:
+        rule = knowledge.by_id.get(rule_id)
+        if rule is None:
+            yield f"  rule {rule_id}: not in this version's knowledge"
+            continue
+        yield f"  rule {rule_id} ({rule.severity}, {rule.confidence}): {rule.what}"
+        yield f"    {rule.source}"
+
+
+def verdict_text(plan: Plan, verdict: Verdict, knowledge: Knowledge) -> Iterator[str]:
+    """Yield a verdict: the figures and exposures of a proof, or the story of a refusal."""
+    if verdict.proven:
+        yield from _proof(plan, verdict, knowledge)
+    else:
+        yield from refusal(verdict, knowledge)
+
+
+def _proof(plan: Plan, verdict: Verdict, knowledge: Knowledge) -> Iterator[str]:
+    levels = ", ".join(f"{count} {level}" for level, count in verdict.levels.items())
+    yield f"PROVEN: in the model {MODEL}, with {len(verdict.rules)} rules, from the facts {plan.inputs.facts[:12]},"
+    yield "no reachable state violates an invariant."
+    yield f"  states: {verdict.states} ({levels}); one fault at a time of: {', '.join(verdict.faults)}"
+    inferred = [f"{rule} ({knowledge.by_id[rule].source})" for rule in verdict.inferred]
+    yield f"  rules whose source was not read verbatim: {', '.join(inferred) or 'none'}"
+    yield from (f"  finding: {finding}" for finding in verdict.findings)
+    if not verdict.exposures:
+        yield "  exposures: none; after any one fault a majority is left in every state"
+    else:
+        yield "  exposures (one more fault would stop writes, and nothing can be done about it):"
+    for step in dict.fromkeys(exposure.step for exposure in verdict.exposures):
+        here = [exposure for exposure in verdict.exposures if exposure.step == step]
+        kinds = ", ".join(exposure.fault for exposure in here)
+        yield f"    {step}: about {spell(here[0].seconds)}, {here[0].states} states; a fault of {kinds}"
+    if verdict.exposures:
+        yield "    recovery: bring back what failed; a majority is then up again and nothing is lost"
+    yield f"  not claimed: {'; '.join(NOT_CLAIMED)}"
+
+
+def refusal(verdict: Verdict, knowledge: Knowledge) -> Iterator[str]:
+    """Yield why a plan is refused: the violations, and the nearest one as a story."""
+    yield "REFUSED: " + ", ".join(dict.fromkeys(violation.invariant for violation in verdict.violations))
+    for violation in verdict.violations:
+        yield f"  {violation.invariant} ({violation.clause}): {violation.what}" + _at(violation)
+    if verdict.counterexample is not None:
+        yield ""
+        yield from _told(verdict.counterexample, knowledge)
+
+
+def _at(violation: Violation) -> str:
+    return f" [{violation.step}]" if violation.step and violation.step not in violation.what else ""
+
+
+def _told(story: Story, knowledge: Knowledge) -> Iterator[str]:
+    yield "The nearest way into it:"
+    yield f"   0. {_members(story.begins)}; {story.leader} leads"
+    before = story.begins
+    for number, moment in enumerate(story.moments, 1):
+        yield f"  {number:2}. {moment.what}"
+        if moment.where != before:
+            yield f"      now: {_members(moment.where)}; cluster version {moment.cluster_version}"
+        before = moment.where
+    yield f"   ⇒ {story.ends.invariant}: {story.ends.what}"
+    for rule_id in story.ends.rules:
+        rule = knowledge.by_id[rule_id]
+        yield f"     rule {rule.id}: {rule.what}"
+        yield f"     source: {rule.source} ({rule.confidence})"
+
+
+def _members(where: dict[str, str]) -> str:
+    return ", ".join(f"{node} {runs}" for node, runs in where.items())
