@@ -36,6 +36,18 @@ def small(seed: int) -> Plan:
     return finish(draft)
 
 
+def mutant(seed: int) -> tuple[str, Plan]:
+    """Return the name of one edit, by turns, and a whole good plan after it."""
+    rng = Random(seed)  # noqa: S311 - cases, not secrets
+    count, hops = rng.choice([(2, 2), (3, 1), (3, 1)])
+    first = rng.randrange(1, len(VERSIONS) - hops)
+    draft = draft_of(good(count, VERSIONS[first : first + hops + 1]))
+    edit = EDITS[seed % len(EDITS)]
+    edit(draft, rng)
+    draft.phases = mended(draft.phases)
+    return edit.__name__, finish(draft)
+
+
 def cut(draft: Draft, rng: Random, widest: int) -> None:
     """Keep neighbouring steps only: sometimes few, never more than the widest; what was cut from the front is done."""
     places = draft.places()
