@@ -50,7 +50,7 @@ def deb(text: str | bytes | None = None, *, form: str = ".xz", data: Mapping[str
     """Return a package with this control file."""
     raw = text.encode() if isinstance(text, str) else text if text is not None else control().encode()
     compress = COMPRESS[form]
-    files = data if data is not None else {"./usr/share/doc/x": b"x" * 10}
+    files = data if data is not None else {"./x": b"x" * 10}
     return ar([
         ("debian-binary", b"2.0\n"),
         (f"control.tar{form}", compress(tar({"./control": raw, "./md5sums": b""}))),
@@ -63,7 +63,7 @@ def write_deb(folder: Path, name: str, version: str, architecture: str = "amd64"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}_{version.rpartition(':')[2]}_{architecture}.deb"
     content = f"{name} {version}{salt}\n".encode()
-    path.write_bytes(deb(control(name, version, architecture, more), data={f"./usr/share/doc/{name}/about": content}))
+    path.write_bytes(deb(control(name, version, architecture, more), data={f"./{name}.txt": content}))
     return path
 
 

@@ -1,0 +1,124 @@
+"""A clean Debian 12 with Debian's own mirror beside ours: what is installed stays until a version is named."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from cleanroot import Root, clean_image, clean_root
+from debs import write_deb
+from repositories import VERSIONS, Made
+
+pytestmark = pytest.mark.docker
+NEWEST, MIDDLE, OLDEST = VERSIONS
+COMPLAINT = re.compile(r"^[WEN]: .*", re.MULTILINE)
+FILES = {
+    "kubedeb-archive-keyring.gpg": "/usr/share/keyrings/",
+    "kubedeb.sources": "/etc/apt/sources.list.d/",
+    "kubedeb.pref": "/etc/apt/preferences.d/",
+}
+
+
+@pytest.fixture(scope="session")
+def image() -> Iterator[str]:
+    with clean_image() as name:
+        yield name
+
+
+@dataclass(frozen=True)
+class Node:
+    """A clean root that is a client of a repository which is served to it."""
+
+    root: Root
+    made: Made
+
+    def copy_files(self) -> None:
+        """Copy what `docs/repository.md` tells a person to copy."""
+        for name, folder in FILES.items():
+            self.root.put(folder + name, (self.made.public / name).read_bytes())
+
+    def ok(self, *command: str) -> str:
+        status, said = self.root.run(*command)
+        assert status == 0, said
+        return said
+
+    def update(self) -> None:
+        said = self.ok("apt-get", "update")
+        assert COMPLAINT.findall(said) == []
+
+    def installed(self) -> str:
+        return self.ok("dpkg-query", "--show", "--showformat=${Version}", "etcd-server")
+
+    def moves(self) -> list[str]:
+        """Return what a dist-upgrade would do to our package."""
+        return re.findall(r"^(?:Inst|Remv) etcd-server .*", self.ok("apt-get", "--simulate", "dist-upgrade"), re.MULTILINE)
+
+
+@pytest.fixture
+def node(image: str, published: Made) -> Iterator[Node]:
+    command = [sys.executable, "-m", "kubedeb", "repo", "serve", "-r", str(published.root), "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
+        try:
+            assert server.stdout is not None
+            url = server.stdout.readline().split()[-1]
+            assert published.repo("init", "--origin", "kubedeb", "--url", url) == 0
+            assert published.repo("publish", "bookworm") == 0
+            with clean_root(image) as root:
+                made = Node(root, published)
+                made.copy_files()
+                made.update()
+                yield made
+        finally:
+            server.terminate()
+
+
+def test_what_is_installed_stays_until_a_version_is_named(node: Node) -> None:
+    policy = node.ok("apt-cache", "policy", "etcd-server")
+    debian = re.findall(r"^ +(3\.4\.23-4\S*) (-?\d+)$", policy, re.MULTILINE)
+    assert debian, policy
+    assert {priority for _, priority in debian} == {"-1"}
+
+    node.ok("apt-get", "install", "-y", f"etcd-server={OLDEST}")
+    assert node.installed() == OLDEST
+    assert node.moves() == []
+    node.ok("apt-get", "dist-upgrade", "-y")
+    node.ok("apt-get", "install", "-y", "etcd-server")
+    assert node.installed() == OLDEST
+
+    node.ok("apt-get", "install", "-y", f"etcd-server={MIDDLE}")
+    # Debian's own 3.4.23-4 sorts above ours, and our next minor is in the same suite.
+    assert (node.installed(), node.moves()) == (MIDDLE, [])
+    node.ok("apt-get", "install", "-y", "--allow-downgrades", f"etcd-server={OLDEST}")
+    assert node.installed() == OLDEST
+
+
+def test_the_preferences_are_what_holds_it(node: Node) -> None:
+    node.ok("apt-get", "install", "-y", f"etcd-server={MIDDLE}")
+    preferences = (node.made.public / "kubedeb.pref").read_text()
+    records = preferences.split("\n\n")
+    node.root.put("/etc/apt/preferences.d/kubedeb.pref", "\n\n".join(records[1:]).encode())
+    assert [NEWEST in move for move in node.moves()] == [True]
+    node.root.put("/etc/apt/preferences.d/kubedeb.pref", records[1].encode())
+    node.ok("apt-get", "remove", "-y", "etcd-server")
+    # Without the last record Debian's 500 beats our 50.
+    assert "3.4.23-4" in node.ok("apt-get", "--simulate", "install", "etcd-server")
+    node.root.put("/etc/apt/preferences.d/kubedeb.pref", preferences.encode())
+    assert f"Inst etcd-server ({NEWEST} kubedeb:bookworm" in node.ok("apt-get", "--simulate", "install", "etcd-server")
+
+
+def test_a_new_generation_arrives_and_a_flipped_byte_does_not(node: Node) -> None:
+    package = write_deb(node.made.folder / "more", "etcd-server", "3.6.0-1~deb12u1")
+    assert node.made.repo("add", "--suite", "bookworm", "--publish", package) == 0
+    node.update()
+    assert "3.6.0-1~deb12u1" in node.ok("apt-cache", "madison", "etcd-server")
+    published = next((node.made.public / "pool").rglob("etcd-server_3.6.0*.deb"))
+    data = bytearray(published.read_bytes())
+    data[len(data) // 2] ^= 1
+    published.write_bytes(bytes(data))
+    status, said = node.root.run("apt-get", "install", "-y", "etcd-server=3.6.0-1~deb12u1")
+    assert (status, "Hash Sum mismatch" in said) == (100, True)

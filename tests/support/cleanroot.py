@@ -1,0 +1,80 @@
+"""A clean Debian root as a docker image: apt, and this machine's own way to its Debian mirror. Removed after the session."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import tarfile
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import docker
+from docker.models.containers import Container
+
+from lab.image import host_options, host_sources
+
+LABELS = {"kubedeb.test": "1"}
+
+
+@contextmanager
+def clean_image(suite: str = "bookworm") -> Iterator[str]:
+    """Make the image (20 s), give its name, remove it."""
+    client = docker.from_env()
+    tag = uuid.uuid4().hex[:12]
+    name = f"kubedeb-test-root:{tag}"
+    try:
+        with tempfile.TemporaryDirectory(prefix="kubedeb-root-") as folder:
+            target = Path(folder) / "root.tar"
+            options = [f"--aptopt={option}" for option in host_options()]
+            subprocess.run(
+                ["mmdebstrap", "--variant=minbase", *options, suite, target, *host_sources(suite)],
+                check=True, capture_output=True,
+            )  # fmt: skip
+            client.api.import_image_from_file(
+                str(target), repository="kubedeb-test-root", tag=tag, changes=["LABEL kubedeb.test=1"]
+            )
+        yield name
+    finally:
+        if client.images.list(name=name):
+            client.images.remove(name, force=True)
+        client.close()
+
+
+@dataclass(frozen=True)
+class Root:
+    """A running container of the image."""
+
+    container: Container
+
+    def run(self, *command: str) -> tuple[int, str]:
+        """Run a command as root; return its status and all that it said."""
+        environment = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
+        status, output = self.container.exec_run(list(command), environment=environment)
+        assert status is not None
+        assert isinstance(output, bytes)
+        return status, output.decode()
+
+    def put(self, path: str, data: bytes) -> None:
+        """Write a file."""
+        out = io.BytesIO()
+        with tarfile.open(fileobj=out, mode="w") as archive:
+            item = tarfile.TarInfo(path.lstrip("/"))
+            item.size, item.mode = len(data), 0o644
+            archive.addfile(item, io.BytesIO(data))
+        self.container.put_archive("/", out.getvalue())
+
+
+@contextmanager
+def clean_root(image: str) -> Iterator[Root]:
+    """Run a container of `image` that shares this machine's network; remove it afterwards."""
+    client = docker.from_env()
+    container = client.containers.run(image, ["sleep", "3600"], detach=True, network_mode="host", labels=LABELS, init=True)
+    try:
+        yield Root(container)
+    finally:
+        container.remove(force=True)
+        client.close()
