@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from upgrade_plans.adapters.etcd import entry
-from upgrade_plans.adapters.hosts import ALONE, must
+from upgrade_plans.adapters.hosts import change, must
 from upgrade_plans.adapters.protocols import Entry, Hosts, Outcome, RefusedError, Saved
 from upgrade_plans.models.cluster import Cluster
 
-QUICK = 60.0
 SLOW = 900.0
 API = {"ETCDCTL_API": "3"}
 UNIT = "kubedeb-scratch"
 # The scratch member ends by itself when the executor that started it died.
 LONGEST = 3600
 PAGE = 1000
+NOT_LOADED = 5
 
 
 class SnapshotBackups:
@@ -32,14 +32,13 @@ class SnapshotBackups:
         """Save with `etcdctl snapshot save` from the node's own member."""
         folder = self._cluster.etcd.backups
         path = f"{folder}/{name}.db"
-        self._do(node, "making the backups' folder", "install", "-d", "-m", "0700", folder)
-        self._do(node, "removing an older backup of this name", "rm", "-f", path, f"{path}.part")
-        endpoint = self._cluster.client_url(node)
-        self._do(node, "saving a snapshot", "etcdctl", f"--endpoints={endpoint}", "snapshot", "save", path, timeout=SLOW)
-        status = self._json(
-            node, self._do(node, "reading the snapshot", "etcdctl", "snapshot", "status", path, "-w", "json", timeout=SLOW)
+        self._change(node, "making the backups' folder", "install", "-d", "-m", "0700", folder)
+        self._change(node, "removing an older backup of this name", "rm", "-f", path, f"{path}.part")
+        self._change(
+            node, "saving a snapshot", "etcdctl", f"--endpoints={self._cluster.client_url(node)}", "snapshot", "save", path
         )
-        size = int(self._do(node, "measuring the snapshot", "stat", "-c", "%s", path).text)
+        status = self._json(node, "reading the snapshot", "etcdctl", "snapshot", "status", path, "-w", "json")
+        size = int(self._read(node, "measuring the snapshot", "stat", "-c", "%s", path).text)
         digest = self.digest(node, path)
         if digest is None:
             raise RefusedError(f"node {node}", "saving a snapshot", f"{path} is not there")
@@ -59,7 +58,7 @@ class SnapshotBackups:
         self._clear(node)
         try:
             self._start(node, path)
-            yield from self._read(node)
+            yield from self._entries(node)
         finally:
             self._clear(node)
 
@@ -75,25 +74,25 @@ class SnapshotBackups:
         peer = f"http://127.0.0.1:{self._cluster.etcd.scratch_port + 1}"
         member = (f"--initial-cluster=scratch={peer}", f"--initial-advertise-peer-urls={peer}",
                   "--initial-cluster-token=kubedeb-scratch", "--name=scratch", f"--data-dir={self._scratch}")  # fmt: skip
-        self._do(node, "restoring the snapshot", "etcdctl", "snapshot", "restore", path, *member, timeout=SLOW)
+        self._change(node, "restoring the snapshot", "etcdctl", "snapshot", "restore", path, *member)
         listen = (
             f"--listen-peer-urls={peer}",
             f"--listen-client-urls={self._client}",
             f"--advertise-client-urls={self._client}",
         )
-        start = ("systemd-run", f"--unit={UNIT}", "--collect", "--property=Type=notify", f"--property=RuntimeMaxSec={LONGEST}")
-        self._do(node, "starting the scratch member", *start, "etcd", *member, *listen, timeout=SLOW)
+        unit = ("systemd-run", f"--unit={UNIT}", "--collect", "--property=Type=notify", f"--property=RuntimeMaxSec={LONGEST}")
+        self._change(node, "starting the scratch member", *unit, "etcd", *member, *listen)
 
     def _clear(self, node: str) -> None:
-        self._do(node, "stopping the scratch member", "systemctl", "stop", f"{UNIT}.service", ok=(0, 5))
-        self._do(node, "removing the scratch member", "rm", "-rf", self._scratch)
+        self._change(node, "stopping the scratch member", "systemctl", "stop", f"{UNIT}.service", ok=(0, NOT_LOADED))
+        self._change(node, "removing the scratch member", "rm", "-rf", self._scratch)
 
-    def _read(self, node: str) -> Iterator[Entry]:
+    def _entries(self, node: str) -> Iterator[Entry]:
         """Read the scratch store in pages; a page begins at the last key before it that can stand in an argument list."""
         start, limit, last = "", PAGE, b""
         while True:
-            argv = (f"--endpoints={self._client}", "get", "--from-key", f"--limit={limit}", "-w", "json", "--", start)
-            answer = self._json(node, self._do(node, "reading the scratch member", "etcdctl", *argv, timeout=SLOW))
+            words = ("get", "--from-key", f"--limit={limit}", "-w", "json", "--", start)
+            answer = self._json(node, "reading the scratch member", "etcdctl", f"--endpoints={self._client}", *words)
             page = [entry(item) for item in answer.get("kvs", [])]
             yield from (item for item in page if item.key > last)
             if not answer.get("more"):
@@ -103,15 +102,18 @@ class SnapshotBackups:
             limit = PAGE if begin > start else limit * 2
             start = max(begin, start)
 
-    def _do(self, node: str, what: str, *argv: str, timeout: float = QUICK, ok: tuple[int, ...] = (0,)) -> Outcome:
-        return must(self._hosts.run(node, (*ALONE, *argv), timeout=timeout, env=API), node, what, ok=ok)
+    def _change(self, node: str, what: str, *argv: str, ok: tuple[int, ...] = (0,)) -> None:
+        must(change(self._hosts, node, argv, timeout=SLOW, env=API), node, what, ok=ok)
 
-    @staticmethod
-    def _json(node: str, outcome: Outcome) -> dict[str, Any]:
+    def _read(self, node: str, what: str, *argv: str) -> Outcome:
+        return must(self._hosts.run(node, argv, timeout=SLOW, env=API), node, what)
+
+    def _json(self, node: str, what: str, *argv: str) -> dict[str, Any]:
+        outcome = self._read(node, what, *argv)
         try:
             answer = json.loads(outcome.stdout)
         except ValueError as error:
-            raise RefusedError(f"node {node}", outcome.argv[0], f"not JSON: {outcome.text[:200]!r}") from error
+            raise RefusedError(f"node {node}", what, f"not JSON: {outcome.text[:200]!r}") from error
         return answer if isinstance(answer, dict) else {}
 
 

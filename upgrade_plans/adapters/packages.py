@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from urllib.parse import unquote
 
 from kubedeb import stanza
-from upgrade_plans.adapters.hosts import ALONE, must
+from upgrade_plans.adapters.hosts import change, must
 from upgrade_plans.adapters.protocols import Available, Hosts, RefusedError
 
 CACHE = "/var/cache/apt/archives"
@@ -19,7 +19,6 @@ COMMON = (
     "-o", "Dpkg::Options::=--force-confold", "-o", "Dpkg::Options::=--force-confdef",
 )  # fmt: skip
 ARCHIVE = re.compile(r"(?P<name>[a-z0-9][a-z0-9+.-]*)_(?P<version>[^_]+)_[a-z0-9-]+\.deb")
-DOWN = ("--allow-downgrades",)
 NOT_FOUND = 100
 
 
@@ -63,28 +62,19 @@ class AptPackages:
 
     def download(self, node: str, versions: dict[str, str]) -> None:
         """Download through apt into its own cache, installed versions too."""
-        argv = (
-            *ALONE,
-            "apt-get",
-            "install",
-            *COMMON,
-            "--download-only",
-            "--reinstall",
-            *DOWN,
-            *_named(versions),
-        )
-        must(self._hosts.run(node, argv, timeout=SLOW), node, f"downloading {_said(versions)}")
+        self._install(node, versions, "--download-only", "--reinstall", what="downloading")
 
     def install(self, node: str, versions: dict[str, str]) -> None:
         """Install from apt's cache; what a cut-off dpkg left is configured first."""
         if must(self._hosts.run(node, ("dpkg", "--audit"), timeout=QUICK), node, "asking dpkg", ok=(0, 1)).stdout.strip():
-            must(
-                self._hosts.run(node, (*ALONE, "dpkg", "--configure", "-a", "--force-confold"), timeout=SLOW),
-                node,
-                "finishing dpkg's work",
-            )
-        argv = (*ALONE, "apt-get", "install", *COMMON, "--no-download", *DOWN, *_named(versions))
-        must(self._hosts.run(node, argv, timeout=SLOW), node, f"installing {_said(versions)}")
+            mend = ("dpkg", "--configure", "-a", "--force-confold")
+            must(change(self._hosts, node, mend, timeout=SLOW), node, "finishing dpkg's work")
+        self._install(node, versions, "--no-download", what="installing")
+
+    def _install(self, node: str, versions: dict[str, str], *options: str, what: str) -> None:
+        named = [f"{name}={version}" for name, version in sorted(versions.items())]
+        argv = ("apt-get", "install", *COMMON, "--allow-downgrades", *options, *named)
+        must(change(self._hosts, node, argv, timeout=SLOW), node, f"{what} {' '.join(named)}")
 
 
 def in_cache(listing: str, names: Sequence[str]) -> dict[str, dict[str, str]]:
@@ -96,11 +86,3 @@ def in_cache(listing: str, names: Sequence[str]) -> dict[str, dict[str, str]]:
         if match is not None and match["name"] in found:
             found[match["name"]][unquote(match["version"])] = digest
     return found
-
-
-def _named(versions: dict[str, str]) -> list[str]:
-    return [f"{name}={version}" for name, version in sorted(versions.items())]
-
-
-def _said(versions: dict[str, str]) -> str:
-    return " ".join(_named(versions))

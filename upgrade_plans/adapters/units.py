@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from upgrade_plans.adapters.hosts import ALONE, must
+from upgrade_plans.adapters.hosts import change, must
 from upgrade_plans.adapters.protocols import Hosts, RefusedError
 
 START_SECONDS = 120.0
@@ -19,13 +19,13 @@ class SystemdUnits:
 
     def settle(self, node: str) -> None:
         """Wait for the lock that every command which changes a node holds."""
-        must(self._hosts.run(node, (*ALONE, "true"), timeout=SETTLE_SECONDS), node, "waiting for an earlier command")
+        must(change(self._hosts, node, ("true",), timeout=SETTLE_SECONDS), node, "waiting for an earlier command")
 
     def restart(self, node: str) -> None:
         """Restart the unit; a failed start says what the unit logged."""
         # A unit that failed often in a row is refused by systemd until this is forgotten.
         self._hosts.run(node, ("systemctl", "reset-failed", self._unit), timeout=30)
-        outcome = self._hosts.run(node, (*ALONE, "systemctl", "restart", self._unit), timeout=START_SECONDS)
+        outcome = change(self._hosts, node, ("systemctl", "restart", self._unit), timeout=START_SECONDS)
         if outcome.status:
             log = self._hosts.run(
                 node, ("journalctl", "-u", self._unit, "-n", LOG_LINES, "--no-pager", "-o", "cat"), timeout=30

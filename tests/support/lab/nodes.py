@@ -22,11 +22,13 @@ from docker.models.networks import Network
 from docker.types import EndpointConfig, IPAMConfig, IPAMPool
 
 from lab import image
+from upgrade_plans.adapters.hosts import DockerHosts
 
 LABEL = "kubedeb.lab"
 OWNER = "kubedeb.lab.owner"
 KEPT = "kept"
 BOOT_SECONDS = 60
+RUN_SECONDS = 600
 # systemd as PID 1 needs these, and `--privileged` is refused where CAP_SYS_RESOURCE is missing.
 OPTIONS: dict[str, Any] = {
     "stop_signal": "SIGRTMIN+3",
@@ -142,8 +144,8 @@ class Lab:
 
     def run(self, node: str, *argv: str, check: bool = True) -> Done:
         """Run a command on a node to its end; a status other than 0 is an error unless `check` is False."""
-        code, output = self._container(node).exec_run(list(argv))
-        done = Done(int(code if code is not None else -1), output.decode(errors="replace") if isinstance(output, bytes) else "")
+        outcome = DockerHosts(self.nodes[node].container).run(node, argv, timeout=RUN_SECONDS)
+        done = Done(outcome.status, (outcome.stdout + outcome.stderr).decode(errors="replace"))
         if check and done.status:
             raise RuntimeError(f"{node}: {' '.join(argv)}: exit status {done.status}\n{done.output}")
         return done
