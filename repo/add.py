@@ -10,7 +10,7 @@ from kubedeb.deb import DebError, read_deb
 from kubedeb.errors import ExitCode, KubedebError
 from repo.catalog import Catalog, open_catalog
 from repo.live import read_live
-from repo.models import Action, Change, Member, Package, Suite, package_of
+from repo.models import Action, Member, Package, Suite, package_of
 from repo.place import Repository, writing
 
 
@@ -173,9 +173,3 @@ def _store(
 
 def _member(package: Package) -> Member:
     return Member(package.name, package.version, package.architecture, package.sha256)
-
-
-def drafted(repository: Repository, suite: str) -> tuple[Change, ...]:
-    """Return the changes that wait for a suite's next publish."""
-    with open_catalog(repository.layout.catalog) as catalog:
-        return catalog.draft(suite)

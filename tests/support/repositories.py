@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +30,15 @@ class Made:
     def opened(self) -> Repository:
         """Return the repository itself."""
         return open_repository(self.root)
+
+    def agent_is_gone(self) -> bool:
+        """Return whether no gpg agent serves the repository's key; one that was told to end takes its sockets with it."""
+        end = time.monotonic() + 10
+        while list((self.root / "gnupg").glob("S.gpg-agent*")):
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.05)
+        return True
 
     def repo(self, *arguments: str | Path) -> int:
         """Run `kubedeb repo …` on the repository and return its exit status."""
