@@ -83,17 +83,18 @@ def run(
     ok: Collection[int] = (0,),
     log: IO[bytes] | None = None,
     on_line: Callable[[str], None] | None = None,
+    on_error_line: Callable[[str], None] | None = None,
     hint: str = "",
 ) -> Result:
     """Run `argv` to its end and return its `Result`.
 
     `env` is added to the clean environment. `log` gets the command line, then both outputs as they come; `on_line`
-    each line of either. Raises `ProcessError` with `code` when the program is missing, its status is not in `ok`, or
-    `timeout` seconds have passed (the whole process group is then killed).
+    each line of stdout, `on_error_line` each line of stderr. Raises `ProcessError` with `code` when the program is missing,
+    its status is not in `ok`, or `timeout` seconds have passed (the whole process group is then killed).
     """
     words = tuple(str(word) for word in argv)
     began = time.monotonic()
-    outputs = _Output(log, on_line), _Output(log, on_line)
+    outputs = _Output(log, on_line), _Output(log, on_error_line)
 
     def finished(status: int) -> Result:
         return Result(words, status, outputs[0].take(), outputs[1].take(), time.monotonic() - began)

@@ -68,7 +68,7 @@ class Demo:
         print(f"\n$ kubedeb {shown}", flush=True)
         result = run(
             [KUBEDEB, *words, "--json"], code=ExitCode.STOPPED, env=self.environment, timeout=timeout,
-            on_line=lambda line: print(f"  {line}", flush=True) if not line.startswith(("{", "}", "[", "]", "  ")) else None,
+            on_error_line=lambda line: print(f"  {line}", flush=True),
         )  # fmt: skip
         return json.loads(result.stdout)
 
@@ -97,6 +97,8 @@ def build(demo: Demo) -> list[str]:
             demo.report["not_run"] = f"etcd {version}: source gone"
             continue
         built.append(version)
+        for row in result["builds"]:
+            print(f"  {row['action']}: {row['reason']}")
         rows += [(p["name"], p["version"], p["size"], p["sha256"]) for row in result["builds"] for p in row["packages"]]
     demo.report["packages"] = [dict(zip(("name", "version", "size", "sha256"), row, strict=True)) for row in rows]
     print()

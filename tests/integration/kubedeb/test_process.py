@@ -25,10 +25,11 @@ def test_the_environment_is_built_from_nothing(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_input_log_and_lines() -> None:
-    log, lines = io.BytesIO(), list[str]()
-    assert run(["cat"], code=CODE, stdin=b"a\nb\n", log=log, on_line=lines.append).stdout == b"a\nb\n"
+    log, lines, errors = io.BytesIO(), list[str](), list[str]()
+    run(["cat"], code=CODE, stdin=b"a\nb\n", log=log, on_line=lines.append)
+    run(["sh", "-c", "echo c >&2"], code=CODE, on_line=lines.append, on_error_line=errors.append)
     assert log.getvalue() == b"$ cat\na\nb\n"
-    assert lines == ["a", "b"]
+    assert (lines, errors) == (["a", "b"], ["c"])
 
 
 FAILURES = {
