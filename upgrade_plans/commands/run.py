@@ -66,19 +66,34 @@ def _list(title: str, findings: list[Finding]) -> None:
 @plan_argument
 @cluster_option
 @journal_option
+@click.option(
+    "--facts",
+    "facts_file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="The facts the plan was made from, to compare.",
+)
 @click.option("--force", "forced", metavar="ID", multiple=True, help="Accept a forceable finding of the preflight.")
 @until_option
 @json_option
 def apply(
-    plan_file: Path, cluster_file: Path, journal: Path | None, forced: tuple[str, ...], until: str | None, *, as_json: bool
+    plan_file: Path,
+    cluster_file: Path,
+    journal: Path | None,
+    facts_file: Path | None,
+    forced: tuple[str, ...],
+    until: str | None,
+    *,
+    as_json: bool,
 ) -> None:
     """Carry out a plan: refuse when the cluster has changed since, prove it, ask every check, then act by act."""
-    from upgrade_plans import clusterfile, planfile
+    from upgrade_plans import clusterfile, factsfile, planfile
     from upgrade_plans.executor import operations
 
     cluster, plan = clusterfile.load(cluster_file), planfile.load(plan_file)
+    made_from = factsfile.load(facts_file) if facts_file is not None else None
     desk = _desk(journal)
-    done = operations.apply(desk, cluster_file, cluster, plan, forced=frozenset(forced), until=until)
+    done = operations.apply(desk, cluster_file, cluster, plan, made_from=made_from, forced=frozenset(forced), until=until)
     if done is not None:
         _show(done, as_json=as_json)
         return
@@ -119,6 +134,8 @@ def rollback(run: str | None, journal: Path | None, *, as_json: bool) -> None:
 def status(run: str | None, journal: Path | None, *, as_json: bool) -> None:
     """Show how far a run is, from its journal alone: the newest, or RUN. The nodes are not asked."""
     from upgrade_plans.executor import runs
+    from upgrade_plans.executor.journal import RunStatus
+    from upgrade_plans.executor.lock import held
     from upgrade_plans.executor.report import step_states
     from upgrade_plans.executor.stopped import blocked
 
@@ -137,7 +154,8 @@ def status(run: str | None, journal: Path | None, *, as_json: bool) -> None:
             "blocked": blocking, "backups": [asdict(backup) for backup in backups], "events": events,
         })  # fmt: skip
         return
-    reason = f" ({row.reason})" if row.reason else ""
+    gone = row.status is RunStatus.RUNNING and not held(path_setting("state") / "locks", row.cluster_id)
+    reason = f" (its executor is gone: kubedeb resume {row.id})" if gone else f" ({row.reason})" if row.reason else ""
     click.echo(f"run {row.id} of the cluster {row.cluster}: {row.status}{reason}, {row.position.direction}")
     print_table(("phase", "step", "nodes", "state", "detail"), [tuple(step.values()) for step in steps])
     for line in blocking:

@@ -69,3 +69,15 @@ class ClusterLock:
             "another executor works on this cluster", details=who, code=ExitCode.LOCKED,
             hint="Wait for it to end, or stop it and `kubedeb resume`; `kubedeb status` shows how far it is.",
         )  # fmt: skip
+
+
+def held(folder: Path, cluster_id: str) -> bool:
+    """Return whether an executor holds the cluster's lock right now."""
+    path = folder / f"{cluster_id}.lock"
+    if not path.exists():
+        return False
+    try:
+        with FileLock(path, timeout=0):
+            return False
+    except Timeout:
+        return True

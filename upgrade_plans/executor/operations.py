@@ -60,10 +60,11 @@ def apply(
     cluster: Cluster,
     plan: Plan,
     *,
+    made_from: Facts | None = None,
     forced: frozenset[str] = frozenset(),
     until: str | None = None,
 ) -> Report | None:
-    """Carry out a plan from its beginning; None when its target is reached already.
+    """Carry out a plan from its beginning; None when its target is reached already. `made_from` are the plan's own facts.
 
     Raises `KubedebError`: PLAN (no such step), LOCKED, DRIFT, REFUSED, PREFLIGHT, STOPPED, JOURNAL.
     """
@@ -80,7 +81,7 @@ def apply(
             return None
         if differences := _differences(cluster, plan, facts):
             raise drift.drifted(differences, unfinished=unfinished(desk.places.runs, plan))
-        _prove(desk, plan)
+        _prove(desk, plan, made_from)
         _preflight(desk, cluster, plan, world, forced)
         folder = runs.create(desk.places.runs / name, plan, cluster_file, now)
         desk.show.say(f"run {folder.id} in {folder.path}")
@@ -176,9 +177,12 @@ def _same_cluster(cluster: Cluster, plan: Plan, world: World) -> None:
         raise drift.drifted(differences, unfinished=None)
 
 
-def _prove(desk: Desk, plan: Plan) -> None:
-    verdict = prove(plan, None, desk.knowledge())
-    if not verdict.violations:
+def _prove(desk: Desk, plan: Plan, made_from: Facts | None) -> None:
+    verdict = prove(plan, made_from, desk.knowledge())
+    for finding in verdict.findings:
+        desk.show.say(f"note: {finding}")
+    if verdict.proven:
+        desk.show.say(f"the plan is proven: {verdict.states:,} reachable states, none violates an invariant")
         return
     found = "\n".join(f"{violation.invariant}: {violation.what}" for violation in verdict.violations)
     raise KubedebError(

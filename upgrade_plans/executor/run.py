@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from upgrade_plans.models.plan import Act, Check, Plan
 from upgrade_plans.models.state import Direction, Progress
 
 POLL = 0.3
+GRACE = 3.0
 PATIENCE = 30.0
 SLACK = 3
 """A check, or an effect, is waited for `SLACK` times as long as the plan's 95th percentile, and `PATIENCE` seconds at least."""
@@ -106,7 +107,8 @@ def _intend(executor: Executor, task: Task) -> tuple[str, ...]:
     again = bool(states)
     if not again:
         _await(executor, task, task.pre, _question(task, again=False), "before")
-    found = on_all(executor.world, left, lambda node: acts.shown(_stage(executor), task, node))
+    stage = _stage(executor)
+    found = on_all(executor.world, left, lambda node: acts.shown(stage, task, node))
     todo = tuple(node for node in left if not found[node])
     if again and todo:
         _await(executor, task, task.pre, _question(task, again=True), "before trying again")
@@ -135,13 +137,20 @@ def _issue(executor: Executor, task: Task, nodes: tuple[str, ...], line: Line) -
                 executor.journal.keep(result.backup, executor.world.clock.now())
     try:
         _read_back(executor, task, [node for node in nodes if node not in failed])
-        failed = {node: error for node, error in failed.items() if not _shown(executor, task, node)}
-        if failed:
-            raise next(iter(failed.values()))
+        _forgive(executor, task, failed)
     except KubedebError as error:
         _record(executor, task, nodes, Progress.UNKNOWN, error.brief)
         raise
     _record(executor, task, nodes, Progress.DONE)
+
+
+def _forgive(executor: Executor, task: Task, failed: Mapping[str, KubedebError]) -> None:
+    """Raise the first of the failures that are failures indeed: where the world shows the act after all, it is done."""
+    ends = executor.world.clock.now() + GRACE
+    while left := [error for node, error in failed.items() if not _shown(executor, task, node)]:
+        if executor.world.clock.now() >= ends:
+            raise left[0]
+        executor.world.clock.sleep(POLL)
 
 
 def _read_back(executor: Executor, task: Task, nodes: Iterable[str]) -> None:
