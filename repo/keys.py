@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from kubedeb.process import ANY_STATUS, Result, run
 
 # A socket's path has 107 characters at most; the agent's is HOME/S.gpg-agent.browser.
 LONGEST_HOME = 80
+AGENT_SECONDS = 2
 HINT = "The archive's key lies in the folder `gnupg` of the repository; restore it from its backup."
 
 
@@ -60,7 +62,7 @@ class Keys:
             try:
                 yield _Gpg(home)
             finally:
-                run(["gpgconf", "--homedir", home, "--kill", "gpg-agent"], code=ExitCode.KEY, ok=ANY_STATUS)
+                _end_agent(home)
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,17 @@ class _Gpg:
         options = ("--batch", "--no-tty", "--quiet", "--no-auto-check-trustdb", "--pinentry-mode", "loopback",
                    "--digest-algo", "SHA512", "--cert-digest-algo", "SHA512")  # fmt: skip
         return run(["gpg", "--homedir", self.home, *options, *arguments], code=ExitCode.KEY, stdin=stdin, hint=HINT)
+
+
+def _end_agent(home: Path) -> None:
+    """End gpg's agent and see it gone: it takes its sockets with it, by a name that must not go before."""
+    run(["gpgconf", "--homedir", home, "--kill", "gpg-agent"], code=ExitCode.KEY, ok=ANY_STATUS)
+    end = time.monotonic() + AGENT_SECONDS
+    while (home / "S.gpg-agent").exists() and time.monotonic() < end:
+        time.sleep(0.005)
+    # Left by an agent that was killed.
+    for socket in home.glob("S.gpg-agent*"):
+        socket.unlink(missing_ok=True)
 
 
 def _fingerprints(gpg: _Gpg) -> list[str]:

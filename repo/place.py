@@ -23,7 +23,7 @@ from repo.keys import Keys
 from repo.models import Identity, Suite
 from repo.store import FolderStore
 
-NO_ROOM = re.compile(r"No space left on device|Disk quota exceeded|Read-only file system|disk full")
+NO_ROOM = re.compile(r"No space left on device|Disk quota exceeded|Read-only file system")
 
 
 @dataclass(frozen=True)

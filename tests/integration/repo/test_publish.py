@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -52,8 +53,10 @@ def test_the_checkers_accept_both_signatures(published: Made) -> None:
         subprocess.run(command, check=True, capture_output=True)
 
 
-def test_two_publishes_within_a_second_never_hide_each_other(drafted: Made) -> None:
+def test_publishes_within_a_second_never_hide_each_other(drafted: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     client, dates, mtimes = drafted.client(), [], []
+    now = time.time()
+    monkeypatch.setattr("repo.publish.time.time", lambda: now)
     inrelease = drafted.public / "dists/bookworm/InRelease"
     for number in range(3):
         package = write_deb(drafted.folder / "more", "quick", f"1.{number}")
@@ -64,7 +67,7 @@ def test_two_publishes_within_a_second_never_hide_each_other(drafted: Made) -> N
         mtimes.append(int(inrelease.stat().st_mtime))
         assert client.update().clean
         assert len(client.versions("quick")) == number + 1
-    assert sorted(set(dates)) == dates == mtimes
+    assert dates == mtimes == [int(now), int(now) + 1, int(now) + 2]
 
 
 def test_old_clients_without_by_hash_and_inrelease_are_served_too(published: Made) -> None:
@@ -167,6 +170,10 @@ def test_the_client_refuses_and_nothing_is_published(drafted: Made, monkeypatch:
     monkeypatch.setattr(publish, "release_text", lambda *a: real(*a).replace("2026", "2099"))
     assert drafted.repo("publish", "bookworm") == ExitCode.CLIENT
     assert "is not valid yet" in capsys.readouterr().err
+    assert inrelease.read_bytes() == before
+    monkeypatch.setattr(publish, "release_text", lambda *a: real(*a).replace(": bookworm\n", ": other\n"))
+    assert drafted.repo("publish", "bookworm") == ExitCode.CLIENT
+    assert "W: Conflicting distribution" in capsys.readouterr().err
     assert inrelease.read_bytes() == before
     monkeypatch.undo()
     assert drafted.repo("publish", "bookworm") == 0
