@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import CHUNK, replacing
@@ -67,13 +67,24 @@ class DockerSandbox:
             made = self._client.api.exec_create(self._container.id, command, workdir=cwd, user=f"{BUILDER}:{BUILDER}")
             clock.start()
             try:
-                for block in self._client.api.exec_start(made["Id"], stream=True):
-                    log.write(block)
+                self._follow(made["Id"], log)
             finally:
                 clock.cancel()
             if expired.is_set():
                 raise KubedebError(f"{argv[0]} did not end within {timeout:g} s", code=ExitCode.BUILD)
             return int(self._client.api.exec_inspect(made["Id"])["ExitCode"])
+
+    def _follow(self, execution: str, log: IO[bytes]) -> None:
+        """Start an execution and write its output to `log` until it ends; the SDK's own stream leaves its socket open."""
+        from docker.utils.socket import frames_iter
+
+        output: Any = self._client.api.exec_start(execution, socket=True)
+        response = output._response
+        try:
+            for _, block in frames_iter(output, tty=False):  # type: ignore[no-untyped-call]
+                log.write(block)
+        finally:
+            response.close()
 
     def _expire(self, expired: threading.Event) -> None:
         import docker.errors
@@ -98,6 +109,8 @@ class DockerSandbox:
                     raise KubedebError(f"{path} is no regular file", code=ExitCode.BUILD)
                 with replacing(target) as out:
                     shutil.copyfileobj(content, out, CHUNK)
+            for _ in blocks:  # read to its end, the connection is free again
+                pass
 
 
 class _Blocks(io.RawIOBase):

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import tarfile
 from pathlib import Path
 
 import debs
 
 SOURCE = "hello-source"
+PROGRAM = "./usr/bin/hello"
+COPYRIGHT = "./usr/share/doc/hello-source/copyright"
 RULES = "#!/usr/bin/make -f\n%:\n\tdh $@\noverride_dh_strip override_dh_dwz override_dh_shlibdeps:\n"
 CONTROL = """\
 Source: {{ recipe.name }}
@@ -55,8 +59,14 @@ versions:
 
 def source_deb(script: str = "#!/bin/sh\necho hello 1.10\n") -> bytes:
     """Return the package that the recipe takes its program from."""
-    data = {"./usr/bin/hello": script.encode(), "./usr/share/doc/hello-source/copyright": b"Copyright: nobody\nLicense: MIT\n"}
-    return debs.deb(debs.control(SOURCE, "1.10-3"), data=data)
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as tar:
+        for name, text, mode in ((PROGRAM, script, 0o755), (COPYRIGHT, "Copyright: nobody\nLicense: MIT\n", 0o644)):
+            member = tarfile.TarInfo(name)
+            member.size, member.mode = len(text), mode
+            tar.addfile(member, io.BytesIO(text.encode()))
+    about = debs.tar({"./control": debs.control(SOURCE, "1.10-3").encode()})
+    return debs.ar([("debian-binary", b"2.0\n"), ("control.tar", about), ("data.tar", data.getvalue())])
 
 
 def write_recipe(folder: Path, text: str = RECIPE, *, rules: str = RULES, source: bytes | None = None) -> Path:

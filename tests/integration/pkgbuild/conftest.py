@@ -1,0 +1,105 @@
+"""A base and a cache that are kept between runs (KUBEDEB_TEST_STORE, else build/test-store), and stores that are empty."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kubedeb.cli import run
+from kubedeb.errors import ExitCode
+from kubedeb.process import run as run_process
+from kubedeb.progress import progress
+from pkgbuild import base, dockerd
+from pkgbuild.store import Store
+
+TOP = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="session")
+def kept() -> Path:
+    """Return a folder that later runs find again; an empty one is as good, only slower."""
+    return Path(os.environ.get("KUBEDEB_TEST_STORE") or TOP / "build/test-store")
+
+
+@pytest.fixture(scope="session")
+def with_base(kept: Path) -> Store:
+    """Return a store whose base is made and in docker."""
+    store = Store(kept)
+    lock = store.base("bookworm", "amd64")
+    with dockerd.connect() as client:
+        made = lock is not None and (dockerd.has_image(client, lock.tag) or store.root_file(lock).exists())
+    if not made:
+        (kept / "bases/bookworm-amd64.json").unlink(missing_ok=True)
+        assert run(["base", "update", "--store", str(kept)]) == ExitCode.DONE
+    return store
+
+
+@pytest.fixture(scope="session")
+def image(with_base: Store) -> str:
+    """Return the image that sandboxes run."""
+    lock = with_base.base("bookworm", "amd64")
+    assert lock is not None
+    with dockerd.connect() as client:
+        return base.ensure_images(client, with_base, lock, progress())
+
+
+@dataclass(frozen=True)
+class EtcdBuilt:
+    """One `kubedeb build --all` of the shipped recipes into an empty store: exit status, outcomes, what stderr said."""
+
+    status: int
+    builds: list[dict[str, Any]]
+    said: str
+    out: Path
+
+
+@pytest.fixture(scope="session")
+def etcd(kept: Path, with_base: Store, image: str, tmp_path_factory: pytest.TempPathFactory) -> EtcdBuilt:
+    """Build the shipped recipes once for every test that looks at their packages."""
+    folder = tmp_path_factory.mktemp("etcd")
+    (folder / "store/bases").mkdir(parents=True)
+    shutil.copy(with_base.folder / "bases/bookworm-amd64.json", folder / "store/bases")
+    where = ["--store", str(folder / "store"), "--cache", str(kept / "sources"), "-o", str(folder / "out")]
+    shown, said = io.StringIO(), io.StringIO()
+    with redirect_stdout(shown), redirect_stderr(said):
+        status = run(["build", "--all", "--json", *where])
+    return EtcdBuilt(status, json.loads(shown.getvalue())["builds"], said.getvalue(), folder / "out")
+
+
+@pytest.fixture
+def new_store(with_base: Store, image: str, tmp_path: Path) -> Callable[[str], Path]:
+    """Return a maker of empty stores that know the base (its lock; docker has the image)."""
+
+    def make(name: str, parent: Path = tmp_path) -> Path:
+        (parent / name / "bases").mkdir(parents=True)
+        shutil.copy(with_base.folder / "bases/bookworm-amd64.json", parent / name / "bases")
+        return parent / name
+
+    return make
+
+
+@pytest.fixture
+def store(new_store: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Return an empty store, which is the one that commands use; the cache is empty too."""
+    monkeypatch.setenv("KUBEDEB_STORE", str(new_store("store")))
+    monkeypatch.setenv("KUBEDEB_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """Give a file system of 512 KiB."""
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    run_process(["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", folder], code=ExitCode.BUG)
+    yield folder
+    run_process(["umount", folder], code=ExitCode.BUG)
