@@ -60,7 +60,8 @@ class Demo:
     def environment(self) -> dict[str, str]:
         """Return the settings for every kubedeb command: everything in the demo's folder, unless somebody shares it."""
         own = {"STORE": "store", "CACHE": "cache", "STATE": "state", "REPOSITORY": "repository"}
-        return {f"KUBEDEB_{name}": os.environ.get(f"KUBEDEB_{name}") or str(self.path(place)) for name, place in own.items()}
+        given = {name: value for name, value in os.environ.items() if name.startswith("KUBEDEB_")}
+        return {f"KUBEDEB_{name}": str(self.path(place)) for name, place in own.items()} | given
 
     def kubedeb(self, *words: str | Path, timeout: float = 900) -> Any:
         """Run a kubedeb command, its progress on the screen; return its JSON result."""
