@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import groupby
 
 from kubedeb.knowledge import Knowledge
 from upgrade_plans.models.plan import Phase, Plan, Step
 from upgrade_plans.prover.certificate import MODEL, NOT_CLAIMED
-from upgrade_plans.prover.verdict import Story, Verdict, Violation
+from upgrade_plans.prover.verdict import Moment, Story, Verdict, Violation
 
 NO_RETURN = "NO WAY BACK"
 
@@ -128,8 +129,8 @@ def _told(story: Story, knowledge: Knowledge) -> Iterator[str]:
     yield "The nearest way into it:"
     yield f"   0. {_members(story.begins)}; {story.leader} leads"
     before = story.begins
-    for number, moment in enumerate(story.moments, 1):
-        yield f"  {number:2}. {moment.what}"
+    for number, (what, moment) in enumerate(_folded(story.moments), 1):
+        yield f"  {number:2}. {what}"
         if moment.where != before:
             yield f"      now: {_members(moment.where)}; cluster version {moment.cluster_version}"
         before = moment.where
@@ -138,6 +139,16 @@ def _told(story: Story, knowledge: Knowledge) -> Iterator[str]:
         rule = knowledge.by_id[rule_id]
         yield f"     rule {rule.id}: {rule.what}"
         yield f"     source: {rule.source} ({rule.confidence})"
+
+
+def _folded(moments: tuple[Moment, ...]) -> Iterator[tuple[str, Moment]]:
+    """Yield the moments; a step that goes through as planned is one of them."""
+    for step, group in groupby(moments, key=lambda moment: moment.step):
+        here = list(group)
+        if here[-1].ends_step and all(moment.planned for moment in here):
+            yield f"step {step} goes through as planned", here[-1]
+        else:
+            yield from ((moment.what, moment) for moment in here)
 
 
 def _members(where: dict[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""Every reachable state, breadth first: a first violation found is a nearest one."""
+"""Every reachable state, breadth first, those that need fewer faults first: what is found first is the plainest story."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from array import array
 from dataclasses import dataclass, field
 
 from upgrade_plans.prover.judge import DEAD_END, ENDLESS, Judge
-from upgrade_plans.prover.machine import NO_FAULT, OUTSIDE, Machine, Packed
+from upgrade_plans.prover.machine import NO_FAULT, OUTSIDE, Ints, Machine, Packed
 
 At = tuple[int, int | None]
 """Where a clause is violated: the index of a state and, for a transition, its index among the state's successors."""
@@ -14,7 +14,7 @@ At = tuple[int, int | None]
 
 @dataclass
 class Explored:
-    """What the exploration found: the states in the order of their distance, whence each was reached, first violations.
+    """What the exploration found: the states in the order of the search, whence each was reached, first violations.
 
     `first` maps a clause to where it was first violated.
     """
@@ -23,6 +23,11 @@ class Explored:
     parents: array[int]
     first: dict[int, At] = field(default_factory=dict)
 
+    def note(self, clauses: Ints, at: At) -> None:
+        """Remember where clauses are violated, unless they were before."""
+        for clause in clauses:
+            self.first.setdefault(clause, at)
+
 
 def explore(machine: Machine, judge: Judge) -> Explored:
     """Visit every reachable state; goes on past violations, so that the number of states is defined for every plan."""
@@ -30,20 +35,19 @@ def explore(machine: Machine, judge: Judge) -> Explored:
     seen = {state: index for index, state in enumerate(states)}
     found = Explored(states, array("q", [-1] * len(states)))
     own = _OwnMoves(machine)
+    later: list[tuple[Packed, int]] = []
     index = 0
-    while index < len(states):
+    while index < len(states) or _add_faults(found, seen, later):
         state = states[index]
-        for clause in judge.judge(state):
-            found.first.setdefault(clause, (index, None))
+        found.note(judge.judge(state), (index, None))
         own.begin(state)
         for number, (label, after, broken) in enumerate(machine.successors(state)):
-            target = seen.get(after)
-            if target is None:
-                target = seen[after] = len(states)
-                states.append(after)
-                found.parents.append(index)
-            for clause in broken:
-                found.first.setdefault(clause, (index, number))
+            if broken:
+                found.note(broken, (index, number))
+            if label[0] == "fault":
+                later.append((after, index))
+                continue
+            target = _add(found, seen, after, index)
             if label[0] not in OUTSIDE:
                 own.add(target)
         index += 1
@@ -54,6 +58,25 @@ def explore(machine: Machine, judge: Judge) -> Explored:
         if not _comes_to_its_end(machine, begin):
             found.first.setdefault(ENDLESS, (number, None))
     return found
+
+
+def _add(found: Explored, seen: dict[Packed, int], state: Packed, parent: int) -> int:
+    """Return the index of a state, which is new or was seen before."""
+    index = seen.get(state)
+    if index is None:
+        index = seen[state] = len(found.states)
+        found.states.append(state)
+        found.parents.append(parent)
+    return index
+
+
+def _add_faults(found: Explored, seen: dict[Packed, int], later: list[tuple[Packed, int]]) -> bool:
+    """Add the states that take one fault more than all visited so far; say whether there are any."""
+    before = len(found.states)
+    for state, parent in later:
+        _add(found, seen, state, parent)
+    later.clear()
+    return len(found.states) > before
 
 
 def _comes_to_its_end(machine: Machine, begin: Packed) -> bool:

@@ -10,7 +10,7 @@ from upgrade_plans.models.facts import Facts
 from upgrade_plans.models.plan import Plan, StepKind
 from upgrade_plans.models.state import FaultKind
 from upgrade_plans.prover.explore import At, Explored, explore
-from upgrade_plans.prover.judge import CLAUSES, Judge
+from upgrade_plans.prover.judge import CLAUSES, DEAD_END, ENDLESS, Judge
 from upgrade_plans.prover.machine import Machine
 from upgrade_plans.prover.program import Program, compile_plan
 from upgrade_plans.prover.static import static_checks
@@ -52,9 +52,13 @@ def prove(plan: Plan, facts: Facts | None, knowledge: Knowledge) -> Verdict:
 
 
 def _violations(program: Program, found: Explored, knowledge: Knowledge) -> list[tuple[Violation, At]]:
-    """Return one violation for each clause that is violated somewhere, the nearest first, and where it was met."""
+    """Return one violation for each clause that is violated somewhere and where it was met.
+
+    What is unsafe comes before what leads nowhere, the nearest first.
+    """
     made = []
-    for clause, (index, number) in sorted(found.first.items(), key=lambda item: (item[1][0], item[0])):
+    order = sorted(found.first.items(), key=lambda item: (item[0] in (DEAD_END, ENDLESS), item[1][0], item[0]))
+    for clause, (index, number) in order:
         described = CLAUSES[clause]
         step = program.places[found.states[index][7]].step
         rules = tuple(rule for rule in described.rules if rule in knowledge.by_id)

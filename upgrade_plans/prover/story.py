@@ -32,6 +32,7 @@ REPAIRS = {
     FaultKind.ROW: "row {where} comes back, its members start what is installed",
     FaultKind.LINK: "{where}: its link comes back",
 }
+UNPLANNED = {"fault", "repair", "resume", "fail", "back", "reissue"}
 
 
 def tell(machine: Machine, found: Explored, violation: Violation, at: At) -> Story:
@@ -57,7 +58,11 @@ def _moment(machine: Machine, label: Label, before: Packed, after: Packed) -> Mo
     line = program.lines[after[3]]
     step = program.places[before[7]].step
     name = program.steps[step].id if step < len(program.steps) else ""
-    return Moment(_say(machine, label, before), _where(machine, after), f"{line[0]}.{line[1]}", name)
+    return Moment(
+        what=_say(machine, label, before), where=_where(machine, after), cluster_version=f"{line[0]}.{line[1]}", step=name,
+        planned=label[0] not in UNPLANNED,
+        ends_step=label[0] == "advance" and program.places[before[7]].last,
+    )  # fmt: skip
 
 
 def _where(machine: Machine, state: Packed) -> dict[str, str]:

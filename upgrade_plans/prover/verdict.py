@@ -32,12 +32,17 @@ class Exposure:
 
 @dataclass(frozen=True)
 class Moment:
-    """One transition of a story: what happened, and what runs where afterwards (by node)."""
+    """One transition of a story: what happened, and what runs where afterwards (by node).
+
+    `planned`: nobody has to fail or to turn back for it; `ends_step`: the step is done with it.
+    """
 
     what: str
     where: dict[str, str]
     cluster_version: str
     step: str
+    planned: bool = True
+    ends_step: bool = False
 
 
 @dataclass(frozen=True)
