@@ -24,9 +24,10 @@ NOT_LOADED = 5
 class SnapshotBackups:
     """Backups in the cluster file's `backups` folder on the node."""
 
-    def __init__(self, hosts: Hosts, cluster: Cluster) -> None:
+    def __init__(self, hosts: Hosts, cluster: Cluster, *, page: int = PAGE) -> None:
         self._hosts = hosts
         self._cluster = cluster
+        self._page = page
 
     def save(self, node: str, name: str) -> Saved:
         """Save with `etcdctl snapshot save` from the node's own member."""
@@ -89,7 +90,7 @@ class SnapshotBackups:
 
     def _entries(self, node: str) -> Iterator[Entry]:
         """Read the scratch store in pages; a page begins at the last key before it that can stand in an argument list."""
-        start, limit, last = "", PAGE, b""
+        start, limit, last = "", self._page, b""
         while True:
             words = ("get", "--from-key", f"--limit={limit}", "-w", "json", "--", start)
             answer = self._json(node, "reading the scratch member", "etcdctl", f"--endpoints={self._client}", *words)
@@ -99,7 +100,7 @@ class SnapshotBackups:
                 return
             last = page[-1].key
             begin = next((word for item in reversed(page) if (word := as_argument(item.key))), "")
-            limit = PAGE if begin > start else limit * 2
+            limit = self._page if begin > start else limit * 2
             start = max(begin, start)
 
     def _change(self, node: str, what: str, *argv: str, ok: tuple[int, ...] = (0,)) -> None:

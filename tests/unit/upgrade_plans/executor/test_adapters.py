@@ -1,0 +1,137 @@
+"""What the adapters make of what nodes and members answer."""
+
+# ruff: noqa: ARG002 - the signatures are the Protocols'
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from upgrade_plans.adapters.backups import SnapshotBackups, as_argument
+from upgrade_plans.adapters.etcd import entry
+from upgrade_plans.adapters.hosts import must
+from upgrade_plans.adapters.packages import AptPackages, in_cache
+from upgrade_plans.adapters.probes import NodeProbes
+from upgrade_plans.adapters.protocols import Available, Outcome, RefusedError
+from upgrade_plans.models.cluster import Cluster
+
+CLUSTER = Cluster.model_validate(
+    {"name": "c", "transport": {"kind": "docker"}, "roles": {"etcd": "n1"}, "rows": {"r": {"k": "n1"}}}
+)
+
+
+class Script:
+    """A node that answers as it was told to: (status, stdout), or a function of the command."""
+
+    def __init__(self, *answers: tuple[int, str]) -> None:
+        self.answers = list(answers)
+        self.ran: list[tuple[str, ...]] = []
+
+    def run(
+        self, node: str, argv: Sequence[str], *, timeout: float, env: dict[str, str] | None = None, once: bool = False
+    ) -> Outcome:
+        self.ran.append(tuple(argv))
+        status, text = self.answers.pop(0)
+        return Outcome(tuple(argv), status, text.encode(), b"E: a reason" if status else b"")
+
+    def get(self, node: str, path: str, target: Path) -> NoReturn:
+        raise AssertionError
+
+
+def test_installed_means_wholly_installed() -> None:
+    hosts = Script((1, "ii \tetcd-server\t3.4.23-1\niU \tetcd-client\t3.4.23-1\n"))
+    found = AptPackages(hosts).installed("n", ("etcd-client", "etcd-server", "other"))
+    assert found == {"etcd-client": None, "etcd-server": "3.4.23-1", "other": None}
+
+
+def test_available_is_what_an_index_offers() -> None:
+    offered = (
+        "Package: etcd-server\nVersion: 3.5.16-1\nSize: 10\nSHA256: abc\n\n"
+        "Package: etcd-server\nVersion: 3.4.23-1\nStatus: install ok installed\n"
+    )
+    found = AptPackages(Script((0, offered))).available("n", ("etcd-server", "etcd-client"))
+    assert found == {"etcd-server": (Available("3.5.16-1", "abc", 10),), "etcd-client": ()}
+
+
+@pytest.mark.parametrize("text", ["nonsense", "Package: etcd-server\nVersion: 1\nSize: x\nSHA256: abc\n"])
+def test_what_apt_prints_is_not_trusted(text: str) -> None:
+    with pytest.raises(RefusedError, match="asking apt failed"):
+        AptPackages(Script((0, text))).available("n", ("etcd-server",))
+
+
+def test_the_cache_by_package_and_version() -> None:
+    listing = (
+        "aa  /var/cache/apt/archives/etcd-server_1%3a3.4.23-1~deb12u1_amd64.deb\n"
+        "bb  /var/cache/apt/archives/other_1_all.deb\ncc  /var/cache/apt/archives/odd.deb\n"
+    )
+    assert in_cache(listing, ("etcd-server",)) == {"etcd-server": {"1:3.4.23-1~deb12u1": "aa"}}
+
+
+def test_a_cut_off_dpkg_is_finished_first() -> None:
+    hosts = Script((0, "The following packages are only half configured:\n etcd-server\n"), (0, ""), (0, ""))
+    AptPackages(hosts).install("n", {"etcd-server": "3.4.23-1"})
+    assert ["dpkg" in argv and "--configure" in argv for argv in hosts.ran] == [False, True, False]
+    assert hosts.ran[-1][-1] == "etcd-server=3.4.23-1"
+    assert {"--no-download", "--allow-downgrades"} <= set(hosts.ran[-1])
+    assert hosts.ran[-1][:2] == ("flock", "/run/kubedeb.lock")
+
+
+def test_a_failed_command_shows_what_ran_and_what_it_said() -> None:
+    with pytest.raises(RefusedError) as error:
+        must(Outcome(("apt-get", "install", "a b"), 100, b"", b"E: a reason"), "n1", "installing")
+    assert error.value.render().splitlines()[:4] == [
+        "error: node n1: installing failed", "  $ apt-get install 'a b'", "  E: a reason", "  exit status 100",
+    ]  # fmt: skip
+
+
+def test_free_space_of_a_folder_that_is_not_there_yet() -> None:
+    hosts = Script((1, ""), (0, "Avail\n  12345\n"))
+    assert NodeProbes(hosts).free("n", "/var/lib/backups") == 12345
+    assert [argv[-1] for argv in hosts.ran] == ["/var/lib/backups", "/var/lib"]
+
+
+def test_programs_that_are_missing() -> None:
+    assert NodeProbes(Script((1, "/usr/bin/etcd\n"))).missing("n", ("etcd", "etcdctl")) == ("etcdctl",)
+
+
+@given(st.binary(min_size=1))
+def test_a_key_is_an_argument_or_none(key: bytes) -> None:
+    word = as_argument(key)
+    assert word is None or (word.encode() == key and "\0" not in word)
+
+
+class Store(Script):
+    """A scratch member that holds `keys` and answers etcdctl get --from-key --limit."""
+
+    def __init__(self, keys: list[bytes]) -> None:
+        super().__init__()
+        self.keys = sorted(keys)
+
+    def run(
+        self, node: str, argv: Sequence[str], *, timeout: float, env: dict[str, str] | None = None, once: bool = False
+    ) -> Outcome:
+        if "get" not in argv:
+            return Outcome(tuple(argv), 0, b"", b"")
+        limit = int(next(word for word in argv if word.startswith("--limit=")).partition("=")[2])
+        found = [key for key in self.keys if key >= argv[-1].encode()]
+        kvs = [{"key": base64.b64encode(key).decode(), "mod_revision": 5} for key in found[:limit]]
+        return Outcome(tuple(argv), 0, json.dumps({"kvs": kvs, "more": len(found) > limit}).encode(), b"")
+
+
+@given(st.sets(st.binary(min_size=1, max_size=3), max_size=40))
+def test_a_restored_store_is_read_whole_in_pages(keys: set[bytes]) -> None:
+    backups = SnapshotBackups(Store(list(keys)), CLUSTER, page=3)
+    assert [item.key for item in backups.restored("n1", "/b")] == sorted(keys)
+
+
+def test_entries_of_the_gateway_and_of_etcdctl_are_the_same() -> None:
+    gateway = {"key": "YQ==", "create_revision": "2", "mod_revision": "3", "version": "2", "value": "eA==", "lease": "7"}
+    assert entry(gateway) == entry({**gateway, "create_revision": 2, "mod_revision": 3, "version": 2, "lease": 7})
+    assert entry({"key": "YQ=="}).lease == 0
