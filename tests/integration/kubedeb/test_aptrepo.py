@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -71,6 +72,28 @@ def test_is_not_believed(keys: Keys, signers: tuple[str, ...], trusted: tuple[st
     with pytest.raises(KubedebError, match="the signature of InRelease is not good") as error:
         verified(keys.signed(*signers).replace(*change), keys.keyring(*trusted), code=ExitCode.VERIFY)
     assert error.value.code == ExitCode.VERIFY
+
+
+def test_one_bad_signature_is_too_many(keys: Keys) -> None:
+    good = keys.signed("good").decode()
+    stranger = keys.gpg("--local-user", "other", "--clearsign", stdin="Origin: something else\n").decode()
+
+    def packet(document: str) -> bytes:
+        armor = document.partition("-----BEGIN PGP SIGNATURE-----\n\n")[2]
+        return base64.b64decode(armor.partition("\n=")[0])
+
+    head = good.partition("-----BEGIN PGP SIGNATURE-----")[0]
+    both = base64.b64encode(packet(good) + packet(stranger)).decode()
+    document = f"{head}-----BEGIN PGP SIGNATURE-----\n\n{both}\n-----END PGP SIGNATURE-----\n".encode()
+    assert verified(document, keys.keyring("good"), code=ExitCode.VERIFY) == TEXT
+    with pytest.raises(KubedebError, match="is not good"):
+        verified(document, keys.keyring("good", "other"), code=ExitCode.VERIFY)
+
+
+def test_a_weak_digest_is_not_believed(keys: Keys) -> None:
+    document = keys.gpg("--digest-algo", "SHA1", "--local-user", "good", "--clearsign", stdin=TEXT)
+    with pytest.raises(KubedebError, match="is not good"):
+        verified(document, keys.keyring("good"), code=ExitCode.VERIFY)
 
 
 def test_what_is_no_signed_text_is_not_believed(keys: Keys) -> None:

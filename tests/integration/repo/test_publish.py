@@ -70,6 +70,22 @@ def test_publishes_within_a_second_never_hide_each_other(drafted: Made, monkeypa
     assert dates == mtimes == [int(now), int(now) + 1, int(now) + 2]
 
 
+def test_a_date_ahead_of_the_clock_is_waited_for(
+    published: Made, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real, waited = time.time, list[float]()
+    monkeypatch.setattr("repo.publish.time.time", lambda: real() - 20)
+    monkeypatch.setattr("repo.publish.time.sleep", waited.append)
+    package = write_deb(published.folder / "more", "quick", "1")
+    assert published.repo("add", "--suite", "bookworm", "--publish", package) == 0
+    assert 10 < max(waited) < 20
+    assert "the last generation is dated ahead of the clock: waiting" in capsys.readouterr().err
+    monkeypatch.setattr("repo.publish.time.time", lambda: real() - 3600)
+    package = write_deb(published.folder / "more", "quick", "2")
+    assert published.repo("add", "--suite", "bookworm", "--publish", package) == ExitCode.REPOSITORY
+    assert "behind the newest generation" in capsys.readouterr().err
+
+
 def test_old_clients_without_by_hash_and_inrelease_are_served_too(published: Made) -> None:
     (published.public / "dists/bookworm/InRelease").unlink()
     for form in ("xz", "gz"):
