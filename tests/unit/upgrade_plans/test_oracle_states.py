@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from book import change, members, plan
-from oracle_invariants import Level, exposures, in_state, level
+from oracle_invariants import Level, exposures, in_state, level, start_legal
 from oracle_words import Case, case_of
 from upgrade_plans.models.state import Direction, Fault, FaultKind, Progress, State
 
@@ -145,3 +145,12 @@ def test_two_that_differ_violate_although_both_belong_to_the_step() -> None:
     flying = {"acts": (Progress.UNKNOWN,) * 2}
     assert set(in_state(case, state_of(3, **flying, installed=(NEW, OLD, OLD)))) == set()
     assert set(in_state(case, state_of(3, **flying, installed=(NEW, NEW, OLD)))) == {"installed-running"}
+
+
+@pytest.mark.parametrize(
+    ("installed", "running", "legal"), [(OLD, "3.2.32", False), ("3.2.32", OLD, True), ("3.2.32", None, False)]
+)
+def test_a_start_is_judged_by_what_the_others_run(installed: str, running: str | None, *, legal: bool) -> None:
+    """Only where nothing runs, what is installed counts: it is what would start."""
+    before = state_of(3, installed=(NEW, installed, OLD), running=(None, running, OLD))
+    assert start_legal(case_with(3), before, 0) is legal
