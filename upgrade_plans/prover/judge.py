@@ -94,12 +94,14 @@ class Judge:
         return broken + ((OTHER_DIFFERS,) if differ & ~allowed else ())
 
     def _exposed(self, up: int, step: int) -> bool:
-        """Count the exposures of a nominal state; say whether one is not forced."""
+        """Count the forced exposures of a nominal state; say whether there is one that is not forced."""
         count, majority = up.bit_count(), self._machine.majority
         classes = list(NODE_FAULTS) if up and count - 1 < majority else []
         lost = ((mask & up).bit_count() for _, mask in self._program.rows)
         if any(gone and count - gone < majority for gone in lost):
             classes.append(FaultKind.ROW)
+        if self._program.size - count > 1:
+            return bool(classes)
         for kind in classes:
             self.exposures[step, kind] += 1
-        return bool(classes) and self._program.size - count > 1
+        return False

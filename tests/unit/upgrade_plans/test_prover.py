@@ -112,7 +112,7 @@ def block_too_early(tree: Tree) -> None:
 
 
 MUTANTS: list[tuple[Callable[[Tree], None], set[str]]] = [
-    (two_at_once, {"etcd-quorum"}),
+    (two_at_once, {"etcd-quorum", "no-dead-end"}),
     (skip_a_minor, {"etcd-hop"}),
     (lambda tree: drop(tree, "3.4-backup"), {"reaches-end"}),
     (lambda tree: drop(tree, "3.4-backup", "3.4-drill"), {"reaches-end"}),
@@ -156,6 +156,21 @@ def test_refuses_a_spoilt_plan_for_the_right_reason(spoil: Callable[[Tree], None
     else:
         assert verdict.counterexample is not None
         assert verdict.counterexample.ends == verdict.violations[0]
+
+
+def test_two_of_five_at_once_is_an_exposure_that_nobody_has_to_take() -> None:
+    cluster = etcdcases.cluster(5)
+    plan = make_plan(
+        etcdcases.facts(["3.4.22"] * 5, offered=["3.4.22", "3.4.23"], of=cluster), cluster, {"etcd": "3.4.23"}, KNOWLEDGE
+    )
+    assert isinstance(plan, Plan)
+    tree: Tree = plan.model_dump(mode="json", by_alias=True)
+    drop(tree, "download-3.4.23", "3.4-backup", "3.4-drill", "3.4-change-etcd3", "3.4-change-etcd4", "3.4-change-etcd5")
+    drop(tree, "3.4-change-etcd1")
+    step(tree, "3.4-change-etcd2").update(nodes=["etcd1", "etcd2"], pre=["members-healthy"], undo=None)
+    clauses = {(violation.invariant, violation.clause) for violation in judge(tree).violations}
+    assert ("etcd-quorum", "spare") in clauses
+    assert ("etcd-quorum", "majority") not in clauses
 
 
 def test_accepts_the_good_plan_with_its_figures() -> None:
