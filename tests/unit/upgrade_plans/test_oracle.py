@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
+import oracle
 from book import UNDO, VERSIONS, change, download, good, hop_steps, members, plan, step
 from oracle import judge
 from oracle_invariants import Level, start_legal
@@ -15,6 +18,7 @@ from upgrade_plans.models.plan import Check, Phase, Plan, StepKind, Undo
 from upgrade_plans.models.state import Direction, Fault, FaultKind, Progress, State
 
 HOP = ("3.3.25", "3.4.23")
+ORACLE = Path(oracle.__file__).parent
 FOUR = (FaultKind.PROCESS, FaultKind.NODE, FaultKind.ROW, FaultKind.LINK)
 
 
@@ -311,3 +315,16 @@ def test_an_undo_is_not_issued_while_another_member_is_down(changing: Case) -> N
     assert Kind.ISSUE not in kinds(changing, down)
     itself = state_of(changing, direction=Direction.BACK, leader=1, running=(None, "3.3.25", "3.3.25"))
     assert kinds(changing, itself)[Kind.ISSUE] == 1
+
+
+def test_the_oracle_shares_nothing_with_the_prover_but_the_models() -> None:
+    """What both would import could be wrong in both."""
+    own = {path.stem for path in ORACLE.glob("*.py")}
+    assert "oracle_moves" in own
+    for path in ORACLE.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            found = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            found += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            ours = [name for name in found if name.split(".")[0] in {"kubedeb", "pkgbuild", "repo", "upgrade_plans"}]
+            allowed = {"kubedeb.versions", "upgrade_plans.models.plan", "upgrade_plans.models.state"}
+            assert set(ours) <= allowed, path
