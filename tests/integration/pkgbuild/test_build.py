@@ -71,7 +71,7 @@ def test_the_network_is_off(store: Path, tmp_path: Path, capsys: pytest.CaptureF
         port = server.getsockname()[1]
         addresses = [f"127.0.0.1:{port}", f"172.17.0.1:{port}", "deb.debian.org:80", "1.1.1.1:53"]
         tries = "".join(f"\t! {connect} {address} || touch reached\n" for address in addresses)
-        rules = RULES + f"override_dh_auto_configure:\n{tries}\ttest ! -e reached && echo nothing was reached && false\n"
+        rules = RULES + f"override_dh_auto_configure:\n{tries}\t@test ! -e reached && echo nothing was reached; false\n"
         assert build(samplerecipe.write_recipe(tmp_path / "recipes", rules=rules)) == ExitCode.BUILD
     shown = capsys.readouterr().err
     assert "nothing was reached" in shown
