@@ -5,9 +5,12 @@ from __future__ import annotations
 from array import array
 from dataclasses import dataclass, field
 
+from kubedeb.errors import ExitCode, KubedebError
 from upgrade_plans.prover.judge import DEAD_END, ENDLESS, Judge
 from upgrade_plans.prover.machine import NO_FAULT, OUTSIDE, Ints, Machine, Packed
 
+LIMIT = 4_000_000
+"""The most states that are visited; each takes about half a kilobyte."""
 At = tuple[int, int | None]
 """Where a clause is violated: the index of a state and, for a transition, its index among the state's successors."""
 
@@ -30,7 +33,10 @@ class Explored:
 
 
 def explore(machine: Machine, judge: Judge) -> Explored:
-    """Visit every reachable state; goes on past violations, so that the number of states is defined for every plan."""
+    """Visit every reachable state; goes on past violations, so that the number of states is defined for every plan.
+
+    Raises `KubedebError` (REFUSED) when there are more than `LIMIT` of them: what was not visited is not proven.
+    """
     states = list(machine.initial())
     seen = {state: index for index, state in enumerate(states)}
     found = Explored(states, array("q", [-1] * len(states)))
@@ -51,6 +57,8 @@ def explore(machine: Machine, judge: Judge) -> Explored:
             if label[0] not in OUTSIDE:
                 own.add(target)
         index += 1
+        if len(states) > LIMIT:
+            raise _too_many()
     stuck = own.first_stuck(states)
     if stuck is not None:
         found.first[DEAD_END] = (stuck, None)
@@ -58,6 +66,14 @@ def explore(machine: Machine, judge: Judge) -> Explored:
         if not _comes_to_its_end(machine, begin):
             found.first.setdefault(ENDLESS, (number, None))
     return found
+
+
+def _too_many() -> KubedebError:
+    return KubedebError(
+        f"the plan is not proven: it can reach more than {LIMIT:,} states",
+        details="This prover visits every state one by one.", code=ExitCode.REFUSED,
+        hint="Steps that work on many nodes at once multiply the states: split them.",
+    )  # fmt: skip
 
 
 def _add(found: Explored, seen: dict[Packed, int], state: Packed, parent: int) -> int:

@@ -127,7 +127,6 @@ class _Places:
 
     def __init__(self, plan: Plan, versions: tuple[Version, ...], lines: tuple[Line, ...]) -> None:
         self.made: list[Place] = []
-        self._version = {str(version): index for index, version in enumerate(versions)}
         self._versions, self._lines = versions, lines
         self._node = {member.node: index for index, member in enumerate(plan.members)}
         steps = list(plan.numbered())

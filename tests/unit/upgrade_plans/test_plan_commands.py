@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import etcdcases
 from kubedeb.cli import run
@@ -152,6 +155,50 @@ def test_a_full_disk_leaves_nothing(monkeypatch: pytest.MonkeyPatch, capsys: pyt
     assert make() == ExitCode.PLAN
     assert "No space left on device" in capsys.readouterr().err
     assert not [path for path in Path().iterdir() if "p.json" in path.name]
+
+
+def walk(tree: Any, where: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    inner = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
+    for key, value in inner:
+        yield (*where, key)
+        yield from walk(value, (*where, key))
+
+
+JUNK: list[Any] = [
+    None,
+    "",
+    "3.4",
+    "9.9.9",
+    "etcd2",
+    -1,
+    0,
+    True,
+    [],
+    {},
+    ["etcd1", "etcd2"],
+    ["cluster-version"],
+    {"to": "3.3.25"},
+]
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_a_plan_with_any_value_exchanged_is_judged_or_refused(here: Path, data: st.DataObject) -> None:
+    if not Path("good.json").exists():
+        make("etcd=3.4.23")
+        Path("p.json").rename("good.json")
+    tree = json.loads(Path("good.json").read_text())
+    *above, key = data.draw(st.sampled_from(list(walk(tree))))
+    inner = tree
+    for part in above:
+        inner = inner[part]
+    if data.draw(st.booleans()) and isinstance(inner, dict):
+        del inner[key]
+    else:
+        inner[key] = data.draw(st.sampled_from(JUNK))
+    Path("p.json").write_text(json.dumps(tree))
+    assert run(["prove", "p.json"]) in (ExitCode.DONE, ExitCode.PLAN, ExitCode.REFUSED)
+    assert run(["plan", "show", "p.json"]) in (ExitCode.DONE, ExitCode.PLAN)
 
 
 def test_the_published_schema_is_that_of_the_code() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import etcdcases
+from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.knowledge import load as load_knowledge
 from upgrade_plans.models.plan import Plan
 from upgrade_plans.planner import make_plan
@@ -218,6 +219,13 @@ def test_a_story_is_a_shortest_one() -> None:
     verdict = judge(tree)
     assert verdict.counterexample is not None
     assert verdict.counterexample.moments == ()
+
+
+def test_what_is_too_large_to_visit_is_not_proven(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("upgrade_plans.prover.explore.LIMIT", 1000)
+    with pytest.raises(KubedebError, match="more than 1,000 states") as caught:
+        judge(good())
+    assert caught.value.code is ExitCode.REFUSED
 
 
 def test_a_row_of_two_is_a_finding_and_no_violation() -> None:
