@@ -30,9 +30,11 @@ def _rows(plan: Plan) -> Iterator[Finding]:
     for row in sorted({member.row for member in plan.members}):
         nodes = [member.node for member in plan.members if member.row == row]
         if len(nodes) > 1:
-            loss = "the cluster" if len(plan.members) - len(nodes) < majority else "the one spare member and more"
+            left = len(plan.members) - len(nodes)
             yield Finding(
-                Severity.FORCE, f"row {row} holds {' and '.join(nodes)}: losing the row loses {loss}",
+                Severity.FORCE if left < majority else Severity.WARN,
+                f"row {row} holds {' and '.join(nodes)}: losing it leaves {left} of {len(plan.members)} members"
+                + (", less than a majority" if left < majority else ""),
                 "Move members so that each row holds one.", "etcd-quorum",
             )  # fmt: skip
 
