@@ -45,13 +45,8 @@ class Outcome:
 class Hosts(Protocol):
     """Commands and files on nodes."""
 
-    def run(
-        self, node: str, argv: Sequence[str], *, timeout: float, env: dict[str, str] | None = None, once: bool = False
-    ) -> Outcome:
-        """Run `argv` on a node to its end, whatever its status. Raises `UnreachableError`; also after `timeout` seconds.
-
-        Unless `once`, a command whose output was lost on the way is run again.
-        """
+    def run(self, node: str, argv: Sequence[str], *, timeout: float, env: dict[str, str] | None = None) -> Outcome:
+        """Run `argv` on a node to its end, whatever its status. Raises `UnreachableError`; also after `timeout` seconds."""
 
     def get(self, node: str, path: str, target: Path) -> None:
         """Copy a file from a node; `target` appears whole. Raises `UnreachableError`, `RefusedError` when it is not there."""

@@ -34,9 +34,7 @@ class Script:
         self.answers = list(answers)
         self.ran: list[tuple[str, ...]] = []
 
-    def run(
-        self, node: str, argv: Sequence[str], *, timeout: float, env: dict[str, str] | None = None, once: bool = False
-    ) -> Outcome:
+    def run(self, node: str, argv: Sequence[str], *, timeout: float, env: dict[str, str] | None = None) -> Outcome:
         self.ran.append(tuple(argv))
         status, text = self.answers.pop(0)
         return Outcome(tuple(argv), status, text.encode(), b"E: a reason" if status else b"")
@@ -114,9 +112,7 @@ class Store(Script):
         super().__init__()
         self.keys = sorted(keys)
 
-    def run(
-        self, node: str, argv: Sequence[str], *, timeout: float, env: dict[str, str] | None = None, once: bool = False
-    ) -> Outcome:
+    def run(self, node: str, argv: Sequence[str], *, timeout: float, env: dict[str, str] | None = None) -> Outcome:
         if "get" not in argv:
             return Outcome(tuple(argv), 0, b"", b"")
         limit = int(next(word for word in argv if word.startswith("--limit=")).partition("=")[2])

@@ -1,0 +1,190 @@
+"""Real clusters, upgraded with the real commands: under load, back again, and through kills from outside."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from kubedeb.cli import run
+from kubedeb.errors import ExitCode
+from lab.writer import Summary, Writer, lost
+from livecluster import Live, Planned, Published
+from testseed import seed
+from upgrade_plans import planfile
+from upgrade_plans.executor.lock import ClusterLock
+
+KUBEDEB = Path(sys.executable).parent / "kubedeb"
+MOST = 5.0
+"""Seconds that no write is acknowledged, at the most."""
+FEWEST = 50.0
+"""Acknowledged writes a second, at the least."""
+CALLS = (("pwrite64", 60), ("fdatasync", 25), ("sendto", 8), ("connect", 4), ("write", 40))
+"""System calls to kill at, and the highest count to wait for."""
+
+pytestmark = pytest.mark.docker
+Make = Callable[[str], Live]
+
+
+def planned(live: Live, start: str, target: str, folder: Path) -> Planned:
+    facts, plan = folder / "facts.json", folder / "plan.json"
+    assert run(["inspect", str(live.file), "-o", str(facts)]) == ExitCode.DONE
+    words = ["plan", "make", str(live.file), "--facts", str(facts), "--to", f"etcd={target}", "-o", str(plan)]
+    assert run(words) == ExitCode.DONE
+    return Planned(live, plan, start, target)
+
+
+@pytest.fixture
+def oldest(cluster: Make, published: Published, tmp_path: Path) -> Planned:
+    """Return a cluster on the oldest version and the plan to the newest."""
+    start, target = published.versions[0], published.versions[-1]
+    return planned(cluster(start), start, target, tmp_path)
+
+
+def judge(planned: Planned, summary: Summary | None, log: Path) -> None:
+    assert summary is not None
+    assert {url: lost(url, log) for url in planned.live.urls} == {url: [] for url in planned.live.urls}
+    assert summary.longest_gap <= MOST
+    assert summary.rate >= FEWEST
+
+
+def output(capsys: pytest.CaptureFixture[str]) -> Any:
+    return json.loads(capsys.readouterr().out)
+
+
+def hop(planned: Planned) -> tuple[str, str]:
+    """Return the first hop's last reversible step, and its last member's."""
+    changes = [step for step in planfile.load(planned.plan).phases[1].steps if step.kind == "change"]
+    return changes[-2].id, changes[-1].id
+
+
+def test_there_and_back_and_there_under_load(oldest: Planned, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Go almost to the point of no return, come back; refuse what must be refused; then go the whole way."""
+    capsys.readouterr()
+    assert oldest.kubedeb("preflight", oldest.plan, "--cluster", oldest.live.file, "--json") == ExitCode.DONE
+    assert output(capsys) == {"mandatory": [], "forceable": []}
+    with Writer(oldest.live.urls, tmp_path / "log") as writer:
+        back_again(oldest, capsys)
+        refusals(oldest, tmp_path, capsys)
+        assert oldest.apply("--json") == ExitCode.DONE
+        time.sleep(1)
+    report = output(capsys)
+    assert [(m["node"], m["before"], m["now"]) for m in report["members"]] == [
+        (node, oldest.start, oldest.target) for node in oldest.live.lab.nodes
+    ]
+    oldest.all_run(oldest.target)
+    judge(oldest, writer.summary, tmp_path / "log")
+    for node in oldest.live.lab.nodes:
+        assert oldest.live.lab.run(node, "systemctl", "is-active", "kubedeb-scratch", check=False).output.strip() == "inactive"
+        assert "scratch" not in oldest.live.lab.run(node, "ls", "/var/lib/kubedeb-backups", check=False).output
+    assert oldest.kubedeb("rollback") == ExitCode.NO_WAY_BACK
+    assert oldest.apply() == ExitCode.DONE, "nothing to do"
+
+
+def back_again(oldest: Planned, capsys: pytest.CaptureFixture[str]) -> None:
+    reversible, _ = hop(oldest)
+    assert oldest.apply("--until", reversible) == ExitCode.DONE
+    assert len({server for server, _ in oldest.running().values()}) == 2
+    assert oldest.apply() == ExitCode.DRIFT
+    assert "kubedeb resume" in capsys.readouterr().err
+    assert oldest.kubedeb("rollback", "--json") == ExitCode.DONE
+    assert output(capsys)["status"] == "rolled-back"
+    oldest.all_run(oldest.start)
+
+
+def refusals(oldest: Planned, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plan = planfile.load(oldest.plan)
+    with ClusterLock(folder / "state/locks", plan.cluster_id, "somebody's run"):
+        assert oldest.apply() == ExitCode.LOCKED
+    assert f"process {os.getpid()} on " in capsys.readouterr().err
+    other = folder / "other.json"
+    planfile.save(other, plan.model_copy(update={"cluster_id": "1234"}))
+    assert oldest.kubedeb("apply", other, "--cluster", oldest.live.file) == ExitCode.DRIFT
+    unproven = folder / "unproven.json"
+    phases = tuple(phase.model_copy(update={"steps": tuple(
+        step.model_copy(update={"requires": ()}) for step in phase.steps if step.kind not in ("backup", "drill")
+    )}) for phase in plan.phases)  # fmt: skip
+    planfile.save(unproven, plan.model_copy(update={"phases": phases}))
+    assert oldest.kubedeb("apply", unproven, "--cluster", oldest.live.file) == ExitCode.REFUSED
+    oldest.all_run(oldest.start)
+    capsys.readouterr()
+
+
+def killed_at(call: str, number: int, words: list[str]) -> int:
+    """Run kubedeb and kill it from outside at a system call; return its status (0: it came to its end before)."""
+    inject = f"inject={call}:signal=SIGKILL:when={number}"
+    argv = ["strace", "-f", "-qq", "-o", os.devnull, "-e", f"trace={call}", "-e", inject, str(KUBEDEB), *words]
+    return subprocess.run(argv, stderr=subprocess.DEVNULL).returncode
+
+
+def chain(oldest: Planned, kills: int, dice: Random) -> list[str]:
+    """Apply and then resume, killed `kills` times at most; return where it was killed."""
+    story: list[str] = []
+    state = Path(os.environ["KUBEDEB_STATE"]) / "runs"
+    for _ in range(kills):
+        begun = state.is_dir() and any(state.glob("[!.]*"))
+        words = ["resume"] if begun else ["apply", str(oldest.plan), "--cluster", str(oldest.live.file)]
+        call, most = dice.choice(CALLS)
+        number = dice.randint(1, most)
+        status = killed_at(call, number, words)
+        assert status in (0, -signal.SIGKILL, 128 + signal.SIGKILL), f"{[*story, words[0], call, number]}: status {status}"
+        if status == 0:
+            return story
+        story.append(f"{words[0]} at {call} {number}")
+    assert run(["resume"]) == ExitCode.DONE, story
+    return story
+
+
+def luck(number: int) -> Random:
+    return Random(seed() + number)  # noqa: S311 - not for secrets
+
+
+def kill_and_resume(oldest: Planned, kills: int, dice: Random, log: Path) -> None:
+    with Writer(oldest.live.urls, log) as writer:
+        assert chain(oldest, kills, dice), "it was never killed"
+        time.sleep(1)
+    oldest.all_run(oldest.target)
+    judge(oldest, writer.summary, log)
+
+
+def test_killed_from_outside_it_reaches_the_same_end(cluster: Make, published: Published, tmp_path: Path) -> None:
+    start, target = published.versions[-2:]
+    last = planned(cluster(start), start, target, tmp_path)
+    kill_and_resume(last, 8, luck(0), tmp_path / "log")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("number", range(12))
+def test_killed_often(cluster: Make, published: Published, tmp_path: Path, number: int) -> None:
+    start, target = published.versions[-2:]
+    last = planned(cluster(start), start, target, tmp_path)
+    kill_and_resume(last, 25, luck(number), tmp_path / "log")
+
+
+def test_installing_another_version_leaves_the_daemon_alone_and_removal_stops_it(cluster: Make, published: Published) -> None:
+    start, target = published.versions[-2:]
+    live = cluster(start)
+
+    def main_pid() -> str:
+        return live.lab.run("etcd1", "systemctl", "show", "-p", "MainPID", "--value", "etcd").output.strip()
+
+    before = main_pid()
+    assert int(before) > 0
+    packages = [f"{name}={target}-1~deb12u1" for name in ("etcd-server", "etcd-client")]
+    live.lab.run("etcd1", "apt-get", "install", "-y", "-qq", *packages)
+    assert main_pid() == before
+    with urllib.request.urlopen(f"{live.urls[0]}/version", timeout=5) as answer:
+        assert json.load(answer)["etcdserver"] == start, "what is installed is not yet what runs"
+    live.lab.run("etcd1", "apt-get", "remove", "-y", "-qq", "etcd-server")
+    assert live.lab.run("etcd1", "systemctl", "is-active", "etcd", check=False).output.strip() == "inactive"
+    assert "member" in live.lab.run("etcd1", "ls", "/var/lib/etcd/default").output
