@@ -19,6 +19,7 @@ COMMON = (
     "-o", "Dpkg::Options::=--force-confold", "-o", "Dpkg::Options::=--force-confdef",
 )  # fmt: skip
 ARCHIVE = re.compile(r"(?P<name>[a-z0-9][a-z0-9+.-]*)_(?P<version>[^_]+)_[a-z0-9-]+\.deb")
+POLICY_ROW = re.compile(r" (?:\*\*\*|   ) (?P<version>\S+) (?P<priority>-?\d+)")
 NOT_FOUND = 100
 
 
@@ -41,15 +42,21 @@ class AptPackages:
         return found
 
     def available(self, node: str, names: Sequence[str]) -> dict[str, tuple[Available, ...]]:
-        """Return what the signed indices offer; what only dpkg's own status file knows is left out."""
+        """Return what the signed indices offer; what only dpkg's own status file knows is left out.
+
+        A version that the node's preferences refuse (a priority below 0, apt_preferences(5)) is not offered: apt would
+        install it all the same when it is named, and Debian's own etcd, which restarts its daemon, sorts above ours.
+        """
+        policy = must(self._hosts.run(node, ("apt-cache", "policy", *names), timeout=QUICK), node, "asking apt")
+        refused = refused_versions(policy.text)
         argv = ("apt-cache", "show", *names)
         outcome = must(self._hosts.run(node, argv, timeout=QUICK), node, "asking apt", ok=(0, NOT_FOUND))
         found: dict[str, dict[str, Available]] = {name: {} for name in names}
         try:
             for fields in stanza.read(outcome.text.splitlines()):
-                if "SHA256" in fields and fields["Package"] in found:
-                    version = fields["Version"]
-                    found[fields["Package"]][version] = Available(version, fields["SHA256"], int(fields["Size"]))
+                name, version = fields["Package"], fields["Version"]
+                if "SHA256" in fields and name in found and version not in refused.get(name, ()):
+                    found[name][version] = Available(version, fields["SHA256"], int(fields["Size"]))
         except (stanza.StanzaError, KeyError, ValueError) as error:
             raise RefusedError(f"node {node}", "asking apt", f"apt-cache show printed what cannot be read: {error}") from error
         return {name: tuple(versions.values()) for name, versions in found.items()}
@@ -75,6 +82,18 @@ class AptPackages:
         named = [f"{name}={version}" for name, version in sorted(versions.items())]
         argv = ("apt-get", "install", *COMMON, "--allow-downgrades", *options, *named)
         must(change(self._hosts, node, argv, timeout=SLOW), node, f"{what} {' '.join(named)}")
+
+
+def refused_versions(policy: str) -> dict[str, set[str]]:
+    """Return, of `apt-cache policy`'s output, the versions of each package whose priority is below 0."""
+    refused: dict[str, set[str]] = {}
+    name = ""
+    for line in policy.splitlines():
+        if line and not line[0].isspace():
+            name = line.rstrip(":")
+        elif (match := POLICY_ROW.fullmatch(line)) and int(match["priority"]) < 0:
+            refused.setdefault(name, set()).add(match["version"])
+    return refused
 
 
 def in_cache(listing: str, names: Sequence[str]) -> dict[str, dict[str, str]]:

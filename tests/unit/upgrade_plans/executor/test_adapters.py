@@ -49,19 +49,34 @@ def test_installed_means_wholly_installed() -> None:
     assert found == {"etcd-client": None, "etcd-server": "3.4.23-1", "other": None}
 
 
-def test_available_is_what_an_index_offers() -> None:
+POLICY = """\
+etcd-server:
+  Installed: 3.4.23-1
+  Candidate: 3.4.23-1
+  Version table:
+     3.5.16-1 50
+         50 http://ours bookworm/main amd64 Packages
+     3.4.23-4+b4 -1
+        500 http://debian bookworm/main amd64 Packages
+ *** 3.4.23-1 100
+        100 /var/lib/dpkg/status
+"""
+
+
+def test_available_is_what_an_index_offers_and_the_preferences_do_not_refuse() -> None:
     offered = (
         "Package: etcd-server\nVersion: 3.5.16-1\nSize: 10\nSHA256: abc\n\n"
+        "Package: etcd-server\nVersion: 3.4.23-4+b4\nSize: 10\nSHA256: abd\n\n"
         "Package: etcd-server\nVersion: 3.4.23-1\nStatus: install ok installed\n"
     )
-    found = AptPackages(Script((0, offered))).available("n", ("etcd-server", "etcd-client"))
+    found = AptPackages(Script((0, POLICY), (0, offered))).available("n", ("etcd-server", "etcd-client"))
     assert found == {"etcd-server": (Available("3.5.16-1", "abc", 10),), "etcd-client": ()}
 
 
 @pytest.mark.parametrize("text", ["nonsense", "Package: etcd-server\nVersion: 1\nSize: x\nSHA256: abc\n"])
 def test_what_apt_prints_is_not_trusted(text: str) -> None:
     with pytest.raises(RefusedError, match="asking apt failed"):
-        AptPackages(Script((0, text))).available("n", ("etcd-server",))
+        AptPackages(Script((0, ""), (0, text))).available("n", ("etcd-server",))
 
 
 def test_the_cache_by_package_and_version() -> None:
