@@ -350,3 +350,43 @@ def test_apply_stops_at_a_preflight_finding_until_it_is_forced(make: Make) -> No
     report = operations.apply(bench.desk, bench.cluster_file, cluster, plan, forced=forced)
     assert report is not None
     assert report.status is RunStatus.DONE
+
+
+def test_ctrl_c_stops_the_run_and_resume_goes_on(make: Make) -> None:
+    bench = make()
+    run, restart = bench.begin(), bench.model.restart
+
+    def interrupted(node: str) -> None:
+        restart(node)
+        raise KeyboardInterrupt
+
+    bench.model.restart = interrupted  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        bench.go(run)
+    journal = run.journal()
+    assert (journal.run().status, journal.run().reason) == (RunStatus.STOPPED, "interrupted from the keyboard")
+    journal.close()
+    bench.model.restart = restart  # type: ignore[method-assign]
+    assert bench.go(run).status is RunStatus.DONE
+    assert len(bench.model.starts) == 3
+
+
+def test_no_act_is_taken_when_its_intent_cannot_be_written(make: Make) -> None:
+    bench = make()
+    run = bench.begin()
+    bench.go(run, until="3.5-drill")
+    journal = run.journal()
+    journal._connection.execute("CREATE TRIGGER full BEFORE INSERT ON acts BEGIN SELECT RAISE(FAIL, 'disk is full'); END")
+    journal.close()
+    with pytest.raises(KubedebError) as error:
+        bench.go(run)
+    assert error.value.code is ExitCode.JOURNAL
+    assert not any(entry.startswith("install") and not entry.startswith("installed") for entry in bench.model.log)
+
+
+def test_a_folder_for_runs_that_cannot_be_made(make: Make) -> None:
+    bench = make()
+    bench.desk.places.runs.write_text("a file")
+    with pytest.raises(KubedebError) as error:
+        bench.begin()
+    assert error.value.code is ExitCode.JOURNAL
