@@ -98,7 +98,7 @@ class SnapshotBackups:
             yield from (item for item in page if item.key > last)
             if not answer.get("more"):
                 return
-            last = page[-1].key
+            last = max(last, page[-1].key)
             begin = next((word for item in reversed(page) if (word := as_argument(item.key))), "")
             limit = self._page if begin > start else limit * 2
             start = max(begin, start)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -140,12 +141,10 @@ def status(run: str | None, journal: Path | None, *, as_json: bool) -> None:
     from upgrade_plans.executor.stopped import blocked
 
     folder = runs.find(_runs(journal), run)
-    plan, opened = folder.plan(), folder.journal()
-    try:
+    plan = folder.plan()
+    with closing(folder.journal()) as opened:
         row, acts, backups = opened.run(), opened.acts(), opened.backups()
         blocking, events = blocked(plan, opened), opened.events()
-    finally:
-        opened.close()
     steps = step_states(plan, row, acts)
     if as_json:
         print_json({

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Callable
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,9 +95,8 @@ def resume(desk: Desk, folder: RunFolder, *, until: str | None = None) -> Report
     _check_step(plan, until)
     world = desk.world(cluster)
     with ClusterLock(desk.places.locks, plan.cluster_id, folder.id) as lock:
-        journal = folder.journal()
-        status = journal.run().status
-        journal.close()
+        with closing(folder.journal()) as journal:
+            status = journal.run().status
         if status in (RunStatus.DONE, RunStatus.ROLLED_BACK):
             desk.show.say(f"run {folder.id} is {status}: nothing to do")
             return report(world, folder)
@@ -109,11 +109,8 @@ def rollback(desk: Desk, folder: RunFolder) -> Report:
     cluster, plan = folder.cluster(), folder.plan()
     world = desk.world(cluster)
     with ClusterLock(desk.places.locks, plan.cluster_id, folder.id) as lock:
-        journal = folder.journal()
-        try:
+        with closing(folder.journal()) as journal:
             turned = _turn(plan, journal, world)
-        finally:
-            journal.close()
         if not turned:
             desk.show.say(f"run {folder.id}: nothing of this hop was begun that could be taken back")
             return report(world, folder)
@@ -124,13 +121,11 @@ def rollback(desk: Desk, folder: RunFolder) -> Report:
 def unfinished(folder: Path, plan: Plan) -> str | None:
     """Return the newest run of this very plan that is not finished."""
     for run in reversed(runs.every(folder)):
-        journal = run.journal()
-        try:
+        # A damaged journal of some other run is no reason to stop this one.
+        with suppress(KubedebError), closing(run.journal()) as journal:
             row = journal.run()
-        finally:
-            journal.close()
-        if row.plan_sha256 == digest(plan) and row.status in (RunStatus.RUNNING, RunStatus.STOPPED):
-            return run.id
+            if row.plan_sha256 == digest(plan) and row.status in (RunStatus.RUNNING, RunStatus.STOPPED):
+                return run.id
     return None
 
 
@@ -154,12 +149,9 @@ def _turn(plan: Plan, journal: Journal, world: World) -> bool:
 
 
 def _go(desk: Desk, folder: RunFolder, world: World, lock: ClusterLock, until: str | None) -> Report:
-    plan, journal = folder.plan(), folder.journal()
-    try:
+    with closing(folder.journal()) as journal:
         journal.take_over(lock.token, os.getpid(), platform.node(), world.clock.now())
-        carry_out(Executor(world, plan, journal, lock, folder.backups, desk.show), until=until)
-    finally:
-        journal.close()
+        carry_out(Executor(world, folder.plan(), journal, lock, folder.backups, desk.show), until=until)
     return report(world, folder)
 
 

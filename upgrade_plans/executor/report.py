@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -42,11 +43,9 @@ class Report:
 
 def report(world: World, folder: RunFolder) -> Report:
     """Read the members once more and put what the journal knows beside it."""
-    plan, journal = folder.plan(), folder.journal()
-    try:
+    plan = folder.plan()
+    with closing(folder.journal()) as journal:
         run, acts = journal.run(), journal.acts()
-    finally:
-        journal.close()
     readings = read_members(world, [member.node for member in plan.members])
     members = tuple(_member(member.node, member.running, readings[member.node], acts) for member in plan.members)
     return Report(run.id, str(folder.path), run.status, (run.ended or world.clock.now()) - run.created, members)

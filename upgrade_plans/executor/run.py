@@ -88,7 +88,7 @@ def _step(executor: Executor, task: Task) -> None:
         else:
             _issue(executor, task, _intend(executor, task), line)
         if task.last:
-            _await(executor, task, task.post, _question(task, again=task.back, first=True), "afterwards")
+            _await(executor, task, task.post, _question(task, again=task.back, first=True), "after")
 
 
 def _observe(executor: Executor, task: Task) -> None:
@@ -111,7 +111,7 @@ def _intend(executor: Executor, task: Task) -> tuple[str, ...]:
     found = on_all(executor.world, left, lambda node: acts.shown(stage, task, node))
     todo = tuple(node for node in left if not found[node])
     if again and todo:
-        _await(executor, task, task.pre, _question(task, again=True), "before trying again")
+        _await(executor, task, task.pre, _question(task, again=True), "before another")
     executor.lock.verify()
     intent = {node: Progress.ISSUED if node in todo else Progress.DONE for node in left}
     executor.journal.record(task.position, task.act, intent, executor.world.clock.now(), "")
@@ -174,12 +174,13 @@ def _shown(executor: Executor, task: Task, node: str) -> bool:
 
 
 def _await(executor: Executor, task: Task, checks: tuple[Check, ...], question: Question, when: str) -> None:
-    """Wait until every check holds. Raises `RefusedError` with the findings when they do not in time."""
+    """Wait until every check holds. Raises `KubedebError` (STOPPED) with the findings when they do not in time."""
     clock = executor.world.clock
     ends = clock.now() + max(PATIENCE, SLACK * task.step.duration.p95)
     while findings := judge(checks, question, _scene(executor, checks, task)):
         if clock.now() >= ends or any(finding.check in LASTING for finding in findings):
-            raise RefusedError(task.step.id, f"what must hold {when} {task.act}", _listed(findings))
+            brief = f"{when} {task.act}, not everything holds that must"
+            raise KubedebError(brief, details=_listed(findings), code=ExitCode.STOPPED)
         clock.sleep(POLL)
 
 

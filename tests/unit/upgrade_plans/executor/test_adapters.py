@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from upgrade_plans.adapters.backups import SnapshotBackups, as_argument
@@ -136,6 +136,10 @@ class Store(Script):
         return Outcome(tuple(argv), 0, json.dumps({"kvs": kvs, "more": len(found) > limit}).encode(), b"")
 
 
+@settings(max_examples=500)
+@example(
+    {b"\x01", b"\x81", b"\x82", b"\x83", b"\0\0", b"\0\0\0", b"\x80", b"\0\x02", b"\x02", b"\0\x03", b"\0\x01", b"\0", b"\x03"}
+)
 @given(st.sets(st.binary(min_size=1, max_size=3), max_size=40))
 def test_a_restored_store_is_read_whole_in_pages(keys: set[bytes]) -> None:
     backups = SnapshotBackups(Store(list(keys)), CLUSTER, page=3)
