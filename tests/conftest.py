@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import socket
+import tempfile
 from collections import defaultdict
 from pathlib import Path
 from typing import NoReturn
@@ -35,6 +36,14 @@ def _part(item: pytest.Item) -> tuple[str, ...]:
     return item.path.relative_to(HERE).parts
 
 
+def bugs() -> set[Path]:
+    """Return the reports that kubedeb left of exceptions it did not expect (exit status 70)."""
+    return set(Path(tempfile.gettempdir()).glob("kubedeb-bug-*.txt"))
+
+
+BUGS = bugs()
+
+
 def pytest_report_header() -> str:
     return f"kubedeb: mode {os.environ.get('KUBEDEB_TEST_MODE', 'by hand')}, seed {seed()} (KUBEDEB_TEST_SEED repeats it)"
 
@@ -52,7 +61,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail the run when an area is over its budget in CI, or when a test was skipped that SKIPS.md does not list."""
+    """Fail the run for an area over its budget in CI, a skip that SKIPS.md does not list, an exit status 70 anywhere."""
     SECONDS[FIRST_AREA] += float(os.environ.get("KUBEDEB_TEST_SETUP_SECONDS", 0))
     if os.environ.get("KUBEDEB_TEST_MODE") == "ci":
         OVER.extend(f"{area} is over its budget" for area, used in SECONDS.items() if used > 60 * BUDGETS[area])
@@ -64,6 +73,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     OVER.extend(
         f"{nodeid} was skipped and tests/SKIPS.md does not list it" for nodeid in skipped if not nodeid.startswith(listed)
     )
+    OVER.extend(f"kubedeb met a bug (exit status 70): {report}" for report in sorted(bugs() - BUGS))
     if OVER and session.exitstatus == 0:
         session.exitstatus = 1
 

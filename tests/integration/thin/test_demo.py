@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,6 +73,17 @@ def test_warm_reuses_what_is_built(cold: Ran, warm: Ran) -> None:
     assert warm.seconds < WARM_SECONDS
     assert warm.output.count("  skip: the store holds this build") == 3
     assert warm.report["packages"] == cold.report["packages"]
+
+
+def test_two_empty_stores_give_the_same_bytes(cold: Ran, tmp_path: Path) -> None:
+    store, cache = tmp_path / "store", cold.folder / "cache"
+    kubedeb = Path(sys.executable).parent / "kubedeb"
+    argv = [kubedeb, "build", "etcd@3.4.23", "--store", store, "--cache", cache, "-o", tmp_path / "packages"]
+    run(argv, code=ExitCode.BUG, timeout=COLD_SECONDS)
+    again = sorted((tmp_path / "packages").glob("*.deb"))
+    assert len(again) == 2
+    for package in again:
+        assert package.read_bytes() == (cold.folder / "packages" / package.name).read_bytes()
 
 
 def test_what_it_tells(warm: Ran) -> None:

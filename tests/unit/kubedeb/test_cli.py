@@ -48,12 +48,15 @@ def test_an_error_says_what_details_and_the_way_out(
 
 
 def test_an_unexpected_exception_is_a_bug_without_a_traceback(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     assert fail_with(monkeypatch, ZeroDivisionError("by zero")) == ExitCode.BUG
     message = capsys.readouterr().err
     assert "ZeroDivisionError: by zero" in message
     assert "Traceback" not in message
+    (report,) = tmp_path.iterdir()
+    assert "Traceback" in report.read_text()
 
 
 def test_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
