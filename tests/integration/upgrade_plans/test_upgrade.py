@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -22,6 +23,7 @@ from lab.writer import Summary, Writer, lost
 from livecluster import Live, Planned, Published
 from testseed import seed
 from upgrade_plans import planfile
+from upgrade_plans.executor import runs
 from upgrade_plans.executor.lock import ClusterLock
 
 KUBEDEB = Path(sys.executable).parent / "kubedeb"
@@ -29,8 +31,11 @@ MOST = 5.0
 """Seconds that no write is acknowledged, at the most."""
 FEWEST = 50.0
 """Acknowledged writes a second, at the least."""
-CALLS = (("pwrite64", 60), ("fdatasync", 25), ("sendto", 8), ("connect", 4), ("write", 40))
-"""System calls to kill at, and the highest count to wait for."""
+CLOCK = "clock"
+CALLS = (("pwrite64", 60), ("fdatasync", 25), ("sendto", 8), ("connect", 4), ("write", 40), (CLOCK, 15), (CLOCK, 15))
+"""System calls to kill at, and the highest count to wait for; by the clock (seconds) to hit the long ones in their middle."""
+BEGUN = 2
+"""Of `CALLS`, the first ones are the journal's: the first kill is at one of those, so that there is a run."""
 
 pytestmark = pytest.mark.docker
 Make = Callable[[str], Live]
@@ -122,9 +127,27 @@ def refusals(oldest: Planned, folder: Path, capsys: pytest.CaptureFixture[str]) 
 
 def killed_at(call: str, number: int, words: list[str]) -> int:
     """Run kubedeb and kill it from outside at a system call; return its status (0: it came to its end before)."""
+    if call == CLOCK:
+        with subprocess.Popen([str(KUBEDEB), *words], stderr=subprocess.DEVNULL) as process:
+            try:
+                return process.wait(number)
+            except subprocess.TimeoutExpired:
+                process.kill()
+        return process.returncode
     inject = f"inject={call}:signal=SIGKILL:when={number}"
     argv = ["strace", "-f", "-qq", "-o", os.devnull, "-e", f"trace={call}", "-e", inject, str(KUBEDEB), *words]
     return subprocess.run(argv, stderr=subprocess.DEVNULL).returncode
+
+
+def place(state: Path) -> str:
+    """Return where the newest run is in its plan, by its journal."""
+    found = runs.every(state)
+    if not found:
+        return "not begun"
+    with closing(found[-1].journal()) as journal:
+        position = journal.run().position
+        steps, states = found[-1].plan().steps, {taken.node: taken.state for taken in journal.acts(position)}
+    return f"{steps[position.step].id if position.step < len(steps) else 'the end'}, act {position.act}, {states}"
 
 
 def chain(oldest: Planned, kills: int, dice: Random) -> list[str]:
@@ -134,13 +157,13 @@ def chain(oldest: Planned, kills: int, dice: Random) -> list[str]:
     for _ in range(kills):
         begun = state.is_dir() and any(state.glob("[!.]*"))
         words = ["resume"] if begun else ["apply", str(oldest.plan), "--cluster", str(oldest.live.file)]
-        call, most = dice.choice(CALLS)
+        call, most = dice.choice(CALLS if begun else CALLS[:BEGUN])
         number = dice.randint(1, most)
         status = killed_at(call, number, words)
         assert status in (0, -signal.SIGKILL, 128 + signal.SIGKILL), f"{[*story, words[0], call, number]}: status {status}"
         if status == 0:
             return story
-        story.append(f"{words[0]} at {call} {number}")
+        story.append(f"{words[0]} at {call} {number}: {place(state)}")
     assert run(["resume"]) == ExitCode.DONE, story
     return story
 
@@ -151,9 +174,11 @@ def luck(number: int) -> Random:
 
 def kill_and_resume(oldest: Planned, kills: int, dice: Random, log: Path) -> None:
     with Writer(oldest.live.urls, log) as writer:
-        assert chain(oldest, kills, dice), "it was never killed"
+        story = chain(oldest, kills, dice)
+        assert story, "it was never killed"
         time.sleep(1)
     oldest.all_run(oldest.target)
+    log.with_suffix(".story").write_text("\n".join(story))
     judge(oldest, writer.summary, log)
 
 
