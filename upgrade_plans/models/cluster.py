@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 from ClusterShell.NodeSet import NodeSet, NodeSetException
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from kubedeb.yamlfile import StrictModel
 
@@ -29,6 +29,20 @@ NodeNames = Annotated[tuple[str, ...], BeforeValidator(_nodes)]
 """A node set as people write it, names in ClusterShell's order once read."""
 
 
+def _template(*known: str) -> AfterValidator:
+    """Refuse a template that cannot be filled in: only the names in `known` may stand in its braces."""
+
+    def check(text: str) -> str:
+        try:
+            text.format(**dict.fromkeys(known, "x"))
+        except (KeyError, IndexError, ValueError, AttributeError) as error:
+            listed = " and ".join(f"{{{name}}}" for name in known)
+            raise ValueError(f"{text!r} cannot be filled in: only {listed} may stand in braces") from error
+        return text
+
+    return AfterValidator(check)
+
+
 class TransportKind(StrEnum):
     """How commands reach the nodes."""
 
@@ -39,7 +53,7 @@ class Transport(StrictModel):
     """How commands reach a node; `container` names a node's container, `{node}` standing for the node's name."""
 
     kind: TransportKind
-    container: str = "{node}"
+    container: Annotated[str, _template("node")] = "{node}"
 
 
 class Etcd(StrictModel):
@@ -49,7 +63,7 @@ class Etcd(StrictModel):
     node that keeps backups; `scratch_port` and the next are free on 127.0.0.1 of every member for restore drills.
     """
 
-    client_url: str = "http://{address}:2379"
+    client_url: Annotated[str, _template("node", "address")] = "http://{address}:2379"
     unit: str = "etcd"
     data_dir: str = "/var/lib/etcd/default"
     backups: str = "/var/lib/kubedeb-backups"

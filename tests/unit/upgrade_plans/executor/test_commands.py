@@ -105,3 +105,22 @@ def test_an_unknown_plan_cluster_and_step(bench: Bench, capsys: pytest.CaptureFi
     assert kubedeb(bench, "apply", bench.folder / "plan.json") == ExitCode.USAGE
     assert apply(bench, "--until", "nonsense") == ExitCode.USAGE
     assert "its steps: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (
+            "kind: docker",
+            "kind: docker, container: 'x-{name}'",
+            "transport.container: 'x-{name}' cannot be filled in: only {node}",
+        ),
+        ("rows:", "etcd: {client_url: 'http://{host}'}\nrows:", "etcd.client_url: 'http://{host}' cannot be filled in"),
+    ],
+)
+def test_a_template_that_cannot_be_filled_in(
+    bench: Bench, capsys: pytest.CaptureFixture[str], old: str, new: str, said: str
+) -> None:
+    bench.cluster_file.write_text(bench.cluster_file.read_text().replace(old, new))
+    assert kubedeb(bench, "inspect", bench.cluster_file) == ExitCode.CLUSTER
+    assert said in capsys.readouterr().err
