@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 import shutil
 import tarfile
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
+from kubedeb.dockerexec import execute
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import CHUNK, replacing
 from pkgbuild.dockerd import docker_errors
@@ -60,38 +60,15 @@ class DockerSandbox:
         pairs = [f"{name}={value}" for name, value in {**ENVIRONMENT, **env}.items()]
         # docker gives HOSTNAME and the image's variables to every process: only a clean start knows them all.
         command = ["env", "-i", *pairs, "sh", "-c", 'umask 022 && exec "$@"', "sh", *argv]
-        expired = threading.Event()
-        clock = threading.Timer(timeout, self._expire, [expired])
-        clock.daemon = True
+        name, user = self._container.id or "", f"{BUILDER}:{BUILDER}"
         with docker_errors("running the build"):
-            made = self._client.api.exec_create(self._container.id, command, workdir=cwd, user=f"{BUILDER}:{BUILDER}")
-            clock.start()
             try:
-                self._follow(made["Id"], log)
-            finally:
-                clock.cancel()
-            if expired.is_set():
-                raise KubedebError(f"{argv[0]} did not end within {timeout:g} s", code=ExitCode.BUILD)
-            return int(self._client.api.exec_inspect(made["Id"])["ExitCode"])
-
-    def _follow(self, execution: str, log: IO[bytes]) -> None:
-        """Start an execution and write its output to `log` until it ends; the SDK's own stream leaves its socket open."""
-        from docker.utils.socket import frames_iter
-
-        output: Any = self._client.api.exec_start(execution, socket=True)
-        response = output._response
-        try:
-            for _, block in frames_iter(output, tty=False):  # type: ignore[no-untyped-call]
-                log.write(block)
-        finally:
-            response.close()
-
-    def _expire(self, expired: threading.Event) -> None:
-        import docker.errors
-
-        expired.set()
-        with suppress(docker.errors.APIError):
-            self._container.kill()
+                return execute(
+                    self._client, name, command, lambda _, block: log.write(block), timeout=timeout, workdir=cwd, user=user
+                )
+            except TimeoutError as error:
+                self._container.kill()
+                raise KubedebError(f"{argv[0]} did not end within {timeout:g} s", code=ExitCode.BUILD) from error
 
     def get(self, path: str, target: Path) -> None:
         """Copy one file out; see `Sandbox.get`."""

@@ -15,6 +15,7 @@ from pathlib import Path
 import docker
 from docker.models.containers import Container
 
+from kubedeb.dockerexec import execute
 from lab.image import host_options, host_sources
 
 LABELS = {"kubedeb.test": "1"}
@@ -53,9 +54,12 @@ class Root:
     def run(self, *command: str) -> tuple[int, str]:
         """Run a command as root; return its status and all that it said."""
         environment = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
-        status, output = self.container.exec_run(list(command), environment=environment)
-        assert status is not None
-        assert isinstance(output, bytes)
+        assert self.container.client is not None
+        output = bytearray()
+        status = execute(
+            self.container.client, str(self.container.id), command, lambda _, block: output.extend(block),
+            timeout=600, env=environment,
+        )  # fmt: skip
         return status, output.decode()
 
     def put(self, path: str, data: bytes) -> None:

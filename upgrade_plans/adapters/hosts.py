@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import shlex
-import socket
-import struct
 import tarfile
 import tempfile
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from kubedeb.dockerexec import STDERR, STDOUT, execute
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import replacing
 from upgrade_plans.adapters.protocols import Hosts, Outcome, RefusedError, UnreachableError
@@ -25,13 +23,6 @@ MARGIN = 20
 KILL_AFTER = 5
 TIMED_OUT = (124, 137)
 CHUNK = 1024 * 1024
-POLL = 0.02
-HEADER = 8
-STDOUT, STDERR = 1, 2
-# The SDK reads an exec's stream beneath a buffer, which may have swallowed the beginning of it together with the response's
-# header (measured: 2 of 300 quick commands that ran side by side came back empty, with exit status 0). So the command waits
-# for a line that is sent once the header is read. When we die before that, it does not run at all.
-WAITING = 'read -r go || exit 125; exec "$@" </dev/null'
 ALONE = ("flock", "/run/kubedeb.lock")
 
 
@@ -44,13 +35,16 @@ class DockerHosts:
     def run(self, node: str, argv: Sequence[str], *, timeout: float, env: dict[str, str] | None = None) -> Outcome:
         """Run `argv` in the node's container; see `Hosts`."""
         # The limit holds inside as well: closing our end of an exec does not end the command.
-        words = ["sh", "-c", WAITING, "sh", "timeout", f"--kill-after={KILL_AFTER}", f"{timeout:g}", *argv]
+        words = ["timeout", f"--kill-after={KILL_AFTER}", f"{timeout:g}", *argv]
         environment = {"LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive", **(env or {})}
+        outputs = {STDOUT: bytearray(), STDERR: bytearray()}
         with self._client(node, timeout + MARGIN) as client:
-            status, (stdout, stderr) = _exec(client, self._name(node), words, environment, timeout + MARGIN)
+            name = client.containers.get(self._name(node)).id or ""
+            status = execute(client, name, words, lambda which, block: outputs[which].extend(block),
+                             timeout=timeout + MARGIN, env=environment)  # fmt: skip
         if status in TIMED_OUT:
             raise UnreachableError(f"node {node}", f"$ {shlex.join(argv)}\nnot done within {timeout:g} s")
-        return Outcome(tuple(argv), status, stdout, stderr)
+        return Outcome(tuple(argv), status, bytes(outputs[STDOUT]), bytes(outputs[STDERR]))
 
     def get(self, node: str, path: str, target: Path) -> None:
         """Copy a file out of the node's container; see `Hosts`."""
@@ -88,45 +82,6 @@ class DockerHosts:
             raise UnreachableError(f"node {node}", f"container {self._name(node)}: {error}") from error
         finally:
             client.close()
-
-
-def _exec(
-    client: DockerClient, name: str, words: list[str], environment: dict[str, str], timeout: float
-) -> tuple[int, tuple[bytes, bytes]]:
-    """Run a command in a container and return its status and both outputs. Raises `OSError` after `timeout` seconds."""
-    container = client.containers.get(name)
-    made = client.api.exec_create(container.id, words, environment=environment, stdin=True)
-    stream: Any = client.api.exec_start(made["Id"], socket=True)
-    try:
-        stream._sock.sendall(b"go\n")
-        outputs = _frames(stream._sock, time.monotonic() + timeout)
-    finally:
-        stream._sock.close()
-        stream.close()
-    while (found := client.api.exec_inspect(made["Id"]))["Running"]:
-        time.sleep(POLL)
-    return int(found["ExitCode"]), outputs
-
-
-def _frames(connection: socket.socket, ends: float) -> tuple[bytes, bytes]:
-    """Return both streams of docker's multiplexed format: a byte that says which, three zeros, the length, the data."""
-    data: dict[int, bytearray] = {STDOUT: bytearray(), STDERR: bytearray()}
-    while header := _exactly(connection, HEADER, ends):
-        which, length = struct.unpack(">BxxxL", header)
-        data[which] += _exactly(connection, length, ends)
-    return bytes(data[STDOUT]), bytes(data[STDERR])
-
-
-def _exactly(connection: socket.socket, size: int, ends: float) -> bytes:
-    """Return `size` bytes; fewer when the stream ends."""
-    found = bytearray()
-    while len(found) < size:
-        connection.settimeout(max(POLL, ends - time.monotonic()))
-        block = connection.recv(min(CHUNK, size - len(found)))
-        if not block:
-            return b""
-        found += block
-    return bytes(found)
 
 
 def _unpack(blocks: Iterable[bytes], spool: IO[bytes], stream: IO[bytes]) -> None:

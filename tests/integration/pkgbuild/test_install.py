@@ -16,6 +16,7 @@ import pytest
 from docker.models.containers import Container
 
 from kubedeb.cli import run
+from kubedeb.dockerexec import execute
 from kubedeb.errors import ExitCode
 from pkgbuild import dockerd
 
@@ -69,7 +70,10 @@ def root(image: str, packages: Path) -> Iterator[Container]:
 
 
 def do(container: Container, command: str) -> str:
-    status, output = container.exec_run(["sh", "-ec", command], workdir="/")
+    assert container.client is not None
+    output = bytearray()
+    argv = ["sh", "-ec", command]
+    status = execute(container.client, str(container.id), argv, lambda _, block: output.extend(block), timeout=300)
     assert status == 0, f"{command}\n{output.decode()}"
     return str(output.decode())
 

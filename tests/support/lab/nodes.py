@@ -28,6 +28,7 @@ LABEL = "kubedeb.lab"
 OWNER = "kubedeb.lab.owner"
 KEPT = "kept"
 BOOT_SECONDS = 60
+COMMAND_SECONDS = 300
 RUN_SECONDS = 600
 # systemd as PID 1 needs these, and `--privileged` is refused where CAP_SYS_RESOURCE is missing.
 OPTIONS: dict[str, Any] = {
