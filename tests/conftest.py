@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import socket
 import tempfile
+import time
 from collections import defaultdict
 from pathlib import Path
 from typing import NoReturn
@@ -28,6 +29,8 @@ AREAS = {
     ("integration", "upgrade_plans"): "execute",
     ("integration", "thin"): "thin line",
 }
+FAST_SECONDS = 90
+BEGAN = time.monotonic()
 SECONDS: defaultdict[str, float] = defaultdict(float)
 OVER: list[str] = []
 
@@ -65,6 +68,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     SECONDS[FIRST_AREA] += float(os.environ.get("KUBEDEB_TEST_SETUP_SECONDS", 0))
     if os.environ.get("KUBEDEB_TEST_MODE") == "ci":
         OVER.extend(f"{area} is over its budget" for area, used in SECONDS.items() if used > 60 * BUDGETS[area])
+    if os.environ.get("KUBEDEB_TEST_MODE") == "fast" and (took := time.monotonic() - BEGAN) > FAST_SECONDS:
+        OVER.append(f"script/test --fast took {took:.0f} s; it has {FAST_SECONDS}")
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     listed = tuple(
         line.split("|")[1].strip() for line in (HERE / "SKIPS.md").read_text().splitlines() if line.startswith("| tests/")

@@ -28,6 +28,7 @@ VERSIONS = ["3.3.25", "3.4.23", "3.5.16"]
 SUFFIX = "-1~deb12u1"
 SUITE = "bookworm"
 LAB = "kubedeb-demo"
+MARK = ".kubedeb-demo"
 KUBEDEB = Path(sys.executable).parent / "kubedeb"
 CLUSTER = """\
 # The demo's cluster: three etcd members, each in a row of its own.
@@ -58,9 +59,10 @@ class Demo:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Return the settings for every kubedeb command: everything in the demo's folder, unless somebody shares it."""
+        """Return the settings for every kubedeb command: all in the demo's folder, but what may be shared with others."""
         own = {"STORE": "store", "CACHE": "cache", "STATE": "state", "REPOSITORY": "repository"}
-        given = {name: value for name, value in os.environ.items() if name.startswith("KUBEDEB_")}
+        shared = ("KUBEDEB_STORE", "KUBEDEB_CACHE", "KUBEDEB_RECIPES", "KUBEDEB_MIRROR")
+        given = {name: os.environ[name] for name in shared if name in os.environ}
         return {f"KUBEDEB_{name}": str(self.path(place)) for name, place in own.items()} | given
 
     def kubedeb(self, *words: str | Path, timeout: float = 900) -> Any:
@@ -199,10 +201,27 @@ def goodbye(demo: Demo) -> None:
 
 
 def clean(folder: Path) -> None:
-    """Remove what the demo made."""
+    """Remove what the demo made: its nodes, and the folder if it is one that the demo made."""
     remove(LAB)
-    shutil.rmtree(folder, ignore_errors=True)
-    print(f"removed {folder} and the demo's nodes; the base images stay: docker image ls 'kubedeb*'")
+    if not folder.exists():
+        print("the demo's nodes are removed; there is no folder")
+        return
+    if not (folder / MARK).exists():
+        raise KubedebError(
+            f"{folder} is not a folder that the demo made", hint="Remove it yourself, if you mean it.", code=ExitCode.USAGE
+        )
+    shutil.rmtree(folder)
+    print(f"removed {folder} and the demo's nodes; the base images stay for the next run: docker image ls 'kubedeb*'")
+
+
+def begin(folder: Path) -> None:
+    """Make the demo's folder, or take up the one of an earlier run; never somebody else's."""
+    if folder.exists() and any(folder.iterdir()) and not (folder / MARK).exists():
+        raise KubedebError(
+            f"{folder} is there already, and not the demo's", hint="Name another: KUBEDEB_DEMO=…", code=ExitCode.USAGE
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / MARK, "Made by script/demo; script/demo --clean removes this folder.\n")
 
 
 def main(arguments: list[str]) -> int:
@@ -215,7 +234,7 @@ def main(arguments: list[str]) -> int:
         return ExitCode.DONE
     began = time.monotonic()
     demo = Demo(folder, keep="--keep" in arguments)
-    folder.mkdir(parents=True, exist_ok=True)
+    begin(folder)
     title("packages from recipes")
     versions = build(demo)
     title("a signed apt repository")

@@ -18,7 +18,7 @@ from lab import nodes
 
 TOP = Path(__file__).parents[3]
 COLD_SECONDS, WARM_SECONDS = 600, 180
-MEMBER = re.compile(r"^(etcd[123])  3\.3\.25 +3\.5\.16 +\d+\.\d s$", re.M)
+MEMBER = re.compile(r"^(etcd[123])  (3\.\d+\.\d+) +3\.5\.16 +\d+\.\d s$", re.M)
 
 pytestmark = pytest.mark.docker
 
@@ -52,7 +52,9 @@ def warm(cold: Ran) -> Ran:
 
 
 def check(ran: Ran) -> None:
-    assert MEMBER.findall(ran.output) == ["etcd1", "etcd2", "etcd3"]
+    # Debian's oldest suite may leave the mirror: then the demo says so and starts at 3.4.
+    oldest = "3.4.23" if "not_run" in ran.report else "3.3.25"
+    assert MEMBER.findall(ran.output) == [(node, oldest) for node in ("etcd1", "etcd2", "etcd3")]
     assert re.search(r"^lost: 0 ", ran.output, re.M)
     load = ran.report["load"]
     assert isinstance(load, dict)
@@ -71,7 +73,7 @@ def test_cold(cold: Ran) -> None:
 def test_warm_reuses_what_is_built(cold: Ran, warm: Ran) -> None:
     check(warm)
     assert warm.seconds < WARM_SECONDS
-    assert warm.output.count("  skip: the store holds this build") == 3
+    assert warm.output.count("  skip: the store holds this build") == len(warm.report["packages"]) // 2  # type: ignore[arg-type]
     assert warm.report["packages"] == cold.report["packages"]
 
 
@@ -105,8 +107,13 @@ def test_the_nodes_are_gone(warm: Ran) -> None:
 
 def test_clean(warm: Ran, tmp_path: Path) -> None:
     copy = tmp_path / "demo"
-    shutil.copytree(warm.folder / "state", copy / "state")
-    run([TOP / "script/demo", "--clean"], code=ExitCode.BUG, env={"KUBEDEB_DEMO": str(copy)})
+    copy.mkdir()
+    (copy / "mine").touch()
+    argv, env = [TOP / "script/demo", "--clean"], {"KUBEDEB_DEMO": str(copy)}
+    refused = run(argv, code=ExitCode.BUG, env=env, ok=(ExitCode.USAGE,))
+    assert "is not a folder that the demo made" in refused.stderr.decode()
+    shutil.copy(warm.folder / ".kubedeb-demo", copy)
+    run(argv, code=ExitCode.BUG, env=env)
     assert not copy.exists()
 
 
@@ -120,4 +127,4 @@ def test_the_oldest_source_is_gone(cold: Ran, tmp_path: Path) -> None:
     shared = {name: str(cold.folder / name.lower()) for name in ("STORE", "CACHE")}
     ran = demo(tmp_path / "demo", KUBEDEB_RECIPES=str(recipes), **{f"KUBEDEB_{name}": path for name, path in shared.items()})
     assert "NOT RUN: source gone: etcd 3.3.25" in ran.output
-    assert re.findall(r"^(etcd[123])  3\.4\.23 +3\.5\.16", ran.output, re.M) == ["etcd1", "etcd2", "etcd3"]
+    check(ran)
