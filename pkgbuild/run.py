@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -113,24 +112,17 @@ def _carry_out(expanded: Expanded, action: Action, shop: Workshop, progress: Pro
 
 
 def export(outcomes: Sequence[Outcome], store: Store, folder: Path) -> list[Path]:
-    """Put every package, .changes and .buildinfo of the outcomes into `folder` (a link where it can be, else a copy)."""
+    """Copy every package, .changes and .buildinfo of the outcomes into `folder`: never a link, people sign files in place."""
     placed: list[Path] = []
     with storage_errors(str(folder), ExitCode.BUILD_STORAGE):
         folder.mkdir(parents=True, exist_ok=True)
         for outcome in outcomes:
             built = store.build_folder(outcome.action.spec)
-            placed += [_place(built / name, folder / name) for name in (outcome.result.files if outcome.result else [])]
+            placed += [_copy(built / name, folder / name) for name in (outcome.result.files if outcome.result else [])]
     return placed
 
 
-def _place(source: Path, target: Path) -> Path:
-    if target.exists() and target.samefile(source):
-        return target
-    with suppress(FileNotFoundError):
-        target.unlink()
-    try:
-        target.hardlink_to(source)
-    except OSError:  # another file system, or one without links
-        with replacing(target) as out, source.open("rb") as stream:
-            shutil.copyfileobj(stream, out, CHUNK)
+def _copy(source: Path, target: Path) -> Path:
+    with replacing(target) as out, source.open("rb") as stream:
+        shutil.copyfileobj(stream, out, CHUNK)
     return target

@@ -14,7 +14,7 @@ from typing import Any
 from filelock import FileLock
 
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
-from kubedeb.files import canonical_json, write_text
+from kubedeb.files import canonical_json, sha256_of, write_text
 from pkgbuild.baselock import BaseLock
 from pkgbuild.spec import BuildSpec
 
@@ -57,16 +57,16 @@ class Store:
         return self.folder / "builds" / spec.digest
 
     def result(self, spec: BuildSpec) -> BuildResult | None:
-        """Return what the store holds for the spec; a folder that lost a file counts as nothing."""
+        """Return what the store holds for the spec; a folder with a file that is gone or has other bytes counts as nothing."""
         folder = self.build_folder(spec)
-        data = _read_json(folder / "result.json")
-        if data is None:
+        try:
+            data = _read_json(folder / "result.json") or {}
+            sha256 = data.pop("sha256")
+            packages = tuple(BuiltPackage(**package) for package in data.pop("packages"))
+            result = BuildResult(packages=packages, **data)
+            return result if sha256 == _sha256(folder, result) else None
+        except (AttributeError, KeyError, TypeError, OSError):  # a record of another form, or a file that is gone
             return None
-        packages = tuple(BuiltPackage(**package) for package in data.pop("packages"))
-        result = BuildResult(packages=packages, **data)
-        whole = all((folder / package.file).is_file() and (folder / package.file).stat().st_size == package.size
-                    for package in packages)  # fmt: skip
-        return result if whole and all((folder / name).is_file() for name in result.files) else None
 
     def earlier(self, spec: BuildSpec) -> dict[str, Any] | None:
         """Return the newest other build's spec of the same package version, as data, to say what changed since."""
@@ -101,9 +101,9 @@ class Store:
                     shutil.rmtree(part, ignore_errors=True)
 
     def record(self, folder: Path, spec: BuildSpec, result: BuildResult) -> None:
-        """Write the spec and the result beside the packages in `folder`."""
+        """Write the spec, and the result with the sha256 of each of its files, beside the packages in `folder`."""
         write_text(folder / "spec.json", canonical_json(spec.as_dict()))
-        write_text(folder / "result.json", canonical_json(asdict(result)))
+        write_text(folder / "result.json", canonical_json({**asdict(result), "sha256": _sha256(folder, result)}))
 
     def base(self, suite: str, architecture: str) -> BaseLock | None:
         """Return the lock of the current base, None when there is none yet."""
@@ -132,6 +132,10 @@ class Store:
                 f"{path} is not the lock of a base", details=repr(error),
                 hint=f"Remove it and make the base anew:\nrm {path} && kubedeb base update", code=ExitCode.SANDBOX,
             ) from error  # fmt: skip
+
+
+def _sha256(folder: Path, result: BuildResult) -> dict[str, str]:
+    return {name: sha256_of(folder / name) for name in result.files}
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:

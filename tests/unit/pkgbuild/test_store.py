@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from pathlib import Path
 
 import pytest
 
 from kubedeb.errors import ExitCode, KubedebError
+from kubedeb.files import sha256_bytes
 from pkgbuild.apt import IndexEntry
 from pkgbuild.baselock import BaseLock, changed, installed
+from pkgbuild.plan import Action, Verb
+from pkgbuild.run import Outcome, export
 from pkgbuild.spec import BuildSpec
 from pkgbuild.store import BuildResult, BuiltPackage, Store
 
 SPEC = BuildSpec("etcd", "3.4.23", "3.4.23-1", "bookworm", "amd64", "prebuilt", 0, "s/c", (), (), (("debian/rules", "a"),), "")
-RESULT = BuildResult((BuiltPackage("x", "1", "amd64", "x.deb", 3, "aa"),), "x.changes", "x.buildinfo", 1.5)
+PACKAGE = BuiltPackage("x", "1", "amd64", "x.deb", 3, sha256_bytes(b"abc"))
+RESULT = BuildResult((PACKAGE,), "x.changes", "x.buildinfo", 1.5)
 LOCK = BaseLock(
     "bookworm", "amd64", ("debhelper",), (IndexEntry("apt", "2.6", "amd64", "a"), IndexEntry("bash", "5", "amd64", "b"))
 )
@@ -37,6 +42,10 @@ def test_what_was_recorded_is_read_back(tmp_path: Path) -> None:
 DAMAGE = {
     "a package is gone": lambda folder: (folder / "x.deb").unlink(),
     "a package is short": lambda folder: (folder / "x.deb").write_text("a"),
+    "a package has other bytes": lambda folder: (folder / "x.deb").write_text("abd"),
+    "the .changes has other bytes": lambda folder: (folder / "x.changes").write_text("abd"),
+    "the .buildinfo has other bytes": lambda folder: (folder / "x.buildinfo").write_text("abd"),
+    "the record is of another form": lambda folder: (folder / "result.json").write_text('{"packages": [], "more": 1}'),
     "the .changes is gone": lambda folder: (folder / "x.changes").unlink(),
     "the record is broken": lambda folder: (folder / "result.json").write_text("{"),
 }
@@ -50,6 +59,21 @@ def test_a_damaged_result_counts_as_none_and_is_replaced(what: str, tmp_path: Pa
     assert store.result(SPEC) is None
     fill(store)
     assert store.result(SPEC) == RESULT
+
+
+def test_what_is_done_to_exported_files_does_not_reach_the_store(tmp_path: Path) -> None:
+    store, out = Store(tmp_path / "store"), tmp_path / "out"
+    fill(store)
+    outcome = Outcome(Action(Verb.SKIP, SPEC, ""), RESULT)
+    out.mkdir()
+    os.link(store.build_folder(SPEC) / "x.changes", out / "x.changes")  # as an earlier kubedeb left it
+    for _ in range(2):
+        placed = export([outcome], store, out)
+        assert [path.read_text() for path in placed] == ["abc"] * 3
+        for path in placed:
+            with path.open("r+") as stream:  # in place, as a signer may write
+                stream.write("signed")
+        assert store.result(SPEC) == RESULT
 
 
 def test_a_build_that_fails_leaves_nothing(tmp_path: Path) -> None:
