@@ -18,8 +18,8 @@ from pkgbuild import dockerd
 from pkgbuild.apt import PrivateApt, full_disk, host_entries, host_options, private_apt
 from pkgbuild.aptsources import KEYRING, AptEntry
 from pkgbuild.baselock import INCLUDE, BaseLock, changed, installed
-from pkgbuild.library import shipped_folder
 from pkgbuild.recipe import Architecture, Suite
+from pkgbuild.stage import sandbox_stage
 from pkgbuild.store import Store
 
 if TYPE_CHECKING:
@@ -141,13 +141,13 @@ def ensure_images(client: DockerClient, store: Store, lock: BaseLock, progress: 
 
     Raises `KubedebError` (SANDBOX) when neither docker nor the store has the root.
     """
-    dockerfile = shipped_folder("Dockerfile").read_bytes()
-    tag = dockerd.sandbox_tag(lock.tag, dockerfile)
+    stage = sandbox_stage()
+    tag = dockerd.sandbox_tag(lock.tag, stage)
     if dockerd.has_image(client, tag):
         return tag
     if not dockerd.has_image(client, lock.tag):
         _import_again(client, store, lock, progress)
-    dockerd.build_stage(client, dockerfile, lock.tag, tag)
+    dockerd.build_stage(client, stage, lock.tag, tag)
     return tag
 
 

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
 from kubedeb.errors import ExitCode, KubedebError
-from kubedeb.files import CHUNK, sha256_bytes
+from kubedeb.files import CHUNK
+from pkgbuild.stage import Stage
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -75,21 +76,21 @@ def import_root(client: DockerClient, root: IO[bytes], tag: str) -> None:
         client.api.import_image_from_stream(blocks, repository=name, tag=version, changes=[f"LABEL {LABEL}={version}"])
 
 
-def sandbox_tag(base_tag: str, dockerfile: bytes) -> str:
-    """Return the name of the image that the sandbox runs: another base or another Dockerfile, another image."""
-    return f"{base_tag.replace('kubedeb/base:', 'kubedeb/build:')}-{sha256_bytes(dockerfile)[:8]}"
+def sandbox_tag(base_tag: str, stage: Stage) -> str:
+    """Return the name of the image that the sandbox runs: another base or another stage, another image."""
+    return f"{base_tag.replace('kubedeb/base:', 'kubedeb/build:')}-{stage.digest[:8]}"
 
 
-def build_stage(client: DockerClient, dockerfile: bytes, base_tag: str, tag: str) -> None:
-    """Build the Dockerfile's first stage on a base with docker's own (classic) builder."""
+def build_stage(client: DockerClient, stage: Stage, base_tag: str, tag: str) -> None:
+    """Build the stage on a base with docker's own (classic) builder."""
     context = io.BytesIO()
     with tarfile.open(fileobj=context, mode="w") as tar:
         member = tarfile.TarInfo("Dockerfile")
-        member.size = len(dockerfile)
-        tar.addfile(member, io.BytesIO(dockerfile))
+        member.size = len(stage.dockerfile)
+        tar.addfile(member, io.BytesIO(stage.dockerfile))
     context.seek(0)
     with docker_errors(f"building {tag}"):
         client.images.build(
-            fileobj=context, custom_context=True, target="build", buildargs={"BASE": base_tag}, tag=tag, rm=True,
+            fileobj=context, custom_context=True, buildargs={"BASE": base_tag}, tag=tag, rm=True,
             forcerm=True, network_mode="none", labels={LABEL: base_tag},
         )  # fmt: skip

@@ -46,6 +46,7 @@ def differences(spec: BuildSpec, earlier: Mapping[str, Any]) -> list[str]:
     changed = sorted(path for path in tree.keys() | before_tree.keys() if tree.get(path) != before_tree.get(path))
     words = {
         "base": "the base root",
+        "sandbox": "the sandbox (the Dockerfile's first stage)",
         "sources": "the sources",
         "packages": "the packages' contents",
         "format": "kubedeb itself",

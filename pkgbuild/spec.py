@@ -56,7 +56,7 @@ class BuildSpec:
     """Everything that decides a build's result; equal specs give equal packages.
 
     `epoch` is in seconds (SOURCE_DATE_EPOCH); `tree` holds (path, sha256) of every rendered file; `base` is the digest of
-    the base root's lock, empty when there is none yet.
+    the base root's lock, empty when there is none yet, `sandbox` that of the Dockerfile's stage on it.
     """
 
     recipe: str
@@ -71,6 +71,7 @@ class BuildSpec:
     packages: tuple[PackageSpec, ...]
     tree: tuple[tuple[str, str], ...]
     base: str
+    sandbox: str
     format: int = FORMAT
 
     @property
@@ -96,7 +97,7 @@ class Expanded:
     tree: dict[str, TreeFile]
 
 
-def expand(chosen: Chosen, suite: Suite, architecture: Architecture, base: str) -> Expanded:
+def expand(chosen: Chosen, suite: Suite, architecture: Architecture, base: str, sandbox: str) -> Expanded:
     """Return the whole build of one row for one suite and architecture; pure. Raises `KubedebError` (RECIPE)."""
     recipe, row = chosen.loaded.recipe, chosen.row
     sources = row.sources.get(architecture)
@@ -122,6 +123,7 @@ def expand(chosen: Chosen, suite: Suite, architecture: Architecture, base: str) 
         packages=tuple(_package(package, row.version) for package in recipe.packages),
         tree=tuple((path, file.digest) for path, file in sorted(tree.items())),
         base=base,
+        sandbox=sandbox,
     )
     return Expanded(spec, tree)
 

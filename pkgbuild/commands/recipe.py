@@ -16,6 +16,7 @@ from pkgbuild.library import Chosen, choose, load
 from pkgbuild.lint import lint
 from pkgbuild.schema import schema
 from pkgbuild.spec import Expanded, expand
+from pkgbuild.stage import sandbox_stage
 
 
 @click.group()
@@ -127,7 +128,7 @@ def fetch_sources(
         raise click.UsageError("Name a recipe, or give --all (kubedeb recipe list shows what there is).")
     found = options.known_recipes(recipes)
     target = options.target("bookworm", arch, None, cache)
-    specs = [expand(one, target.suite, target.architecture, "").spec for one in choose(found, names or sorted(found))]
+    specs = [expand(one, target.suite, target.architecture, "", "").spec for one in choose(found, names or sorted(found))]
     pins = [pin for spec in specs for pin in spec.sources]
     taken = target.cache.prefill(folder, {pin.sha256 for pin in pins}) if folder else []
     lost = fetch(pins, target.cache, apt_archive(target.mirror), progress())
@@ -155,4 +156,4 @@ def _expand_one(name: str, recipes: tuple[Path, ...], suite: str, arch: str, sto
         versions = ", ".join(one.row.version for one in chosen)
         raise click.UsageError(f"Name one version of {name}: {name}@VERSION with VERSION one of {versions}.")
     lock = target.store.base(target.suite, target.architecture)
-    return expand(chosen[0], target.suite, target.architecture, lock.digest if lock else "")
+    return expand(chosen[0], target.suite, target.architecture, lock.digest if lock else "", sandbox_stage().digest)

@@ -42,6 +42,19 @@ def test_show_says_the_digest_and_whether_there_is_a_base(folder: Path, capsys: 
     assert spec["digest"] not in before
 
 
+def test_another_first_stage_of_the_dockerfile_is_another_build(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Store(folder.parent / "store").keep_base(LOCK)
+    digests = []
+    for user in ("builder", "other"):
+        (folder.parent / "Dockerfile").write_text(f"FROM x AS build\nUSER {user}\nFROM x AS tool\n")
+        monkeypatch.setattr("pkgbuild.stage.shipped_folder", lambda name: folder.parent / name)
+        assert run(["recipe", "show", "hello", "--recipes", str(folder), "--json"]) == ExitCode.DONE
+        digests.append(json.loads(capsys.readouterr().out)["digest"])
+    assert digests[0] != digests[1]
+
+
 def test_show_wants_one_version(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["recipe", "show", "etcd"]) == ExitCode.USAGE
     assert "3.3.25, 3.4.23, 3.5.16" in capsys.readouterr().err

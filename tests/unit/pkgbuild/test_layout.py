@@ -21,7 +21,7 @@ from pkgbuild.spec import Expanded, expand
 
 
 def expanded(folder: Path) -> Expanded:
-    return expand(choose(find([samplerecipe.write_recipe(folder)]), ["hello"])[0], Suite.BOOKWORM, Architecture.AMD64, "")
+    return expand(choose(find([samplerecipe.write_recipe(folder)]), ["hello"])[0], Suite.BOOKWORM, Architecture.AMD64, "", "")
 
 
 def laid_out(folder: Path) -> tuple[bytes, dict[str, str]]:

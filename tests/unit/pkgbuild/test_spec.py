@@ -16,8 +16,8 @@ from pkgbuild.recipe import Architecture, Suite
 from pkgbuild.spec import BuildSpec, Expanded, expand
 
 
-def expanded(folder: Path, suite: Suite = Suite.BOOKWORM, base: str = "b" * 64) -> Expanded:
-    return expand(choose(find([folder]), ["hello"])[0], suite, Architecture.AMD64, base)
+def expanded(folder: Path, suite: Suite = Suite.BOOKWORM, base: str = "b" * 64, sandbox: str = "d" * 64) -> Expanded:
+    return expand(choose(find([folder]), ["hello"])[0], suite, Architecture.AMD64, base, sandbox)
 
 
 def spec_of(folder: Path, text: str = samplerecipe.RECIPE, rules: str = samplerecipe.RULES) -> BuildSpec:
@@ -50,15 +50,16 @@ def test_another_build(what: str, tmp_path: Path) -> None:
     assert spec_of(tmp_path, OTHER[what](samplerecipe.RECIPE)).digest != spec_of(tmp_path).digest
 
 
-def test_base_suite_and_templates_make_another_build(tmp_path: Path) -> None:
+def test_base_sandbox_suite_and_templates_make_another_build(tmp_path: Path) -> None:
     folder = samplerecipe.write_recipe(tmp_path)
     digests = {
         expanded(folder).spec.digest,
         expanded(folder, base="c" * 64).spec.digest,
         expanded(folder, Suite.TRIXIE).spec.digest,
+        expanded(folder, sandbox="e" * 64).spec.digest,
     }
     digests.add(spec_of(tmp_path, rules=samplerecipe.RULES + "\n# x\n").digest)
-    assert len(digests) == 4
+    assert len(digests) == 5
 
 
 def test_the_spec_says_version_epoch_and_pins(tmp_path: Path) -> None:
@@ -73,7 +74,7 @@ def test_the_spec_says_version_epoch_and_pins(tmp_path: Path) -> None:
 def test_an_architecture_without_sources(tmp_path: Path) -> None:
     chosen = choose(find([samplerecipe.write_recipe(tmp_path)]), ["hello"])[0]
     with pytest.raises(KubedebError, match=r"hello 1.10 has no sources for arm64"):
-        expand(chosen, Suite.BOOKWORM, Architecture.ARM64, "")
+        expand(chosen, Suite.BOOKWORM, Architecture.ARM64, "", "")
 
 
 def test_plan_builds_skips_and_compares_with_a_reason(tmp_path: Path) -> None:
@@ -86,6 +87,7 @@ def test_plan_builds_skips_and_compares_with_a_reason(tmp_path: Path) -> None:
 
 CHANGES = {
     "base": ({"base": "c"}, ["the base root"]),
+    "the sandbox": ({"sandbox": "c"}, ["the sandbox (the Dockerfile's first stage)"]),
     "format": ({"format": 0}, ["kubedeb itself"]),
     "nothing that is known": ({}, ["its record was written differently"]),
 }
