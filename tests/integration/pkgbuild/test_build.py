@@ -69,9 +69,11 @@ def test_the_network_is_off(store: Path, tmp_path: Path, capsys: pytest.CaptureF
     connect = "perl -MIO::Socket::INET -e 'exit(IO::Socket::INET->new(PeerAddr => $$ARGV[0], Timeout => 2) ? 0 : 1)'"
     with socket.create_server(("0.0.0.0", 0)) as server:  # noqa: S104 - a container must not reach it by any address
         port = server.getsockname()[1]
-        addresses = [f"127.0.0.1:{port}", f"172.17.0.1:{port}", "deb.debian.org:80", "1.1.1.1:53"]
+        addresses = [f"127.0.0.1:{port}", f"172.17.0.1:{port}", "mirror.example.invalid:80", "192.0.2.1:53"]
         tries = "".join(f"\t! {connect} {address} || touch reached\n" for address in addresses)
-        rules = RULES + f"override_dh_auto_configure:\n{tries}\t@test ! -e reached && echo nothing was reached; false\n"
+        # The reserved names and addresses answer nobody; that there is no route says that none would.
+        routes = "\ttest $$(wc -l </proc/net/route) -le 1 || touch reached\n"
+        rules = RULES + f"override_dh_auto_configure:\n{tries}{routes}\t@test ! -e reached && echo nothing was reached; false\n"
         assert build(samplerecipe.write_recipe(tmp_path / "recipes", rules=rules)) == ExitCode.BUILD
     shown = capsys.readouterr().err
     assert "nothing was reached" in shown
