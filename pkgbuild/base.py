@@ -81,7 +81,7 @@ def _make(
     with folder as name:
         root = Path(name) / "root.tar"
         with progress.task(f"make a minimal {suite} root with {', '.join(INCLUDE)}"):
-            mmdebstrap(suite, architecture, entries, root)
+            mmdebstrap(suite, architecture, entries, root, INCLUDE)
         versions = installed(_member(root, DPKG_STATUS))
         listed = {entry.name: entry for entry in apt.show([f"{name}={version}" for name, version in versions.items()])}
         if missing := versions.keys() - listed.keys():
@@ -101,16 +101,23 @@ def _make(
     return lock
 
 
-def mmdebstrap(suite: Suite, architecture: Architecture, entries: Sequence[AptEntry], target: Path) -> None:
-    """Make a root as a tar file; apt inside it then reaches the same mirror with the same keys and proxy."""
+def mmdebstrap(
+    suite: Suite, architecture: Architecture, entries: Sequence[AptEntry], target: Path, include: Sequence[str],
+    more: Sequence[str] = (),
+) -> None:  # fmt: skip
+    """Make a root with the packages of `include` as a tar file; apt inside it then reaches the same mirror with the same keys.
+
+    `more` are further options of mmdebstrap.
+    """
     sources = target.with_name("sources.list")
     sources.write_text("".join(entry.line(architecture) for entry in entries))
     carried = [f"--aptopt={option}" for option in ['Acquire::Languages "none";', *host_options()]]
     # The archive's keys of the machine may be newer than those of an old suite.
     keyring = f"--customize-hook=upload {shlex.quote(KEYRING)} {shlex.quote(KEYRING)}"
+    packages = [f"--include={','.join(include)}"] if include else []
     command: list[str | Path] = [
-        "mmdebstrap", "--variant=minbase", f"--include={','.join(INCLUDE)}", f"--architectures={architecture}", *carried,
-        keyring, suite.value, target, sources,
+        "mmdebstrap", "--variant=minbase", *packages, f"--architectures={architecture}", *carried,
+        keyring, *more, suite.value, target, sources,
     ]  # fmt: skip
     hint = "The machine's own apt-get update should work; the command above can be run by hand."
     try:

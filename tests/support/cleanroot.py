@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import subprocess
 import tarfile
 import tempfile
 import uuid
@@ -16,13 +15,14 @@ import docker
 from docker.models.containers import Container
 
 from kubedeb.dockerexec import execute
-from lab.image import host_options, host_sources
+from lab.image import make_root
+from pkgbuild.recipe import Suite
 
 LABELS = {"kubedeb.test": "1"}
 
 
 @contextmanager
-def clean_image(suite: str = "bookworm") -> Iterator[str]:
+def clean_image(suite: Suite = Suite.BOOKWORM) -> Iterator[str]:
     """Make the image (20 s), give its name, remove it."""
     client = docker.from_env()
     tag = uuid.uuid4().hex[:12]
@@ -30,11 +30,7 @@ def clean_image(suite: str = "bookworm") -> Iterator[str]:
     try:
         with tempfile.TemporaryDirectory(prefix="kubedeb-root-") as folder:
             target = Path(folder) / "root.tar"
-            options = [f"--aptopt={option}" for option in host_options()]
-            subprocess.run(
-                ["mmdebstrap", "--variant=minbase", *options, suite, target, *host_sources(suite)],
-                check=True, capture_output=True,
-            )  # fmt: skip
+            make_root(suite, target)
             client.api.import_image_from_file(
                 str(target), repository="kubedeb-test-root", tag=tag, changes=["LABEL kubedeb.test=1"]
             )

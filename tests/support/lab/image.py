@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import re
-import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import docker
 
-SUITE = "bookworm"
+from kubedeb.errors import ExitCode
+from kubedeb.process import run
+from pkgbuild.apt import host_entries
+from pkgbuild.base import mmdebstrap
+from pkgbuild.recipe import Architecture, Suite
+
+SUITE = Suite.BOOKWORM
 REPOSITORY = "kubedeb-lab"
 LABEL = "kubedeb.lab"
 PACKAGES = (
@@ -26,33 +31,22 @@ HOOKS = (
     'mkdir -p -m 0700 "$1"/root/.ssh',
 )
 CHANGES = ['CMD ["/sbin/init"]', f"LABEL {LABEL}=1"]
-PASSED_ON = re.compile(r'(?:Acquire::https?::[^ ]*Proxy[^ ]*|Acquire::Check-(?:Valid-Until|Date)) ".*";')
-
-
-def recipe() -> tuple[str, ...]:
-    """Return the mmdebstrap command without the machine's own sources and the target: what decides the content."""
-    hooks = [f"--customize-hook={hook}" for hook in HOOKS]
-    return ("mmdebstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", "--dpkgopt=path-exclude=/usr/share/doc/*",
-            "--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*", *hooks)  # fmt: skip
+OPTIONS = (
+    *(f"--dpkgopt=path-exclude=/usr/share/{folder}/*" for folder in ("doc", "man", "locale")),
+    *(f"--customize-hook={hook}" for hook in HOOKS),
+)
 
 
 def tag() -> str:
-    """Return the image's name: another recipe is another image."""
-    digest = hashlib.sha256("\0".join((*recipe(), *CHANGES, SUITE)).encode()).hexdigest()
+    """Return the image's name: another recipe is another image; where Debian's packages came from makes no difference."""
+    digest = hashlib.sha256("\0".join((*PACKAGES, *OPTIONS, *CHANGES, SUITE)).encode()).hexdigest()
     return f"{REPOSITORY}:{digest[:16]}"
 
 
-def host_sources(suite: str) -> list[Path]:
-    """Return this machine's apt source files that serve `suite`."""
-    folder = Path("/etc/apt/sources.list.d")
-    files = [Path("/etc/apt/sources.list"), *sorted(folder.glob("*.list")), *sorted(folder.glob("*.sources"))]
-    return [path for path in files if path.is_file() and suite in path.read_text().split()]
-
-
-def host_options() -> list[str]:
-    """Return the settings of this machine's apt that say how archives are reached."""
-    dump = subprocess.run(["apt-config", "dump"], check=True, capture_output=True, text=True).stdout
-    return [line for line in dump.splitlines() if PASSED_ON.fullmatch(line)]
+def make_root(suite: Suite, target: Path, include: Sequence[str] = (), more: Sequence[str] = ()) -> None:
+    """Make a root for this machine's architecture from its own Debian mirror, and from no other archive that it knows."""
+    machine = run(["dpkg", "--print-architecture"], code=ExitCode.FETCH).text.strip()
+    mmdebstrap(suite, Architecture(machine), host_entries(suite, "", pockets=True), target, include, more)
 
 
 def ensure() -> str:
@@ -64,11 +58,7 @@ def ensure() -> str:
             return name
         with tempfile.TemporaryDirectory(prefix="kubedeb-lab-") as folder:
             target = Path(folder) / "root.tar"
-            options = [f"--aptopt={option}" for option in host_options()]
-            argv = [*recipe(), *options, SUITE, str(target), *map(str, host_sources(SUITE))]
-            done = subprocess.run(argv, capture_output=True, text=True)
-            if done.returncode:
-                raise RuntimeError(f"mmdebstrap failed: {' '.join(argv)}\n{done.stderr[-3000:]}")
+            make_root(SUITE, target, PACKAGES, OPTIONS)
             client.api.import_image_from_file(str(target), repository=REPOSITORY, tag=name.partition(":")[2], changes=CHANGES)
         return name
     finally:
