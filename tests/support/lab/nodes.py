@@ -10,6 +10,7 @@ import subprocess
 import tarfile
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -34,10 +35,21 @@ RUN_SECONDS = 600
 OPTIONS: dict[str, Any] = {
     "stop_signal": "SIGRTMIN+3",
     "cap_add": ["SYS_ADMIN", "NET_ADMIN"],
-    "security_opt": ["seccomp=unconfined"],
+    # docker's own AppArmor profile, where there is AppArmor, refuses the mounts by which units are confined.
+    "security_opt": ["seccomp=unconfined", "apparmor=unconfined"],
     "tmpfs": {"/run": "", "/tmp": ""},
-    "volumes": {"/sys/fs/cgroup": {"bind": "/sys/fs/cgroup", "mode": "rw"}},
 }
+CGROUPS = Path("/sys/fs/cgroup")
+
+
+def cgroup_options(cgroups: Path) -> dict[str, Any]:
+    """Return docker's options by which systemd in a node gets cgroups of its own below the host's.
+
+    systemd reads from /proc/self/cgroup where in the mounted tree it stands. With cgroup v2 docker gives each container a
+    cgroup namespace, in which that is "/": the host's root, because the host's tree is what is mounted. So that must be off.
+    """
+    options: dict[str, Any] = {"volumes": {str(cgroups): {"bind": "/sys/fs/cgroup", "mode": "rw"}}}
+    return {**options, "cgroupns": "host"} if (cgroups / "cgroup.controllers").exists() else options
 
 
 @dataclass(frozen=True)
@@ -104,16 +116,17 @@ class Lab:
 
     def _build(self) -> None:
         name = image.ensure()
-        labels = {"kubedeb.test": "1", LABEL: self.prefix, OWNER: KEPT if self._keep else identity(os.getpid())}
+        labels = {"kubedeb.test": "1", LABEL: self.prefix, OWNER: KEPT if self._keep else str(here())}
         network, base = self._network(labels)
         self.gateway = f"{base}.1"
+        options = {**OPTIONS, **cgroup_options(CGROUPS)}
         for number, node in enumerate(self._names, 11):
             address = f"{base}.{number}"
             container = f"{self.prefix}-{node}"
             endpoint = EndpointConfig(self._client.api.api_version, ipv4_address=address)
             self._client.containers.run(
                 name, name=container, hostname=node, labels=labels, detach=True, network=network.name,
-                networking_config={str(network.name): endpoint}, **OPTIONS,
+                networking_config={str(network.name): endpoint}, **options,
             )  # fmt: skip
             self.nodes[node] = Node(node, container, address)
         for node in self._names:
@@ -175,15 +188,51 @@ class Lab:
         return key
 
 
-def identity(pid: int) -> str:
-    """Return a process's id and start time, which together name it for ever; only the id when it is gone."""
-    with contextlib.suppress(OSError):
-        return f"{pid}@{Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[19]}"
-    return str(pid)
+@dataclass(frozen=True)
+class Owner:
+    """A process, named so that no other ever has the name: `start` is its start time, in ticks since the kernel's boot."""
+
+    pid: int
+    start: str
+    namespace: str
+    boot: str
+
+    def __str__(self) -> str:
+        return f"{self.pid}@{self.start}@{self.namespace}@{self.boot}"
+
+    @classmethod
+    def parse(cls, label: str) -> Owner | None:
+        """Return the owner that a label names, None when it names none in this form."""
+        match label.split("@"):
+            case [pid, start, namespace, boot] if pid.isdecimal():
+                return cls(int(pid), start, namespace, boot)
+        return None
+
+
+def started(pid: int) -> str | None:
+    """Return a process's start time, None when there is no such process."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return None
+
+
+def here() -> Owner:
+    """Return this process as an owner."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return Owner(os.getpid(), started(os.getpid()) or "", os.readlink("/proc/self/ns/pid"), boot)  # noqa: PTH115 - no path
+
+
+def is_orphan(label: str, me: Owner, start_of: Callable[[int], str | None]) -> bool:
+    """Say whether a label's owner is dead; of processes in another PID namespace or on another machine nobody can know."""
+    owner = Owner.parse(label)
+    if owner is None or (owner.namespace, owner.boot) != (me.namespace, me.boot):
+        return False
+    return start_of(owner.pid) != owner.start
 
 
 def labs() -> dict[str, str]:
-    """Return the owner of each lab that exists (`PID@START`, or `kept`), by prefix."""
+    """Return the owner of each lab that exists (an `Owner`, or `kept`), by prefix."""
     client = docker.from_env()
     try:
         filters: dict[str, str | list[str] | bool] = {"label": OWNER}
@@ -198,8 +247,9 @@ def labs() -> dict[str, str]:
 
 
 def sweep() -> list[str]:
-    """Remove the labs whose owners died, and return their prefixes."""
-    dead = [prefix for prefix, owner in labs().items() if owner != KEPT and identity(int(owner.partition("@")[0])) != owner]
+    """Remove the labs whose owners died, as far as this process can know, and return their prefixes."""
+    me = here()
+    dead = [prefix for prefix, owner in labs().items() if is_orphan(owner, me, started)]
     for prefix in dead:
         remove(prefix)
     return dead
