@@ -45,8 +45,12 @@ def _phase(phase: Phase) -> Iterator[str]:
     yield f"│  {phase.reason}"
     for index, step in enumerate(phase.steps):
         last = index == len(phase.steps) - 1
-        yield f"{'└─' if last else '├─'} {step.id}  {step.kind} on {', '.join(step.nodes)}  [{way_back(step)}]"
+        yield f"{'└─' if last else '├─'} {step.id}  {step.kind} on {', '.join(step.nodes)}  [{way_back(step)}]{_age(step)}"
         yield f"{'  ' if last else '│ '}    {step.reason}"
+
+
+def _age(step: Step) -> str:
+    return "" if step.max_backup_age is None else f"  (backup at most {spell(step.max_backup_age)} old)"
 
 
 def way_back(step: Step) -> str:
@@ -69,6 +73,8 @@ def explain_step(plan: Plan, step: Step, knowledge: Knowledge) -> Iterator[str]:
     yield f"  before it begins: {', '.join(step.pre) or 'nothing is asked'}"
     yield f"  before it counts as done: {', '.join(step.post) or 'its effect is read back'}"
     yield f"  way back: {way_back(step)}" + (f", asking {', '.join(step.undo.pre)}" if step.undo else "")
+    if step.max_backup_age is not None:
+        yield f"  age of the proven backup when it begins: at most {spell(step.max_backup_age)}"
     for block in step.blocks:
         yield f"  blocks: {block.state}"
         yield f"    by: {block.by}"

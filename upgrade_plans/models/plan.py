@@ -8,8 +8,18 @@ from enum import StrEnum
 from pydantic import Field
 
 from kubedeb.yamlfile import StrictModel
+from upgrade_plans.models.words import (
+    DebianText,
+    Identifier,
+    Name,
+    NodeName,
+    PackageName,
+    VersionText,
+)
 
 FORMAT = 1
+DAY = 86_400
+"""Seconds; no plan may accept the loss of more than a day."""
 
 
 class StepKind(StrEnum):
@@ -72,20 +82,20 @@ class Check(StrEnum):
 class PackagePin(StrictModel):
     """An exact package: Debian version and sha256."""
 
-    version: str
+    version: DebianText
     sha256: str
 
 
 class Release(StrictModel):
-    """The packages that make up one upstream version of etcd, by name."""
+    """The packages that make up one upstream version of etcd, by name: `etcd-server` among them, each of that version."""
 
-    packages: dict[str, PackagePin]
+    packages: dict[PackageName, PackagePin]
 
 
 class Undo(StrictModel):
     """How a step is taken back: a `change` to the version `to`, guarded by `pre`."""
 
-    to: str
+    to: VersionText
     pre: tuple[Check, ...] = ()
 
 
@@ -100,33 +110,38 @@ class Block(StrictModel):
 class Duration(StrictModel):
     """How long a step takes, in seconds: the median and the 95th percentile."""
 
-    p50: float
-    p95: float
+    p50: float = Field(ge=0, allow_inf_nan=False)
+    p95: float = Field(ge=0, allow_inf_nan=False)
 
 
 class Step(StrictModel):
-    """One step. `from` and `to` are upstream versions, keys of the plan's `releases`; `requires` names earlier steps."""
+    """One step. `from` and `to` are upstream versions, keys of the plan's `releases`; `requires` names earlier steps.
 
-    id: str
+    `max_backup_age`, in seconds from the snapshot's moment, stands on each step with `blocks`: how old the proven backup
+    may be when the step begins, and so how much is lost at most by restoring it (invariant `snapshot`).
+    """
+
+    id: Identifier
     kind: StepKind
-    component: str = "etcd"
-    nodes: tuple[str, ...]
-    from_: str = Field(alias="from")
-    to: str
+    component: Identifier = "etcd"
+    nodes: tuple[NodeName, ...]
+    from_: VersionText = Field(alias="from")
+    to: VersionText
     reason: str
-    rules: tuple[str, ...] = ()
-    requires: tuple[str, ...] = ()
+    rules: tuple[Identifier, ...] = ()
+    requires: tuple[Identifier, ...] = ()
     pre: tuple[Check, ...] = ()
     post: tuple[Check, ...] = ()
     undo: Undo | None = None
     blocks: tuple[Block, ...] = ()
+    max_backup_age: int | None = Field(default=None, ge=1, le=DAY)
     duration: Duration = Duration(p50=1, p95=5)
 
 
 class Phase(StrictModel):
     """A group of steps that is turned back as one: a hop, or the preparation."""
 
-    id: str
+    id: Identifier
     title: str
     reason: str
     steps: tuple[Step, ...]
@@ -135,11 +150,11 @@ class Phase(StrictModel):
 class Member(StrictModel):
     """A member as the plan was made for it: what drift is measured against."""
 
-    node: str
+    node: NodeName
     row: str
-    member_id: str
-    running: str
-    installed: str
+    member_id: Identifier
+    running: VersionText
+    installed: VersionText
 
 
 class Inputs(StrictModel):
@@ -154,13 +169,13 @@ class Plan(StrictModel):
     """A whole plan: the cluster it is for, where it starts and ends, and its phases in the order they are carried out."""
 
     format: int = FORMAT
-    cluster: str
-    cluster_id: str
-    cluster_version: str
-    target: dict[str, str]
+    cluster: Name
+    cluster_id: Identifier
+    cluster_version: VersionText
+    target: dict[Identifier, VersionText]
     inputs: Inputs
     members: tuple[Member, ...]
-    releases: dict[str, Release]
+    releases: dict[VersionText, Release]
     phases: tuple[Phase, ...]
 
     @property

@@ -7,9 +7,15 @@ disks and for elections.
 
 from __future__ import annotations
 
-from upgrade_plans.models.plan import Duration, StepKind
+from collections.abc import Iterable
+from math import ceil
+
+from upgrade_plans.models.plan import DAY, Duration, Step, StepKind
 
 MEGABYTE = 1_000_000
+SPARE = 2
+"""How many times the 95th percentiles' sum a backup may be old: a slow run passes, one that was left lying does not."""
+SHORTEST = 600
 
 PRIORS = {
     StepKind.DOWNLOAD: Duration(p50=5, p95=60),
@@ -27,3 +33,9 @@ def prior(kind: StepKind, db_size: int) -> Duration:
     rate = {StepKind.BACKUP: 50, StepKind.DRILL: 5}.get(kind)
     more = db_size / MEGABYTE / rate if rate else 0
     return Duration(p50=round(base.p50 + more, 1), p95=round(base.p95 + 3 * more, 1))
+
+
+def backup_age(since: Iterable[Step]) -> int:
+    """Return how old a backup may be, in seconds, after the steps `since` it (itself included); whole minutes."""
+    expected = SPARE * sum(step.duration.p95 for step in since)
+    return min(DAY, max(SHORTEST, ceil(expected / 60) * 60))

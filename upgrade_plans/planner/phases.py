@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from kubedeb.knowledge import Knowledge, RuleKind
 from kubedeb.versions import Version
 from upgrade_plans.models.plan import Block, Check, Phase, Step, StepKind, Undo
-from upgrade_plans.planner.durations import prior
+from upgrade_plans.planner.durations import backup_age, prior
 from upgrade_plans.planner.start import Place, Start
 
 HEALTHY = (Check.MEMBERS_HEALTHY, Check.CAUGHT_UP, Check.NO_ALARM)
@@ -159,9 +159,11 @@ def _change(name: str, member: Place, hop: Hop, builder: Builder) -> None:
     version_check = (Check.CLUSTER_VERSION,) if crossing else ()
     undo = Undo(to=str(member.version), pre=(Check.MEMBERS_HEALTHY, *version_check, Check.CACHED))
     old = f"{hop.line[0]}.{hop.line[1]}"
+    age = backup_age(builder.steps)
     block = Block(
         state=f"every member on {old}", by=f"the cluster version rises to {name} once {member.node} runs it",
-        loss=f"everything written after {name}-backup: only that backup brings {old} back",
+        loss=f"everything written after {name}-backup, which is at most {age // 60} minutes old when this step begins: "
+             f"only that backup brings {old} back",
     )  # fmt: skip
     reason = _why(member, hop) + (f" It is the last on {old}: from here on the hop cannot be turned back." if ends else "")
     builder.add(
@@ -169,6 +171,7 @@ def _change(name: str, member: Place, hop: Hop, builder: Builder) -> None:
         rules=tuple(_rules(hop, builder.knowledge, crossing=crossing, ends=ends)),
         pre=(*HEALTHY, *version_check, Check.CACHED, *((Check.BACKUP_PROVEN,) if ends else ())),
         post=HEALTHY[:2], undo=None if ends else undo, blocks=(block,) if ends else (),
+        max_backup_age=age if ends else None,
     )  # fmt: skip
 
 

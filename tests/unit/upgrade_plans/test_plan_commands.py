@@ -52,7 +52,7 @@ def test_makes_shows_and_proves_a_plan(capsys: pytest.CaptureFixture[str]) -> No
     shown = capsys.readouterr().out
     assert "└─ 3.5-await  await-version on etcd1, etcd2, etcd3" in shown
     assert "[undo: back to 3.3.25]" in shown
-    assert "[NO WAY BACK]" in shown
+    assert "[NO WAY BACK]  (backup at most 10 min old)" in shown
     assert run(["prove", "p.json", "--facts", "f.json", "--certificate", "cert.json"]) == ExitCode.DONE
     proof = capsys.readouterr().out
     assert "PROVEN" in proof
@@ -67,6 +67,8 @@ def test_explains_a_step_with_the_sources_of_its_rules(capsys: pytest.CaptureFix
     assert run(["plan", "explain", "p.json", "3.4-change-etcd1"]) == ExitCode.DONE
     told = capsys.readouterr().out
     assert "blocks: every member on 3.3" in told
+    assert "age of the proven backup when it begins: at most 10 min" in told
+    assert "loss: everything written after 3.4-backup, which is at most 10 minutes old" in told
     assert "upgrade_3_4.md@" in told
     assert run(["plan", "explain", "p.json", "3.4-change-etcd"]) == ExitCode.USAGE
     assert "did you mean '3.4-change-etcd" in capsys.readouterr().err

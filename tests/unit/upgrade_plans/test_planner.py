@@ -15,8 +15,9 @@ from kubedeb.knowledge import load as load_knowledge
 from kubedeb.yamlfile import load as load_yaml
 from upgrade_plans.canonical import text_of
 from upgrade_plans.models.facts import Facts
-from upgrade_plans.models.plan import Check, Plan, StepKind
+from upgrade_plans.models.plan import DAY, Check, Duration, Plan, StepKind
 from upgrade_plans.planner import NoPlan, make_plan
+from upgrade_plans.planner.durations import backup_age
 from upgrade_plans.planner.findings import findings
 from upgrade_plans.planner.start import upstream_of
 from upgrade_plans.prover import prove
@@ -107,6 +108,8 @@ def test_a_step_that_blocks_needs_the_proven_backup_and_has_no_undo() -> None:
         if step.blocks:
             assert Check.BACKUP_PROVEN in step.pre
             assert step.undo is None
+            assert step.max_backup_age is not None
+            assert f"at most {step.max_backup_age // 60} minutes old" in step.blocks[0].loss
         elif step.kind is StepKind.CHANGE:
             assert step.undo is not None
             assert step.undo.to == step.from_
@@ -145,6 +148,15 @@ def test_a_large_database_takes_longer_to_drill() -> None:
     assert isinstance(plan, Plan)
     drill = next(step for step in plan.steps if step.kind is StepKind.DRILL)
     assert drill.duration.p50 > 400
+    allowed = [step.max_backup_age for step in plan.steps if step.max_backup_age is not None]
+    assert drill.duration.p95 < allowed[0] <= DAY
+
+
+def test_the_backup_may_be_as_old_as_a_slow_run_makes_it_and_a_day_at_most() -> None:
+    assert [step.max_backup_age for step in hop_plan().steps if step.blocks] == [600, 600]
+    slow = [hop_plan().steps[0].model_copy(update={"duration": Duration(p50=1, p95=p95)}) for p95 in (400, 311)]
+    assert backup_age(slow) == 24 * 60
+    assert backup_age(slow * 100) == DAY
 
 
 @pytest.mark.parametrize(
