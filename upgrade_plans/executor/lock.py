@@ -16,6 +16,8 @@ from kubedeb.errors import ExitCode, KubedebError, storage_errors
 from kubedeb.files import canonical_json, write_text
 
 FIRST_TOKEN = 1
+PATIENCE = 1.5
+"""Seconds that a held lock is waited for: `kubedeb status` takes it for a moment to see whether somebody has it."""
 
 
 class ClusterLock:
@@ -23,7 +25,7 @@ class ClusterLock:
 
     def __init__(self, folder: Path, cluster_id: str, run: str) -> None:
         self._holder = folder / f"{cluster_id}.json"
-        self._lock = FileLock(folder / f"{cluster_id}.lock", timeout=0)
+        self._lock = FileLock(folder / f"{cluster_id}.lock", timeout=PATIENCE)
         self._run = run
         self.token = 0
 
@@ -72,12 +74,12 @@ class ClusterLock:
 
 
 def held(folder: Path, cluster_id: str) -> bool:
-    """Return whether an executor holds the cluster's lock right now."""
+    """Return whether an executor holds the cluster's lock right now; a lock that cannot be opened counts as held."""
     path = folder / f"{cluster_id}.lock"
     if not path.exists():
         return False
     try:
         with FileLock(path, timeout=0):
             return False
-    except Timeout:
+    except (Timeout, OSError):
         return True

@@ -19,6 +19,7 @@ from upgrade_plans.executor.inspection import read_facts
 from upgrade_plans.executor.journal import Journal, RunStatus
 from upgrade_plans.executor.lock import ClusterLock
 from upgrade_plans.executor.preflight import Finding
+from upgrade_plans.executor.program import Position
 from upgrade_plans.executor.report import Report, report
 from upgrade_plans.executor.run import Executor, carry_out
 from upgrade_plans.executor.runs import RunFolder
@@ -110,11 +111,14 @@ def rollback(desk: Desk, folder: RunFolder) -> Report:
     world = desk.world(cluster)
     with ClusterLock(desk.places.locks, plan.cluster_id, folder.id) as lock:
         with closing(folder.journal()) as journal:
-            turned = _turn(plan, journal, world)
-        if not turned:
+            target = _way_back(plan, journal)
+            if target is not None:
+                _same_cluster(cluster, plan, world)
+                if target != journal.run().position:
+                    journal.move(target, world.clock.now())
+        if target is None:
             desk.show.say(f"run {folder.id}: nothing of this hop was begun that could be taken back")
             return report(world, folder)
-        _same_cluster(cluster, plan, world)
         return _go(desk, folder, world, lock, None)
 
 
@@ -129,23 +133,20 @@ def unfinished(folder: Path, plan: Plan) -> str | None:
     return None
 
 
-def _turn(plan: Plan, journal: Journal, world: World) -> bool:
-    """Turn the program back; False when there is nothing to take back, and then nothing is changed."""
+def _way_back(plan: Plan, journal: Journal) -> Position | None:
+    """Return where the way back begins or goes on; None when there is nothing to take back. Changes nothing."""
     run = journal.run()
     if run.position.direction is not Direction.FORWARD:
-        return run.status is not RunStatus.ROLLED_BACK
+        return None if run.status is RunStatus.ROLLED_BACK else run.position
     if blocking := blocked(plan, journal):
         raise KubedebError(
             "there is no way back", details="\n".join(blocking), code=ExitCode.NO_WAY_BACK,
             hint=f"The way on:  kubedeb resume {run.id}\nThe backup of before is in {journal.path.parent / runs.BACKUPS}.",
         )  # fmt: skip
     if program.finished(plan, run.position):
-        return False
+        return None
     target = program.turn_back(plan, run.position, idle=not journal.acts(run.position))
-    if target.direction is Direction.ROLLED_BACK:
-        return False
-    journal.move(target, world.clock.now())
-    return True
+    return None if target.direction is Direction.ROLLED_BACK else target
 
 
 def _go(desk: Desk, folder: RunFolder, world: World, lock: ClusterLock, until: str | None) -> Report:

@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import tempfile
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,8 +44,17 @@ class RunFolder:
         return Journal(self.path / JOURNAL)
 
     def plan(self) -> Plan:
-        """Read the run's plan."""
-        return planfile.load(self.path / PLAN)
+        """Read the run's plan. Raises `KubedebError` (JOURNAL) when it is not the one that was proven as the run began."""
+        plan = planfile.load(self.path / PLAN)
+        with closing(self.journal()) as journal:
+            begun_with = journal.run().plan_sha256
+        if digest(plan) != begun_with:
+            raise KubedebError(
+                f"{self.path / PLAN} is not the plan that the run {self.id} was begun with",
+                details=f"the journal says {begun_with}, the file is {digest(plan)}", code=ExitCode.JOURNAL,
+                hint="Put the file back as it was. To go another way: kubedeb inspect, kubedeb plan make, kubedeb apply.",
+            )  # fmt: skip
+        return plan
 
     def cluster(self) -> Cluster:
         """Read the run's copy of the cluster file."""

@@ -124,3 +124,21 @@ def test_a_template_that_cannot_be_filled_in(
     bench.cluster_file.write_text(bench.cluster_file.read_text().replace(old, new))
     assert kubedeb(bench, "inspect", bench.cluster_file) == ExitCode.CLUSTER
     assert said in capsys.readouterr().err
+
+
+def test_status_of_an_edited_plan(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = bench.begin()
+    path = folder.path / "plan.json"
+    path.write_text(path.read_text().replace('"backup-proven"', '"no-alarm"'))
+    assert kubedeb(bench, "status") == ExitCode.JOURNAL
+    assert "is not the plan that the run" in capsys.readouterr().err
+
+
+def test_status_when_the_lock_cannot_be_read(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = bench.begin()
+    journal = folder.journal()
+    journal.take_over(1, 1, "here", 1.0)
+    journal.close()
+    (bench.folder / "locks" / f"{bench.plan.cluster_id}.lock").mkdir(parents=True)
+    assert kubedeb(bench, "status") == ExitCode.DONE
+    assert ": running, forward" in capsys.readouterr().out

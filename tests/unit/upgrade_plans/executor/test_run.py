@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import Timer
 
 import pytest
+from filelock import FileLock
 
 from bench import NODES, Bench
 from kubedeb.errors import ExitCode, KubedebError
@@ -255,7 +257,7 @@ def test_a_package_that_is_not_the_plans_is_not_installed(make: Make) -> None:
         node.cached["etcd-server"].discard(debian("3.5.16"))
     with pytest.raises(KubedebError) as stop:
         bench.go(run)
-    assert "packages-cached: etcd-server 3.5.16-1~deb12u1 is not in the apt cache of etcd2" in stop.value.details
+    assert "packages-cached: etcd-server 3.5.16-1~deb12u1 is not in the packages' folder of etcd2" in stop.value.details
     assert versions(bench) == all_on("3.4.23")
 
 
@@ -390,3 +392,38 @@ def test_a_folder_for_runs_that_cannot_be_made(make: Make) -> None:
     with pytest.raises(KubedebError) as error:
         bench.begin()
     assert error.value.code is ExitCode.JOURNAL
+
+
+def test_a_refused_rollback_leaves_the_run_as_it_was(make: Make) -> None:
+    bench = make()
+    run = bench.begin()
+    bench.go(run, until="3.5-change-etcd2")
+    bench.model.nodes["etcd3"].member_id = "bad"
+    with pytest.raises(KubedebError) as refused:
+        operations.rollback(bench.desk, run)
+    assert refused.value.code is ExitCode.DRIFT
+    bench.model.nodes["etcd3"].member_id = "a2"
+    assert bench.go(run).status is RunStatus.DONE, "nobody turned it back"
+
+
+def test_an_edited_plan_is_not_run(make: Make) -> None:
+    bench = make()
+    run = bench.begin()
+    bench.go(run, until="3.5-change-etcd2")
+    path = run.path / "plan.json"
+    path.write_text(path.read_text().replace('"backup-proven"', '"no-alarm"'))
+    before = len(bench.model.log)
+    for act in (lambda: bench.go(run), lambda: operations.rollback(bench.desk, run), run.plan):
+        with pytest.raises(KubedebError) as refused:
+            act()
+        assert refused.value.code is ExitCode.JOURNAL
+        assert f"{path} is not the plan that the run {run.id} was begun with" in refused.value.brief
+    assert len(bench.model.log) == before, "no node was asked"
+
+
+def test_a_lock_that_is_held_for_a_moment_is_waited_for(make: Make) -> None:
+    bench = make()
+    with FileLock(bench.desk.places.locks / f"{bench.plan.cluster_id}.lock", thread_local=False) as other:
+        Timer(0.3, lambda: other.release(force=True)).start()
+        with bench.lock() as lock:
+            assert lock.token == 1
