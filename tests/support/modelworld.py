@@ -9,7 +9,7 @@ down, an install of what is not cached.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -17,6 +17,7 @@ from typing import TypeVar
 from kubedeb.files import sha256_bytes
 from kubedeb.versions import Version
 from upgrade_plans.adapters.protocols import Available, Entry, RefusedError, Saved, Status, UnreachableError, World
+from upgrade_plans.models.plan import PackagePin
 from upgrade_plans.models.state import Line
 
 T = TypeVar("T")
@@ -204,15 +205,24 @@ class Model:
 
         self._call("download", node, effect)
 
-    def install(self, node: str, versions: dict[str, str]) -> None:
+    def install(self, node: str, packages: Mapping[str, PackagePin]) -> None:
         """See `Packages`."""
 
         def effect(found: Node) -> None:
-            for name, version in versions.items():
-                assert version in found.cached[name], f"{name} {version} is not cached"
-                found.installed[name] = version
+            for name, pin in packages.items():
+                assert pin.version in found.cached[name], f"{name} {pin.version} is not cached"
+                assert pin.sha256 == sha256(name, pin.version), f"{name} {pin.version} is not the plan's"
+                found.installed[name] = pin.version
 
         self._call("install", node, effect)
+
+    def besides(self, node: str, packages: Mapping[str, PackagePin]) -> tuple[str, ...]:
+        """See `Packages`."""
+        return self._call("besides", node, lambda _: ())
+
+    def held(self, node: str, names: Sequence[str]) -> tuple[str, ...]:
+        """See `Packages`."""
+        return self._call("held", node, lambda _: ())
 
     # Units
 
@@ -283,6 +293,10 @@ class Model:
     def unfinished(self, node: str) -> str:
         """See `Probes`."""
         return self._call("unfinished", node, lambda _: "")
+
+    def enabled(self, node: str, unit: str) -> str:
+        """See `Probes`."""
+        return self._call("enabled", node, lambda _: "enabled")
 
 
 def entries() -> list[Entry]:

@@ -39,3 +39,8 @@ class NodeProbes:
     def unfinished(self, node: str) -> str:
         """Return what dpkg says of half-installed packages; empty when there are none."""
         return must(self._hosts.run(node, ("dpkg", "--audit"), timeout=QUICK), node, "asking dpkg", ok=(0, 1)).text.strip()
+
+    def enabled(self, node: str, unit: str) -> str:
+        """Return systemd's word: `systemctl is-enabled` prints it whatever its status."""
+        outcome = self._hosts.run(node, ("systemctl", "is-enabled", unit), timeout=QUICK)
+        return outcome.text.strip() or outcome.stderr.decode(errors="replace").strip()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from kubedeb.errors import ExitCode, KubedebError
+from upgrade_plans.models.plan import PackagePin
 
 
 class UnreachableError(KubedebError):
@@ -23,8 +24,12 @@ class UnreachableError(KubedebError):
 class RefusedError(KubedebError):
     """A node or a member answered, and did not do what it was asked to."""
 
-    def __init__(self, where: str, what: str, why: str) -> None:
-        super().__init__(f"{where}: {what} failed", details=why, code=ExitCode.STOPPED)
+    def __init__(self, where: str, what: str, why: str, hint: str = "") -> None:
+        super().__init__(f"{where}: {what} failed", details=why, code=ExitCode.STOPPED, hint=hint)
+
+
+class CompactedError(RefusedError):
+    """The members do not keep the asked revision any more."""
 
 
 @dataclass(frozen=True)
@@ -117,13 +122,22 @@ class Packages(Protocol):
         """Return what the node's apt offers of each package."""
 
     def cached(self, node: str, names: Sequence[str]) -> dict[str, dict[str, str]]:
-        """Return the whole packages in apt's cache: for each name the sha256 of the file by version."""
+        """Return the whole packages in our own folder on the node: for each name the sha256 of the file by version."""
 
     def download(self, node: str, versions: dict[str, str]) -> None:
-        """Put these versions into apt's cache and change nothing else."""
+        """Put these versions into our folder and change nothing else."""
 
-    def install(self, node: str, versions: dict[str, str]) -> None:
-        """Install exactly these versions from apt's cache, older ones too; first finish what was left half-installed."""
+    def install(self, node: str, packages: Mapping[str, PackagePin]) -> None:
+        """Install exactly these from our folder, older ones too; first finish what was left half-installed.
+
+        Raises `RefusedError` when a file is not there or has another sha256.
+        """
+
+    def besides(self, node: str, packages: Mapping[str, PackagePin]) -> tuple[str, ...]:
+        """Return what installing these would do to other packages, a line each (`remove NAME`); changes nothing."""
+
+    def held(self, node: str, names: Sequence[str]) -> tuple[str, ...]:
+        """Return the names that are on hold."""
 
 
 class Units(Protocol):
@@ -179,6 +193,9 @@ class Probes(Protocol):
 
     def unfinished(self, node: str) -> str:
         """Return what dpkg says of half-installed packages; empty when there are none."""
+
+    def enabled(self, node: str, unit: str) -> str:
+        """Return systemd's word for whether a unit starts with the node: `enabled`, `disabled`, `masked`, …"""
 
 
 class Clock(Protocol):

@@ -24,7 +24,7 @@ class SystemdUnits:
     def restart(self, node: str) -> None:
         """Restart the unit; a failed start says what the unit logged."""
         # A unit that failed often in a row is refused by systemd until this is forgotten.
-        self._hosts.run(node, ("systemctl", "reset-failed", self._unit), timeout=30)
+        change(self._hosts, node, ("systemctl", "reset-failed", self._unit), timeout=SETTLE_SECONDS)
         outcome = change(self._hosts, node, ("systemctl", "restart", self._unit), timeout=START_SECONDS)
         if outcome.status:
             log = self._hosts.run(

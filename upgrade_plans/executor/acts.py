@@ -66,9 +66,13 @@ def _download_shown(stage: Stage, task: Task, node: str) -> bool:
 
 
 def _download(stage: Stage, task: Task, node: str) -> Effect:
+    cached = stage.world.packages.cached(node, stage.packages)
     for version in dict.fromkeys((task.from_, task.to)):
-        stage.world.packages.download(node, stage.pins(version))
-    return Effect(f"{task.from_} and {task.to} are in the apt cache")
+        # What is there is kept: its version may have left the index since.
+        pins = stage.plan.releases[version].packages
+        if any(cached[name].get(pin.version) != pin.sha256 for name, pin in pins.items()):
+            stage.world.packages.download(node, stage.pins(version))
+    return Effect(f"{task.from_} and {task.to} are on the node")
 
 
 def _copy_there(backup: Backup) -> bool:
@@ -152,13 +156,7 @@ def _install_shown(stage: Stage, task: Task, node: str) -> bool:
 
 
 def _install(stage: Stage, task: Task, node: str) -> Effect:
-    cached = stage.world.packages.cached(node, stage.packages)
-    for name, pin in stage.plan.releases[task.to].packages.items():
-        found = cached[name].get(pin.version, "no such file")
-        if found != pin.sha256:
-            why = f"{name} {pin.version} in the apt cache: {found}; the plan says {pin.sha256}"
-            raise RefusedError(f"node {node}", f"installing {task.to}", why)
-    stage.world.packages.install(node, stage.pins(task.to))
+    stage.world.packages.install(node, stage.plan.releases[task.to].packages)
     return Effect(f"{task.to} is installed")
 
 

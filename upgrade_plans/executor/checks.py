@@ -13,7 +13,7 @@ LAG = 1000
 """Raft entries that a member may be behind the foremost one."""
 
 Cached = Mapping[str, Mapping[str, Mapping[str, str]]]
-"""Node, package, version: the sha256 of the file in the node's apt cache."""
+"""Node, package, version: the sha256 of the file in the node's packages' folder."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Scene:
-    """What the checks judge: every member's reading, the nodes' apt caches, the lines with a proven backup, the pins."""
+    """What the checks judge: every member's reading, what packages the nodes keep, the lines with a proven backup, the pins."""
 
     members: Mapping[str, MemberReading]
     cached: Cached
@@ -98,9 +98,10 @@ def cached(question: Question, scene: Scene) -> Iterable[str]:
             for name, pin in scene.releases[version].packages.items():
                 found = scene.cached.get(node, {}).get(name, {}).get(pin.version)
                 if found is None:
-                    yield f"{name} {pin.version} is not in the apt cache of {node}"
+                    yield f"{name} {pin.version} is not in the packages' folder of {node}"
                 elif found != pin.sha256:
-                    yield f"{name} {pin.version} in the apt cache of {node} has sha256 {found}, the plan says {pin.sha256}"
+                    where = f"in the packages' folder of {node}"
+                    yield f"{name} {pin.version} {where} has sha256 {found}, the plan says {pin.sha256}"
 
 
 def backup_proven(question: Question, scene: Scene) -> Iterable[str]:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from upgrade_plans.adapters.protocols import Available, RefusedError, UnreachableError, World
 from upgrade_plans.executor.checks import Question, Scene, judge
 from upgrade_plans.executor.readings import MemberReading, on_all, read_members
 from upgrade_plans.models.cluster import Cluster
-from upgrade_plans.models.plan import Check, Plan, StepKind
+from upgrade_plans.models.plan import Check, PackagePin, Plan, StepKind
 
 PROGRAMS = (
     "apt-get",
     "apt-cache",
+    "apt-mark",
     "dpkg-query",
     "etcd",
     "etcdctl",
@@ -30,6 +31,8 @@ ROOM = 64 * 1024 * 1024
 TIMES = 3
 """A backup and its restored copy, and as much again, must fit where the backups are kept, and `ROOM` bytes more."""
 SPARE = 3
+ENABLED = ("enabled", "alias")
+"""A node that comes back must start its member by itself: docs/model.md, transition H."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,9 @@ def _node(cluster: Cluster, plan: Plan, world: World, node: str, members: dict[s
             yield Finding("programs", f"{node} lacks {', '.join(missing)}")
         if audit := world.probes.unfinished(node):
             yield Finding("packages-unfinished", f"{node} has half-installed packages: {audit.splitlines()[0]}")
+        unit = cluster.etcd.unit
+        if node in members and (word := world.probes.enabled(node, unit)) not in ENABLED:
+            yield Finding("unit-enabled", f"{node}: {unit} would not start with the node: {word} (systemctl enable {unit})")
         yield from _packages(plan, world, node)
         yield from _backups(cluster, plan, world, node, members)
     except (UnreachableError, RefusedError) as error:
@@ -71,16 +77,32 @@ def _node(cluster: Cluster, plan: Plan, world: World, node: str, members: dict[s
 
 
 def _packages(plan: Plan, world: World, node: str) -> Iterator[Finding]:
-    """Every version that a step or its undo installs must be offered, or cached, as exactly the plan's package."""
+    """Every version that a step or its undo installs must be there as exactly the plan's package, and touch no other one."""
     wanted = {version for step in plan.steps if node in step.nodes and step.kind is StepKind.DOWNLOAD
               for version in (step.from_, step.to)}  # fmt: skip
     names = sorted({name for version in wanted for name in plan.releases[version].packages})
-    available = world.packages.available(node, names) if names else {}
-    cached = world.packages.cached(node, names) if names else {}
+    if not names:
+        return
+    available, cached = world.packages.available(node, names), world.packages.cached(node, names)
+    for name in world.packages.held(node, names):
+        yield Finding("packages-held", f"{node}: {name} is on hold (apt-mark unhold {name})")
     for version in sorted(wanted):
-        for name, pin in plan.releases[version].packages.items():
-            if cached[name].get(pin.version) != pin.sha256 and not _offered(available[name], pin.version, pin.sha256):
-                yield Finding("packages-offered", f"{node}: apt offers no {name} {pin.version} with sha256 {pin.sha256}")
+        packages = plan.releases[version].packages
+        missing = [name for name, pin in packages.items() if cached[name].get(pin.version) != pin.sha256
+                   and not _offered(available[name], pin.version, pin.sha256)]  # fmt: skip
+        for name in missing:
+            pin = packages[name]
+            yield Finding("packages-offered", f"{node}: apt offers no {name} {pin.version} with sha256 {pin.sha256}")
+        if not missing:
+            yield from _transaction(world, node, version, packages)
+
+
+def _transaction(world: World, node: str, version: str, packages: Mapping[str, PackagePin]) -> Iterator[Finding]:
+    try:
+        for other in world.packages.besides(node, packages):
+            yield Finding("packages-alone", f"{node}: to install {version} apt would also {other}")
+    except RefusedError as error:
+        yield Finding("packages-alone", f"{node}: apt would not install {version}: {error.details}")
 
 
 def _offered(available: tuple[Available, ...], version: str, sha256: str) -> bool:

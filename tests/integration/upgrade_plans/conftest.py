@@ -72,7 +72,7 @@ def cluster(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callab
     def make(version: str) -> Live:
         for node in lab.nodes:
             lab.run(node, "apt-get", "purge", "-y", "-qq", "etcd-server", "etcd-client", check=False)
-            lab.run(node, "rm", "-rf", "/var/lib/etcd/default", "/var/lib/kubedeb-backups")
+            lab.run(node, "rm", "-rf", "/var/lib/etcd/default", "/var/lib/kubedeb-backups", "/var/lib/kubedeb")
             lab.run(node, "apt-get", "clean")
         urls = start_etcd(lab, f"{version}-1~deb12u1")
         addresses = ", ".join(f"{node.name}: {node.address}" for node in lab.nodes.values())

@@ -17,10 +17,11 @@ from hypothesis import strategies as st
 from upgrade_plans.adapters.backups import SnapshotBackups, as_argument
 from upgrade_plans.adapters.etcd import entry
 from upgrade_plans.adapters.hosts import must
-from upgrade_plans.adapters.packages import AptPackages, in_cache
+from upgrade_plans.adapters.packages import AptPackages
 from upgrade_plans.adapters.probes import NodeProbes
 from upgrade_plans.adapters.protocols import Available, Outcome, RefusedError
 from upgrade_plans.models.cluster import Cluster
+from upgrade_plans.models.plan import PackagePin
 
 CLUSTER = Cluster.model_validate(
     {"name": "c", "transport": {"kind": "docker"}, "roles": {"etcd": "n1"}, "rows": {"r": {"k": "n1"}}}
@@ -79,21 +80,82 @@ def test_what_apt_prints_is_not_trusted(text: str) -> None:
         AptPackages(Script((0, ""), (0, text))).available("n", ("etcd-server",))
 
 
-def test_the_cache_by_package_and_version() -> None:
-    listing = (
-        "aa  /var/cache/apt/archives/etcd-server_1%3a3.4.23-1~deb12u1_amd64.deb\n"
-        "bb  /var/cache/apt/archives/other_1_all.deb\ncc  /var/cache/apt/archives/odd.deb\n"
-    )
-    assert in_cache(listing, ("etcd-server",)) == {"etcd-server": {"1:3.4.23-1~deb12u1": "aa"}}
+AA = "a" * 64
+LISTING = (
+    f"{AA}  /var/lib/kubedeb/packages/etcd-server_1%3a3.4.23-1~deb12u1_amd64.deb\n"
+    "bb  /var/lib/kubedeb/packages/other_1_all.deb\ncc  /var/lib/kubedeb/packages/odd.deb\n"
+)
+PINS = {"etcd-server": PackagePin(version="1:3.4.23-1~deb12u1", sha256=AA)}
 
 
-def test_a_cut_off_dpkg_is_finished_first() -> None:
-    hosts = Script((0, "The following packages are only half configured:\n etcd-server\n"), (0, ""), (0, ""))
-    AptPackages(hosts).install("n", {"etcd-server": "3.4.23-1"})
-    assert ["dpkg" in argv and "--configure" in argv for argv in hosts.ran] == [False, True, False]
-    assert hosts.ran[-1][-1] == "etcd-server=3.4.23-1"
-    assert {"--no-download", "--allow-downgrades"} <= set(hosts.ran[-1])
-    assert hosts.ran[-1][:2] == ("flock", "/run/kubedeb.lock")
+def test_the_folder_by_package_and_version() -> None:
+    assert AptPackages(Script((0, LISTING))).cached("n", ("etcd-server",)) == {"etcd-server": {"1:3.4.23-1~deb12u1": AA}}
+    assert AptPackages(Script((1, ""))).cached("n", ("etcd-server",)) == {"etcd-server": {}}
+
+
+def test_downloads_go_to_a_folder_of_our_own() -> None:
+    hosts = Script((0, ""), (0, ""))
+    AptPackages(hosts).download("n", {"etcd-server": "3.4.23-1"})
+    assert hosts.ran[0][2:] == ("install", "-d", "-m", "0755", "/var/lib/kubedeb/packages")
+    assert "Dir::Cache::Archives=/var/lib/kubedeb/packages" in hosts.ran[1]
+
+
+HALF = "The following packages are only half configured:\n etcd-server\n"
+
+
+@pytest.mark.parametrize(
+    ("audits", "mended"), [([""], []), ([HALF, ""], ["--configure"]), ([HALF, HALF], ["--configure", "--install"])]
+)
+def test_a_cut_off_dpkg_is_finished_first(audits: list[str], mended: list[str]) -> None:
+    answers = [(0, text) for audit in audits for text in ((audit, "") if audit else (audit,))]
+    hosts = Script((0, LISTING), *answers, *[(0, "")] * 2)
+    AptPackages(hosts).install("n", PINS)
+    changes = [argv for argv in hosts.ran if argv[0] == "flock"]
+    assert [argv[3] for argv in changes[:-1]] == mended
+    assert changes[-1][-1] == "/var/lib/kubedeb/packages/etcd-server_1%3a3.4.23-1~deb12u1_amd64.deb"
+    assert {"--no-remove", "--allow-downgrades", "Dir::Etc::SourceList=/dev/null"} <= set(changes[-1])
+    assert changes[-1][:2] == ("flock", "/run/kubedeb.lock")
+
+
+@pytest.mark.parametrize("listing", ["", LISTING.replace("aaa", "aab")])
+def test_another_file_than_the_plans_is_not_installed(listing: str) -> None:
+    hosts = Script((0, listing))
+    with pytest.raises(RefusedError, match=r"installing etcd-server 1:3\.4\.23-1~deb12u1 failed"):
+        AptPackages(hosts).install("n", PINS)
+    assert len(hosts.ran) == 1
+
+
+@pytest.mark.parametrize(
+    ("simulated", "found"),
+    [
+        ("Inst etcd-server [3] (1:3.4.23-1~deb12u1 local-deb [amd64])\nConf etcd-server (1:3.4.23-1~deb12u1 o [amd64])", ()),
+        ("Remv dependent [1]\nInst etcd-server [3] (1:3.4.23-1~deb12u1 o:s, local-deb [amd64])", ("remove dependent",)),
+        ("Purg dependent [1] [etcd-server ]", ("remove dependent",)),
+        ("Inst adduser (3.134 Debian:12.1/stable [all])\nConf adduser (3.134 x [all])", ("install adduser 3.134",)),
+        ("Inst etcd-server [3] (1:3.5.16-1 o [amd64]) []", ("install etcd-server 1:3.5.16-1",)),
+        ("Conf other (1 o [all])", ("configure other 1",)),
+        ("Reading package lists...", ()),
+    ],
+)
+def test_what_a_transaction_does_besides(simulated: str, found: tuple[str, ...]) -> None:
+    hosts = Script((0, ""), (0, simulated))
+    assert AptPackages(hosts).besides("n", PINS) == found
+    assert hosts.ran[-1][-1] == "etcd-server=1:3.4.23-1~deb12u1"
+    hosts = Script((0, LISTING), (0, simulated))
+    assert AptPackages(hosts).besides("n", PINS) == found
+    assert hosts.ran[-1][-1].endswith(".deb")
+    assert "flock" not in hosts.ran[-1]
+
+
+def test_held_packages() -> None:
+    assert AptPackages(Script((0, "etcd-server:amd64\n"))).held("n", ("etcd-client", "etcd-server")) == ("etcd-server",)
+
+
+@pytest.mark.parametrize(
+    ("answer", "word"), [((0, "enabled\n"), "enabled"), ((1, "masked\n"), "masked"), ((4, ""), "E: a reason")]
+)
+def test_whether_a_unit_starts_with_the_node(answer: tuple[int, str], word: str) -> None:
+    assert NodeProbes(Script(answer)).enabled("n", "etcd") == word
 
 
 def test_a_failed_command_shows_what_ran_and_what_it_said() -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from kubedeb.files import sha256_bytes
 from upgrade_plans.adapters.protocols import Status
 from upgrade_plans.executor.checks import CHECKS, LAG, Question, Scene, judge
 from upgrade_plans.executor.readings import MemberReading
@@ -14,8 +15,12 @@ from upgrade_plans.models.plan import Check, PackagePin, Release
 NODES = ("n1", "n2", "n3")
 STATUS = Status("a", "c", "a", 5000, 7, 4096)
 MEMBERS = {node: MemberReading(node, "3.4.23", "3.4.0", True, replace(STATUS, member_id=node, leader="n1")) for node in NODES}
-RELEASES = {v: Release(packages={"etcd-server": PackagePin(version=f"{v}-1", sha256=f"sha-{v}")}) for v in ("3.4.23", "3.5.16")}
-CACHED = {"n2": {"etcd-server": {"3.4.23-1": "sha-3.4.23", "3.5.16-1": "sha-3.5.16"}}}
+OLD, NEW = sha256_bytes(b"3.4.23"), sha256_bytes(b"3.5.16")
+RELEASES = {
+    v: Release(packages={"etcd-server": PackagePin(version=f"{v}-1", sha256=sha256_bytes(v.encode()))})
+    for v in ("3.4.23", "3.5.16")
+}
+CACHED = {"n2": {"etcd-server": {"3.4.23-1": OLD, "3.5.16-1": NEW}}}
 SCENE = Scene(MEMBERS, CACHED, frozenset({(3, 4)}), RELEASES)
 FIRST = Question(("n2",), "3.4.23", "3.5.16")
 
@@ -56,9 +61,9 @@ CASES: list[tuple[Check, Question, Scene, str | None]] = [
      "member n1 reports the cluster version not decided, not 3.4"),
     (Check.CLUSTER_VERSION, FIRST, replace(SCENE, members={}), "no member answers"),
     (Check.CACHED, FIRST, SCENE, None),
-    (Check.CACHED, FIRST, replace(SCENE, cached={}), "etcd-server 3.4.23-1 is not in the apt cache of n2"),
-    (Check.CACHED, FIRST, replace(SCENE, cached={"n2": {"etcd-server": {"3.4.23-1": "x", "3.5.16-1": "sha-3.5.16"}}}),
-     "etcd-server 3.4.23-1 in the apt cache of n2 has sha256 x, the plan says sha-3.4.23"),
+    (Check.CACHED, FIRST, replace(SCENE, cached={}), "etcd-server 3.4.23-1 is not in the packages' folder of n2"),
+    (Check.CACHED, FIRST, replace(SCENE, cached={"n2": {"etcd-server": {"3.4.23-1": "x", "3.5.16-1": NEW}}}),
+     f"etcd-server 3.4.23-1 in the packages' folder of n2 has sha256 x, the plan says {OLD}"),
     (Check.BACKUP_PROVEN, FIRST, SCENE, None),
     (Check.BACKUP_PROVEN, FIRST, replace(SCENE, proven=frozenset({(3, 3)})),
      "there is no backup of the present cluster version that was restored and compared equal"),

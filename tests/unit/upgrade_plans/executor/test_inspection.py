@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -10,8 +10,10 @@ import pytest
 from bench import NODES, Bench
 from kubedeb.errors import ExitCode, KubedebError
 from modelworld import NAMES, debian
+from upgrade_plans.adapters.protocols import RefusedError
 from upgrade_plans.executor import operations, preflight
 from upgrade_plans.executor.inspection import read_facts
+from upgrade_plans.models.plan import PackagePin
 
 Make = Callable[..., Bench]
 
@@ -65,12 +67,33 @@ def test_preflight_lists_everything_at_once_and_changes_nothing(make: Make) -> N
     model.unfinished = lambda node: "etcd-server is half-installed\nmore" if node == "etcd2" else ""  # type: ignore[method-assign]
     model.available = lambda _, names: dict.fromkeys(names, ())  # type: ignore[method-assign]
     model.alarms = lambda _: ("NOSPACE",)  # type: ignore[method-assign]
+    model.held = lambda *_: ("etcd-server",)  # type: ignore[method-assign]
+    model.enabled = lambda node, _: "masked" if node == "etcd3" else "enabled"  # type: ignore[method-assign]
     found = preflight.ask(bench.cluster, bench.plan, model.world())
     assert {finding.id for finding in found} == {
         "programs", "backup-room", "scratch-port", "packages-unfinished", "packages-offered", "no-alarm",
+        "packages-held", "unit-enabled",
     }  # fmt: skip
     assert len([finding for finding in found if finding.id == "packages-offered"]) == len(NODES) * len(NAMES) * 2
     assert repr(model.nodes) == before
+
+
+def test_a_transaction_that_touches_others_is_a_finding(make: Make) -> None:
+    bench = make()
+
+    def besides(node: str, packages: Mapping[str, PackagePin]) -> tuple[str, ...]:
+        if node == "etcd2":
+            raise RefusedError(f"node {node}", "simulating", "E: unmet dependencies")
+        return ("remove other",) if packages["etcd-server"].version == debian("3.5.16") else ()
+
+    bench.model.besides = besides  # type: ignore[method-assign]
+    found = preflight.ask(bench.cluster, bench.plan, bench.model.world())
+    assert [(finding.id, finding.text) for finding in found] == [
+        ("packages-alone", "etcd1: to install 3.5.16 apt would also remove other"),
+        ("packages-alone", "etcd2: apt would not install 3.4.23: E: unmet dependencies"),
+        ("packages-alone", "etcd2: apt would not install 3.5.16: E: unmet dependencies"),
+        ("packages-alone", "etcd3: to install 3.5.16 apt would also remove other"),
+    ]
 
 
 def test_a_node_that_does_not_answer_is_a_finding(make: Make) -> None:
