@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
 from kubedeb.cli import run
 from lab import Lab
+from lab.etcd import DIRECT
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Planned:
         """Return (etcdserver, etcdcluster) of every member from its own endpoint."""
         found = {}
         for node, url in zip(self.live.lab.nodes, self.live.urls, strict=True):
-            with urllib.request.urlopen(f"{url}/version", timeout=5) as answer:
+            with DIRECT.open(f"{url}/version", timeout=5) as answer:
                 said = json.load(answer)
             found[node] = (said["etcdserver"], said["etcdcluster"])
         return found

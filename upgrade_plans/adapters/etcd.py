@@ -7,13 +7,15 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from upgrade_plans.adapters.protocols import Entry, RefusedError, Status, UnreachableError
+from upgrade_plans.adapters.protocols import CompactedError, Entry, RefusedError, Status, UnreachableError
 from upgrade_plans.models.cluster import Cluster
 
 PREFIXES = ("/v3", "/v3beta")
 PAGE = 1000
 TIMEOUT = 5.0
 FIRST_KEY = b"\0"
+# etcdserver/api/v3rpc/rpctypes/error.go: ErrGRPCCompacted, the same in 3.3, 3.4 and 3.5.
+COMPACTED = "required revision has been compacted"
 
 
 class GatewayEtcd:
@@ -61,12 +63,20 @@ class GatewayEtcd:
                 "key": base64.b64encode(start).decode(), "range_end": base64.b64encode(FIRST_KEY).decode(),
                 "revision": str(revision), "limit": str(PAGE), "serializable": True,
             }  # fmt: skip
-            answer = self._call(node, "/kv/range", question)
+            answer = self._range(node, question)
             found = [entry(item) for item in answer.get("kvs", [])]
             yield from found
             if not answer.get("more"):
                 return
             start = found[-1].key + b"\0"
+
+    def _range(self, node: str, question: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            return self._call(node, "/kv/range", question)
+        except RefusedError as error:
+            if COMPACTED not in error.details:
+                raise
+            raise CompactedError(f"etcd on {node}", f"reading revision {question['revision']}", error.details) from error
 
     def _call(self, node: str, path: str, question: Mapping[str, Any]) -> dict[str, Any]:
         """Ask the gateway under the prefix that the running version serves."""
@@ -83,7 +93,10 @@ class GatewayEtcd:
 
         where, url = f"etcd on {node}", self._urls[node] + path
         try:
-            answer = requests.request(method, url, json=question, timeout=TIMEOUT)
+            with requests.Session() as session:
+                # A proxy of the environment is for the way out, members are asked directly.
+                session.trust_env = False
+                answer = session.request(method, url, json=question, timeout=TIMEOUT)
         except requests.RequestException as error:
             raise UnreachableError(where, f"{method} {url}: {_reason(error)}") from error
         if answer.status_code == requests.codes.not_found:

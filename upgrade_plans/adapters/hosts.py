@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import shlex
 import tarfile
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from kubedeb.dockerexec import STDERR, STDOUT, execute
 from kubedeb.errors import ExitCode, KubedebError
@@ -50,14 +49,18 @@ class DockerHosts:
         """Copy a file out of the node's container; see `Hosts`."""
         from docker.errors import NotFound
 
-        with self._client(node, 600) as client:
+        with _storage(target), replacing(target, mode=0o600, sync=True) as stream, self._client(node, 600) as client:
             container = client.containers.get(self._name(node))
             try:
                 blocks, _ = container.get_archive(path, chunk_size=CHUNK)
             except NotFound as error:
                 raise RefusedError(f"node {node}", f"reading {path}", "there is no such file") from error
-            with tempfile.TemporaryFile() as spool, replacing(target, mode=0o600, sync=True) as stream:
-                _unpack(blocks, spool, stream)
+            try:
+                for block in _unpacked(blocks):
+                    with _storage(target):
+                        stream.write(block)
+            except tarfile.TarError as error:
+                raise UnreachableError(f"node {node}", f"{path} was cut off while it was copied: {error}") from error
 
     def _name(self, node: str) -> str:
         return self._container.format(node=node)
@@ -84,16 +87,42 @@ class DockerHosts:
             client.close()
 
 
-def _unpack(blocks: Iterable[bytes], spool: IO[bytes], stream: IO[bytes]) -> None:
-    """Write the only file of a tar stream into `stream`."""
-    for block in blocks:
-        spool.write(block)
-    spool.seek(0)
-    with tarfile.open(fileobj=spool) as archive:
+class _Reader:
+    """Blocks as a file that is read from its beginning to its end."""
+
+    def __init__(self, blocks: Iterable[bytes]) -> None:
+        self._blocks = iter(blocks)
+        self._left = b""
+
+    def read(self, size: int) -> bytes:
+        """Return the next `size` bytes, fewer at the end."""
+        parts, wanted = [], size
+        while wanted and (block := self._left or next(self._blocks, b"")):
+            parts.append(block[:wanted])
+            self._left = block[wanted:]
+            wanted -= len(parts[-1])
+        return b"".join(parts)
+
+
+def _unpacked(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the content of the only file of a tar stream. Raises `tarfile.TarError` when it is cut off."""
+    reader: Any = _Reader(blocks)
+    with tarfile.open(fileobj=reader, mode="r|") as archive:
         member = archive.next()
         source: Any = archive.extractfile(member) if member else None
         while source and (block := source.read(CHUNK)):
-            stream.write(block)
+            yield block
+
+
+@contextmanager
+def _storage(target: Path) -> Iterator[None]:
+    """Say of a full disk, or a missing right, that it is this machine's."""
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or str(error)
+        hint = "Make room or mend the rights on this machine."
+        raise RefusedError("this machine", f"writing {target}", why, hint) from error
 
 
 def hosts_of(cluster: Cluster) -> Hosts:

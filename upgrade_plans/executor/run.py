@@ -19,6 +19,7 @@ from upgrade_plans.executor.readings import on_all, read_members
 from upgrade_plans.executor.stopped import said, stopped
 from upgrade_plans.models.plan import Act, Check, Plan
 from upgrade_plans.models.state import Direction, Progress
+from upgrade_plans.models.state import Line as LineOf
 
 POLL = 0.3
 GRACE = 3.0
@@ -177,7 +178,9 @@ def _await(executor: Executor, task: Task, checks: tuple[Check, ...], question: 
     """Wait until every check holds. Raises `KubedebError` (STOPPED) with the findings when they do not in time."""
     clock = executor.world.clock
     ends = clock.now() + max(PATIENCE, SLACK * task.step.duration.p95)
-    while findings := judge(checks, question, _scene(executor, checks, task)):
+    # Hashing a large backup takes long, and waiting makes it no better.
+    proven = acts.proven_lines(executor.journal.backups()) if Check.BACKUP_PROVEN in checks else frozenset()
+    while findings := judge(checks, question, _scene(executor, checks, task, proven)):
         if clock.now() >= ends or any(finding.check in LASTING for finding in findings):
             brief = f"{when} {task.act}, not everything holds that must"
             raise KubedebError(brief, details=_listed(findings), code=ExitCode.STOPPED)
@@ -194,7 +197,7 @@ def _question(task: Task, *, again: bool, first: bool = False) -> Question:
     return Question(task.step.nodes, task.from_, task.to, back=task.back, again=again, later=later)
 
 
-def _scene(executor: Executor, checks: tuple[Check, ...], task: Task) -> Scene:
+def _scene(executor: Executor, checks: tuple[Check, ...], task: Task, proven: frozenset[LineOf]) -> Scene:
     """Read what `checks` need to know, now."""
     stage, world = _stage(executor), executor.world
     cached = (
@@ -202,7 +205,7 @@ def _scene(executor: Executor, checks: tuple[Check, ...], task: Task) -> Scene:
         if Check.CACHED in checks else {}
     )  # fmt: skip
     members = read_members(world, stage.members) if checks else {}
-    return Scene(members, cached, acts.proven_lines(stage.backups), executor.plan.releases)
+    return Scene(members, cached, proven, executor.plan.releases)
 
 
 def _stage(executor: Executor) -> acts.Stage:

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -19,6 +18,7 @@ import pytest
 
 from kubedeb.cli import run
 from kubedeb.errors import ExitCode
+from lab.etcd import DIRECT
 from lab.writer import Summary, Writer, lost
 from livecluster import Live, Planned, Published
 from testseed import seed
@@ -208,7 +208,7 @@ def test_installing_another_version_leaves_the_daemon_alone_and_removal_stops_it
     packages = [f"{name}={target}-1~deb12u1" for name in ("etcd-server", "etcd-client")]
     live.lab.run("etcd1", "apt-get", "install", "-y", "-qq", *packages)
     assert main_pid() == before
-    with urllib.request.urlopen(f"{live.urls[0]}/version", timeout=5) as answer:
+    with DIRECT.open(f"{live.urls[0]}/version", timeout=5) as answer:
         assert json.load(answer)["etcdserver"] == start, "what is installed is not yet what runs"
     live.lab.run("etcd1", "apt-get", "remove", "-y", "-qq", "etcd-server")
     assert live.lab.run("etcd1", "systemctl", "is-active", "etcd", check=False).output.strip() == "inactive"

@@ -20,6 +20,8 @@ class Gateway:
         self.url = url
         self._timeout = timeout
         self._session = requests.Session()
+        # A proxy of the environment is for the way out.
+        self._session.trust_env = False
         self._prefix = PREFIXES[0]
 
     def put(self, key: str, value: str) -> None:

@@ -5,21 +5,24 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
-from collections.abc import Sequence
+import tarfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import IO, Any, NoReturn
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from upgrade_plans.adapters.backups import SnapshotBackups, as_argument
-from upgrade_plans.adapters.etcd import entry
-from upgrade_plans.adapters.hosts import must
+from upgrade_plans.adapters.etcd import GatewayEtcd, entry
+from upgrade_plans.adapters.hosts import DockerHosts, must
 from upgrade_plans.adapters.packages import AptPackages
 from upgrade_plans.adapters.probes import NodeProbes
-from upgrade_plans.adapters.protocols import Available, Outcome, RefusedError
+from upgrade_plans.adapters.protocols import Available, Outcome, RefusedError, UnreachableError
 from upgrade_plans.models.cluster import Cluster
 from upgrade_plans.models.plan import PackagePin
 
@@ -212,3 +215,91 @@ def test_entries_of_the_gateway_and_of_etcdctl_are_the_same() -> None:
     gateway = {"key": "YQ==", "create_revision": "2", "mod_revision": "3", "version": "2", "value": "eA==", "lease": "7"}
     assert entry(gateway) == entry({**gateway, "create_revision": 2, "mod_revision": 3, "version": 2, "lease": 7})
     assert entry({"key": "YQ=="}).lease == 0
+
+
+def test_members_are_asked_directly_whatever_proxy_the_environment_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    import requests
+
+    asked: list[Mapping[str, str]] = []
+
+    def send(self: requests.Session, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+        asked.append(options["proxies"])
+        answer = requests.Response()
+        answer.status_code, answer._content = 200, b'{"etcdserver": "3.4.23", "etcdcluster": "3.4.0"}'
+        return answer
+
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setattr(requests.Session, "send", send)
+    assert GatewayEtcd(CLUSTER).versions("n1") == ("3.4.23", "3.4.0")
+    assert [dict(proxies) for proxies in asked] == [{}]
+
+
+def archive(content: bytes) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        member = tarfile.TarInfo("b.db")
+        member.size = len(content)
+        tar.addfile(member, io.BytesIO(content))
+    return packed.getvalue()
+
+
+class Docker:
+    """A docker daemon with one file in one container."""
+
+    def __init__(self, blocks: list[bytes]) -> None:
+        self.blocks = blocks
+        self.containers = self
+
+    def get(self, name: str) -> Docker:
+        return self
+
+    def get_archive(self, path: str, chunk_size: int) -> tuple[Iterator[bytes], None]:
+        return iter(self.blocks), None
+
+    def close(self) -> None:
+        pass
+
+
+def blocks(data: bytes) -> list[bytes]:
+    return [data[at : at + 700] for at in range(0, len(data), 700)]
+
+
+@pytest.fixture
+def content() -> bytes:
+    return bytes(range(256)) * 100
+
+
+def test_a_file_is_copied_as_it_comes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes) -> None:
+    monkeypatch.setattr("docker.from_env", lambda **_: Docker(blocks(archive(content))))
+    monkeypatch.setattr("tempfile.TemporaryFile", None)
+    DockerHosts("{node}").get("n1", "/b.db", tmp_path / "b.db")
+    assert (tmp_path / "b.db").read_bytes() == content
+
+
+def test_a_copy_that_is_cut_off_is_the_nodes_fault(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes) -> None:
+    monkeypatch.setattr("docker.from_env", lambda **_: Docker(blocks(archive(content))[:9]))
+    with pytest.raises(UnreachableError, match="node n1 does not answer"):
+        DockerHosts("{node}").get("n1", "/b.db", tmp_path / "b.db")
+    assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("where", ["full", "file"])
+def test_our_own_full_disk_is_not_the_nodes_fault(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes, where: str
+) -> None:
+    @contextmanager
+    def full(path: Path, **_: object) -> Iterator[IO[bytes]]:
+        with Path("/dev/full").open("wb", buffering=0) as stream:
+            yield stream
+
+    monkeypatch.setattr("docker.from_env", lambda **_: Docker(blocks(archive(content))))
+    if where == "full":
+        monkeypatch.setattr("upgrade_plans.adapters.hosts.replacing", full)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RefusedError) as error:
+        DockerHosts("{node}").get("n1", "/b.db", tmp_path / "file/b.db")
+    assert error.value.brief == f"this machine: writing {tmp_path / 'file/b.db'} failed"
+    assert error.value.details in ("No space left on device", "File exists", "Not a directory")
+    assert error.value.hint.startswith("Make room")

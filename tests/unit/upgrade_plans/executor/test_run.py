@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from threading import Timer
 
 import pytest
@@ -10,11 +11,12 @@ from filelock import FileLock
 
 from bench import NODES, Bench
 from kubedeb.errors import ExitCode, KubedebError
+from kubedeb.files import sha256_of
 from modelworld import NAMES, Killed, debian
 from testseed import seed
 from upgrade_plans import clusterfile
 from upgrade_plans.canonical import digest
-from upgrade_plans.executor import operations
+from upgrade_plans.executor import acts, operations
 from upgrade_plans.executor.journal import RunStatus
 from upgrade_plans.executor.runs import RunFolder
 
@@ -427,3 +429,17 @@ def test_a_lock_that_is_held_for_a_moment_is_waited_for(make: Make) -> None:
         Timer(0.3, lambda: other.release(force=True)).start()
         with bench.lock() as lock:
             assert lock.token == 1
+
+
+def test_a_backup_is_hashed_only_when_its_proof_is_asked_for_and_once(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = make()
+    run = bench.begin()
+    bench.go(run, until="3.5-change-etcd2")
+    hashed: list[Path] = []
+    monkeypatch.setattr(acts, "sha256_of", lambda path: hashed.append(path) or sha256_of(path))
+    bench.go(run, until="3.5-change-etcd3")
+    assert hashed == [], "no check of this step asks for a backup"
+    bench.model.nodes["etcd2"].running = None
+    with pytest.raises(KubedebError, match="the run stopped"):
+        bench.go(run)
+    assert len(hashed) == 1, "a minute of waiting for the member"
