@@ -20,6 +20,7 @@ from kubedeb.process import run as run_process
 from kubedeb.progress import progress
 from pkgbuild import base, dockerd
 from pkgbuild.store import Store
+from rootonly import root_only
 
 TOP = Path(__file__).parents[3]
 
@@ -98,6 +99,7 @@ def store(new_store: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, tmp
 @pytest.fixture
 def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     """Give a file system of 512 KiB."""
+    root_only("mounts a file system")
     folder = tmp_path / "tiny"
     folder.mkdir()
     run_process(["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", folder], code=ExitCode.BUG)

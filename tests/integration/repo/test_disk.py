@@ -11,11 +11,13 @@ import pytest
 
 from kubedeb.errors import ExitCode
 from repositories import VERSIONS, Made
+from rootonly import root_only
 
 
 @pytest.fixture
 def small(template: Made, tmp_path: Path) -> Iterator[Made]:
     """A copy of the template on a disk of its own, of 4 MiB."""
+    root_only("mounts a file system")
     disk = tmp_path / "disk"
     disk.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m,mode=755", "tmpfs", disk], check=True)
