@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import time
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
@@ -183,7 +186,8 @@ def test_the_client_refuses_and_nothing_is_published(drafted: Made, monkeypatch:
     assert drafted.repo("publish", "bookworm") == ExitCode.CLIENT
     assert "error: apt did not take the index for amd64" in capsys.readouterr().err
     assert inrelease.read_bytes() == before
-    monkeypatch.setattr(publish, "release_text", lambda *a: real(*a).replace("2026", "2099"))
+    later = format_datetime(datetime.now(UTC) + timedelta(days=3650))
+    monkeypatch.setattr(publish, "release_text", lambda *a: re.sub(r"(?m)^Date: .*$", f"Date: {later}", real(*a)))
     assert drafted.repo("publish", "bookworm") == ExitCode.CLIENT
     assert "is not valid yet" in capsys.readouterr().err
     assert inrelease.read_bytes() == before
