@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
 
@@ -56,6 +59,15 @@ class Keys:
             detached = gpg("--local-user", fingerprint, "--armor", "--detach-sign", stdin=text).stdout
         return Signed(inline, detached)
 
+    def sweep(self) -> None:
+        """End the agent and remove the short names that a killed process left; only for who holds the repository's lock."""
+        if any(self.home.glob("S.gpg-agent*")):
+            with self._gpg():
+                pass
+        for folder in Path(tempfile.gettempdir()).glob(f"{short_name_prefix(self.home)}*"):
+            if folder.is_dir() and not folder.is_symlink() and folder.stat().st_uid == os.geteuid():
+                shutil.rmtree(folder)
+
     @contextmanager
     def _gpg(self) -> Iterator[_Gpg]:
         with _short(self.home) as home:
@@ -93,13 +105,18 @@ def _fingerprints(gpg: _Gpg) -> list[str]:
             if before.startswith("sec:") and line.startswith("fpr:")]  # fmt: skip
 
 
+def short_name_prefix(home: Path) -> str:
+    """Return how the short names of `home` begin: each home's own, so that its next writer knows what a killed one left."""
+    return f"kubedeb-gnupg-{sha256(os.fsencode(home.resolve())).hexdigest()[:16]}-"
+
+
 @contextmanager
 def _short(home: Path) -> Iterator[Path]:
     """Give a short name of `home`, because the path of the agent's socket may not be long."""
     if len(str(home.absolute())) <= LONGEST_HOME:
         yield home.absolute()
         return
-    with tempfile.TemporaryDirectory(prefix="kubedeb-gnupg-") as folder:
+    with tempfile.TemporaryDirectory(prefix=short_name_prefix(home)) as folder:
         short = Path(folder) / "home"
         short.symlink_to(home.absolute())
         yield short

@@ -125,7 +125,7 @@ def open_repository(root: Path) -> Repository:
 
 @contextmanager
 def writing(layout: Layout) -> Iterator[None]:
-    """Be the only writer, begin with an empty staging folder, and leave none behind.
+    """Be the only writer, begin without what a killed one left (staging folder, gpg's agent), and leave nothing behind.
 
     Raises `KubedebError`: REPOSITORY_BUSY when another process writes; REPOSITORY_STORAGE when the disk is full or cannot
     be written, whoever met it (gpg and apt say so in their own words).
@@ -145,6 +145,7 @@ def writing(layout: Layout) -> Iterator[None]:
         try:
             _empty(layout.staging)
             layout.staging.mkdir(mode=0o700)
+            layout.keys.sweep()
             yield
         except ProcessError as error:
             raise (_no_room(layout, error) if NO_ROOM.search(error.details) else error) from error

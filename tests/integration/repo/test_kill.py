@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import random
-import shutil
 import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from kubedeb.errors import ExitCode
+from repo.keys import short_name_prefix
 from repositories import VERSIONS, Made
 from testseed import seed
 
@@ -21,16 +21,6 @@ BEFORE, AFTER = [VERSIONS[2]], list(VERSIONS)
 WRITING = ("rename", "renameat", "renameat2", "fsync", "fdatasync", "write", "pwrite64", "unlink", "unlinkat", "rmdir", "mkdir",
            "symlink", "link", "chmod", "fchmod", "ftruncate")  # fmt: skip
 SAMPLE = 12
-
-
-@pytest.fixture(autouse=True)
-def tidy(tmp_path: Path) -> Iterator[None]:
-    """Remove the short names of gpg's home that killed publishes leave; where the path is short there are none."""
-    yield
-    for folder in Path(tempfile.gettempdir()).glob("kubedeb-gnupg-*"):
-        home = folder / "home"
-        if home.is_symlink() and home.readlink().is_relative_to(tmp_path):
-            shutil.rmtree(folder)
 
 
 def strace(made: Made, *options: str) -> subprocess.CompletedProcess[bytes]:
@@ -53,6 +43,7 @@ def check(made: Made) -> list[str]:
     assert client.versions() == AFTER
     assert not (made.root / "staging").exists()
     assert made.agent_is_gone()
+    assert list(Path(tempfile.gettempdir()).glob(f"{short_name_prefix(made.root / 'gnupg')}*")) == []
     return seen
 
 
