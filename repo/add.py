@@ -9,9 +9,9 @@ from pathlib import Path
 from kubedeb.deb import DebError, read_deb
 from kubedeb.errors import ExitCode, KubedebError
 from repo.catalog import Catalog, open_catalog
-from repo.live import read_live
 from repo.models import Action, Member, Package, Suite, package_of
 from repo.place import Repository, writing
+from repo.recall import read_lives, recall
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,11 @@ def add(repository: Repository, suite_name: str, given: Sequence[Path]) -> Added
     refuse(candidates, suite, findings)
     findings.stop()
     with writing(repository.layout), open_catalog(repository.layout.catalog) as catalog:
-        _refuse_other_bytes(candidates, catalog, findings)
+        lives = read_lives(repository)
+        refuse_other_bytes(candidates, catalog, recall(repository, catalog, lives), findings)
         findings.stop()
-        return _store(repository, suite, candidates, catalog, tuple(passed_over))
+        published = lives[suite.name].snapshot.members if suite.name in lives else ()
+        return _store(repository, suite, candidates, catalog, published, tuple(passed_over))
 
 
 def _packages_of(given: Iterable[Path], findings: Findings, passed_over: list[str]) -> Iterator[Path]:
@@ -136,7 +138,7 @@ def refuse(candidates: Iterable[Candidate], suite: Suite, findings: Findings) ->
             findings.note(candidate.path, other_bytes(package, first.package, f"in {first.path}"))
 
 
-def other_bytes(package: Package, other: Package, where: str) -> str:
+def other_bytes(package: Package, other: Package | Member, where: str) -> str:
     """Return the message for two packages that differ and claim to be one."""
     return (
         f"{package.label} has other bytes {where}; a version is never published twice:"
@@ -144,19 +146,25 @@ def other_bytes(package: Package, other: Package, where: str) -> str:
     )
 
 
-def _refuse_other_bytes(candidates: Iterable[Candidate], catalog: Catalog, findings: Findings) -> None:
+def refuse_other_bytes(
+    candidates: Iterable[Candidate], catalog: Catalog, published: Iterable[Member], findings: Findings
+) -> None:
+    """Note what the repository has with other bytes: in a draft, as the catalog says, or published, in whatever suite."""
+    witnesses = {member.key: member for member in published}
     for candidate in candidates:
         package = candidate.package
-        known = catalog.same(package.name, package.version, package.architecture)
-        if known is not None and known.sha256 != package.sha256:
-            findings.note(candidate.path, other_bytes(package, known, "in the repository"))
+        key = package.name, package.version, package.architecture
+        for known in (witnesses.get(key), catalog.same(*key)):
+            if known is not None and known.sha256 != package.sha256:
+                findings.note(candidate.path, other_bytes(package, known, "in the repository"))
+                break
 
 
 def _store(
-    repository: Repository, suite: Suite, candidates: Iterable[Candidate], catalog: Catalog, passed_over: tuple[str, ...]
-) -> Added:
-    live = read_live(repository, suite.name)
-    published = {member.sha256 for member in live.snapshot.members} if live else set()
+    repository: Repository, suite: Suite, candidates: Iterable[Candidate], catalog: Catalog, members: Iterable[Member],
+    passed_over: tuple[str, ...],
+) -> Added:  # fmt: skip
+    published = {member.sha256 for member in members}
     drafted = {change.member.sha256: change.action for change in catalog.draft(suite.name)}
     by_content = {candidate.package.sha256: candidate for candidate in candidates}
     new: list[Package] = []

@@ -60,6 +60,11 @@ class Catalog:
         ).fetchone()
         return Package(*row) if row else None
 
+    def lost(self, members: Iterable[Member]) -> set[Member]:
+        """Return those of `members` of which not even name, version and architecture are known."""
+        known = set(self._connection.execute("SELECT name, version, architecture FROM package"))
+        return {member for member in members if member.key not in known}
+
     def published_names(self) -> list[str]:
         """Return the names of all packages that have ever been published, sorted."""
         rows = self._connection.execute("SELECT DISTINCT name FROM package WHERE published ORDER BY name")
@@ -81,6 +86,24 @@ class Catalog:
             self._connection.executemany(
                 "INSERT INTO draft VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET action = excluded.action",
                 [(suite, package.sha256, Action.ADD.value) for package in drafted],
+            )
+
+    def remove(self, suite: str, leaving: Iterable[Member], withdrawn: Iterable[Member]) -> None:
+        """Let `leaving` leave a suite with its next publish, and take `withdrawn` out of its draft; all or nothing.
+
+        What was never published and is in no draft any more is forgotten: it may come back with other bytes.
+        """
+        with self._connection:
+            self._connection.executemany(
+                "INSERT INTO draft SELECT ?, sha256, ? FROM package WHERE name = ? AND version = ? AND architecture = ?"
+                " ON CONFLICT DO UPDATE SET action = excluded.action",
+                [(suite, Action.REMOVE.value, *member.key) for member in leaving],
+            )
+            digests = [member.sha256 for member in withdrawn]
+            self._connection.executemany("DELETE FROM draft WHERE suite = ? AND sha256 = ?", [(suite, d) for d in digests])
+            self._connection.executemany(
+                "DELETE FROM package WHERE sha256 = ? AND published = 0 AND sha256 NOT IN (SELECT sha256 FROM draft)",
+                [(digest,) for digest in digests],
             )
 
     def learn_published(self, packages: Iterable[Package]) -> None:

@@ -61,7 +61,7 @@ def read_live(repository: Repository, suite: str) -> Live | None:
     text = verified(inrelease, repository.layout.keyring, code=ExitCode.REPOSITORY)
     try:
         release = parse_release(suite, text)
-        snapshot = _snapshot(store, release.fields[SNAPSHOT_FIELD])
+        snapshot = read_snapshot(store, release.fields[SNAPSHOT_FIELD])
         return Live(int(release.fields[GENERATION_FIELD]), inrelease, release, snapshot)
     except (ValueError, KeyError) as error:
         raise KubedebError(
@@ -69,7 +69,8 @@ def read_live(repository: Repository, suite: str) -> Live | None:
         ) from error
 
 
-def _snapshot(store: Store, identity: str) -> Snapshot:
+def read_snapshot(store: Store, identity: str) -> Snapshot:
+    """Return a snapshot. Raises `ValueError` when it is missing or damaged."""
     data = store.read(snapshot_name(identity))
     if data is None:
         raise ValueError(f"{snapshot_name(identity)} is missing")

@@ -90,6 +90,16 @@ class Member:
         """Return where its bytes lie in the store."""
         return pool_name(self.name, self.version, self.architecture, self.sha256)
 
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Return what apt and dpkg know it by: one content only, ever, may have this name, version and architecture."""
+        return self.name, self.version, self.architecture
+
+    @property
+    def label(self) -> str:
+        """Return `name version architecture`, for people."""
+        return " ".join(self.key)
+
 
 @dataclass(frozen=True)
 class Snapshot:
@@ -142,11 +152,17 @@ class Change:
 
 
 def apply_draft(base: Snapshot, draft: Iterable[Change]) -> Snapshot:
-    """Return the snapshot that publishing `draft` over `base` makes."""
-    members = set(base.members)
-    for change in draft:
-        if change.action is Action.ADD:
-            members.add(change.member)
-        else:
-            members.discard(change.member)
-    return Snapshot.of(members)
+    """Return the snapshot that publishing `draft` over `base` makes; what is removed leaves with every content it has."""
+    changes = list(draft)
+    leaving = {change.member.key for change in changes if change.action is Action.REMOVE}
+    added = {change.member for change in changes if change.action is Action.ADD}
+    return Snapshot.of({member for member in base.members if member.key not in leaving} | added)
+
+
+def contradictions(members: Iterable[Member], elsewhere: Iterable[Member] = ()) -> list[tuple[Member, Member]]:
+    """Return the pairs of one name, version and architecture with two contents, in `members` or of it and `elsewhere`."""
+    first: dict[tuple[str, str, str], Member] = {}
+    wanted = sorted(set(members))
+    within = [(seen, member) for member in wanted if (seen := first.setdefault(member.key, member)) != member]
+    across = [(first[member.key], member) for member in sorted(set(elsewhere) - set(wanted)) if member.key in first]
+    return within + across

@@ -7,7 +7,7 @@ last one left. InRelease is the truth: it names its own number and snapshot, and
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,9 +20,10 @@ from repo.client import Staged, prove
 from repo.clock import ClockError, Dated, next_date
 from repo.indices import FORMS, Indices, by_hash, make_indices, release_text
 from repo.keys import Signed
-from repo.live import Live, generation_name, read_live, snapshot_name
-from repo.models import Member, Package, Snapshot, Suite, apply_draft, package_of
+from repo.live import Live, generation_name, snapshot_name
+from repo.models import Member, Package, Snapshot, Suite, apply_draft, contradictions
 from repo.place import Repository, writing
+from repo.recall import damaged, from_pool, read_lives, recall
 
 Say = Callable[[str], None]
 
@@ -72,27 +73,46 @@ def decide(live: Live | None, target: Snapshot, suite: Suite) -> Decision:
 def publish(repository: Repository, suite_name: str, say: Say) -> Published:
     """Publish a suite's draft as its next generation.
 
-    Raises `KubedebError`: CLIENT when apt or a signature checker refuses the staged tree; KEY; REPOSITORY_BUSY;
-    REPOSITORY_STORAGE; REPOSITORY. Until the rename of InRelease nothing that clients see has changed.
+    Raises `KubedebError`: CLIENT when apt or a signature checker refuses the staged tree; PACKAGE when one version would
+    have two contents; KEY; REPOSITORY_BUSY; REPOSITORY_STORAGE; REPOSITORY. Until the rename of InRelease nothing that
+    clients see has changed.
     """
     suite = repository.suite(suite_name)
     with writing(repository.layout), open_catalog(repository.layout.catalog) as catalog:
-        live = read_live(repository, suite.name)
+        lives = read_lives(repository)
+        recall(repository, catalog, lives)
+        live = lives.pop(suite.name, None)
         target = apply_draft(live.snapshot if live else Snapshot(()), catalog.draft(suite.name))
         decision = decide(live, target, suite)
+        elsewhere = {member for other in lives.values() for member in other.snapshot.members}
+        names = {member.name for member in elsewhere}
         judges: tuple[str, ...] = ()
         if live is None or decision.reason:
-            live, judges = _advance(repository, suite, catalog, decision, live, say)
+            _refuse_contradictions(suite, decision.target, elsewhere)
+            live, judges = _advance(repository, suite, catalog, decision, live, names, say)
         else:
-            _settle(repository, suite, catalog, live, None)
+            _settle(repository, suite, catalog, live, names, None)
     return Published(
         suite.name, bool(decision.reason), decision.reason, live.generation, live.snapshot.id, live.date,
         len(live.snapshot.members), decision.added, decision.removed, judges,
     )  # fmt: skip
 
 
+def _refuse_contradictions(suite: Suite, target: Snapshot, elsewhere: Iterable[Member]) -> None:
+    """Raise `KubedebError` (PACKAGE) when a version would have two contents, in this suite or in this and another."""
+    found = contradictions(target.members, elsewhere)
+    if found:
+        first = found[0][0]
+        raise KubedebError(
+            f"{first.label} would have two contents",
+            details="\n".join(f"{one.label}: sha256 {one.sha256} and {other.sha256}" for one, other in found),
+            hint=f"Take it out: kubedeb repo remove --suite {suite.name} {first.name}={first.version}\n"
+            "and give the other content a version of its own. Nothing was published.", code=ExitCode.PACKAGE,
+        )  # fmt: skip
+
+
 def _advance(
-    repository: Repository, suite: Suite, catalog: Catalog, decision: Decision, live: Live | None, say: Say
+    repository: Repository, suite: Suite, catalog: Catalog, decision: Decision, live: Live | None, names: set[str], say: Say
 ) -> tuple[Live, tuple[str, ...]]:
     """Make and settle the next generation; return it and who judged it."""
     packages = _packages(repository, catalog, decision.target)
@@ -109,7 +129,7 @@ def _advance(
     repository.layout.store.put(f"dists/{suite.name}/InRelease", signed.inline, mtime=dated.date)
     now = Live(generation, signed.inline, parse_release(suite.name, text), decision.target)
     try:
-        _settle(repository, suite, catalog, now, signed)
+        _settle(repository, suite, catalog, now, names, signed)
     except (KubedebError, OSError) as error:
         raise KubedebError(
             f"generation {generation} of {suite.name} is live, but not all that follows could be written",
@@ -125,33 +145,13 @@ def _packages(repository: Repository, catalog: Catalog, snapshot: Snapshot) -> S
     known = catalog.packages(snapshot.members)
     lost = [member for member in snapshot.members if member.sha256 not in known]
     if lost:
-        found = [_from_pool(repository, member) for member in lost]
+        found = [from_pool(repository, member) for member in lost]
         catalog.learn_published(found)
         known |= {package.sha256: package for package in found}
     for member in snapshot.members:
         if repository.layout.store.size(member.pool_name) != known[member.sha256].size:
-            raise _damaged(member)
+            raise damaged(member)
     return [known[member.sha256] for member in snapshot.members]
-
-
-def _from_pool(repository: Repository, member: Member) -> Package:
-    from kubedeb.deb import read_deb
-
-    try:
-        package = package_of(read_deb(repository.layout.public / member.pool_name))
-    except (ValueError, FileNotFoundError) as error:
-        raise _damaged(member) from error
-    if package.sha256 != member.sha256:
-        raise _damaged(member)
-    return package
-
-
-def _damaged(member: Member) -> KubedebError:
-    return KubedebError(
-        f"the bytes of {member.name} {member.version} {member.architecture} are missing or damaged in the pool",
-        details=f"public/{member.pool_name}", hint="Put the file back (kubedeb repo add FILE does it), then publish.",
-        code=ExitCode.REPOSITORY,
-    )  # fmt: skip
 
 
 def _put_objects(repository: Repository, suite: Suite, target: Snapshot, indices: Indices) -> None:
@@ -191,10 +191,12 @@ def _judge(repository: Repository, suite: Suite, text: str, signed: Signed, indi
     return prove(Staged(tree, suite, indices.listed, repository.layout.keyring), client)
 
 
-def _settle(repository: Repository, suite: Suite, catalog: Catalog, live: Live, signed: Signed | None) -> None:
+def _settle(repository: Repository, suite: Suite, catalog: Catalog, live: Live, names: set[str], signed: Signed | None) -> None:
     """Complete a generation that is live; writes only what is not as it should be, so it can be repeated.
 
-    For clients that know InRelease and by-hash nothing of this matters; it is for old ones, people and the next publish.
+    `names` are those that the other suites serve: the preferences pin them too, and what has left its suite, because it
+    may be installed still. For clients that know InRelease and by-hash the rest does not matter; it is for old ones,
+    people and the next publish.
     """
     store = repository.layout.store
     store.put(generation_name(suite.name, live.generation), live.inrelease)
@@ -208,7 +210,8 @@ def _settle(repository: Repository, suite: Suite, catalog: Catalog, live: Live, 
         if path.endswith(FORMS):
             _plain_name(repository, suite, path, digest, live.date)
     catalog.published(suite.name)
-    for name, data in client_files(repository, catalog.published_names()).items():
+    pinned = names.union((member.name for member in live.snapshot.members), catalog.published_names())
+    for name, data in client_files(repository, pinned).items():
         store.put(name, data)
 
 
@@ -222,7 +225,7 @@ def _plain_name(repository: Repository, suite: Suite, path: str, digest: Digest,
             store.put(plain, data, mtime=date)
 
 
-def client_files(repository: Repository, names: Sequence[str]) -> dict[str, bytes]:
+def client_files(repository: Repository, names: Iterable[str]) -> dict[str, bytes]:
     """Return what clients need beside the suites: keyring, `.sources` and preferences, by file name."""
     identity = repository.identity
     return {

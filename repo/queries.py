@@ -12,6 +12,7 @@ from repo.catalog import open_catalog
 from repo.live import read_live
 from repo.models import Action, Member, Package
 from repo.place import Repository
+from repo.recall import from_pool
 
 
 class State(Enum):
@@ -46,7 +47,7 @@ def _rows(repository: Repository, suite: str) -> list[Row]:
     with open_catalog(repository.layout.catalog) as catalog:
         for change in catalog.draft(suite):
             if change.action is Action.REMOVE:
-                states[change.member] = State.LEAVING
+                states |= {member: State.LEAVING for member in states if member.key == change.member.key}
             else:
                 states.setdefault(change.member, State.DRAFT)
     ordered = sorted(states, key=lambda member: (member.name, DebianVersion(member.version), member.architecture))
@@ -72,9 +73,11 @@ def show(repository: Repository, wanted: str) -> list[Shown]:
     with open_catalog(repository.layout.catalog) as catalog:
         packages = catalog.packages(members)
     return [
-        Shown(packages[member.sha256], tuple(row for row in chosen if row.member == member))
-        for member in members if member.sha256 in packages
-    ]  # fmt: skip
+        Shown(
+            packages.get(member.sha256) or from_pool(repository, member), tuple(row for row in chosen if row.member == member)
+        )
+        for member in members
+    ]
 
 
 def _unknown(repository: Repository, name: str, version: str, rows: Sequence[Row]) -> KubedebError:

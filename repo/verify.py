@@ -80,10 +80,11 @@ def verify(repository: AptRepository, suites: Iterable[str], say: Callable[[str]
     """Read every suite: both signatures, each index under each of its names, each package once. Never stops at the first."""
     report = Report()
     seen: dict[str, Digest] = {}
+    contents: dict[tuple[str, ...], tuple[str, str]] = {}
     for suite in suites:
         say(f"reading suite {suite}")
         report.suites.append(suite)
-        _Suite(repository, suite, report, seen).verify()
+        _Suite(repository, suite, report, seen, contents).verify()
     return report
 
 
@@ -93,6 +94,7 @@ class _Suite:
     suite: str
     report: Report
     seen: dict[str, Digest]
+    contents: dict[tuple[str, ...], tuple[str, str]]
 
     def verify(self) -> None:
         try:
@@ -149,10 +151,22 @@ class _Suite:
                 label = f"{stanza.get('Package', '?')} {stanza.get('Version', '?')}"[:MAX_FIELD]
                 self._found(label, f"its stanza is incomplete: {error}")
                 continue
+            self._content(release, stanza, path, digest)
             if self.seen.get(path) != digest:
                 self.report.packages += 1
                 self._file(path, digest)
                 self.seen[path] = digest
+
+    def _content(self, release: Release, stanza: Stanza, path: str, digest: Digest) -> None:
+        """Check that one name, version and architecture has one content: in a suite, and in all suites of our repositories.
+
+        apt takes the first it meets and says nothing.
+        """
+        scope = "" if SNAPSHOT_FIELD in release.fields else release.suite
+        key = scope, *(stanza.get(name, "") for name in ("Package", "Version", "Architecture"))
+        other, sha256 = self.contents.setdefault(key, (path, digest.sha256))
+        if sha256 != digest.sha256:
+            self._found(path, f"has the same name, version and architecture as {other}, and other bytes")
 
     def _stanzas(self, release: Release, component: str, architecture: str) -> Iterator[Stanza]:
         try:

@@ -25,6 +25,37 @@ def test_a_draft_ends_with_its_publish(tmp_path: Path) -> None:
         assert (catalog.same("etcd-server", "3.4", "amd64"), catalog.same("etcd-server", "3.4", "arm64")) == (TWO, None)
 
 
+def test_a_removal_waits_in_the_draft_and_what_was_never_published_is_forgotten(tmp_path: Path) -> None:
+    with open_catalog(tmp_path / "c") as catalog:
+        catalog.learn_published([ONE])
+        catalog.add("bookworm", [TWO], [TWO])
+        catalog.add("trixie", [TWO], [TWO])
+        catalog.remove("bookworm", [MEMBERS[0]], [MEMBERS[1]])
+        assert catalog.draft("bookworm") == (Change(Action.REMOVE, MEMBERS[0]),)
+        assert catalog.same("etcd-server", "3.4", "amd64") == TWO
+        catalog.remove("trixie", [], [MEMBERS[1]])
+        assert catalog.same("etcd-server", "3.4", "amd64") is None
+        catalog.published("bookworm")
+        assert (catalog.draft("bookworm"), catalog.published_names()) == ((), ["etcd-server"])
+        assert catalog.same("etcd-server", "3.3", "amd64") == ONE
+
+
+def test_what_is_live_stays_known_when_a_draft_is_withdrawn(tmp_path: Path) -> None:
+    with open_catalog(tmp_path / "c") as catalog:
+        catalog.learn_published([ONE])
+        catalog.add("trixie", [ONE], [ONE])
+        catalog.remove("trixie", [], [MEMBERS[0]])
+        assert (catalog.draft("trixie"), catalog.same("etcd-server", "3.3", "amd64")) == ((), ONE)
+
+
+def test_knows_which_versions_it_has_lost(tmp_path: Path) -> None:
+    with open_catalog(tmp_path / "c") as catalog:
+        assert catalog.lost([]) == set()
+        assert catalog.lost(MEMBERS) == set(MEMBERS)
+        catalog.learn_published([ONE])
+        assert catalog.lost(MEMBERS) == {MEMBERS[1]}
+
+
 def test_many_packages_are_found_as_few_are(tmp_path: Path) -> None:
     many = [Package("p", str(n), "all", f"{n:064}", n, "") for n in range(1500)]
     members = [Member(p.name, p.version, p.architecture, p.sha256) for p in many]

@@ -6,11 +6,13 @@ from hypothesis import strategies as st
 
 from debs import control, deb
 from kubedeb.deb import read_stream
-from repo.models import Action, Change, Member, Snapshot, apply_draft, package_of, pool_name
+from repo.models import Action, Change, Member, Snapshot, apply_draft, contradictions, package_of, pool_name
 
 TEXT = st.text(max_size=8)
 MEMBERS = st.builds(Member, TEXT, TEXT, TEXT, TEXT)
 OLD, NEW = Member("etcd-server", "3.3", "amd64", "1" * 64), Member("etcd-server", "3.4", "amd64", "2" * 64)
+
+OTHER, ALL = Member("etcd-server", "3.3", "amd64", "3" * 64), Member("etcd-server", "3.3", "all", "4" * 64)
 
 
 @given(st.lists(MEMBERS, max_size=6))
@@ -32,6 +34,28 @@ def test_a_draft_adds_beside_what_is_there_and_removes() -> None:
     assert both.members == (OLD, NEW)
     assert apply_draft(both, [Change(Action.REMOVE, OLD), Change(Action.ADD, NEW)]).members == (NEW,)
     assert apply_draft(base, [Change(Action.ADD, OLD)]) == base
+    assert apply_draft(base, [Change(Action.ADD, NEW), Change(Action.REMOVE, OLD)]).members == (NEW,)
+
+
+def test_a_removal_takes_every_content_of_the_version() -> None:
+    assert apply_draft(Snapshot.of([OLD, OTHER, NEW]), [Change(Action.REMOVE, OLD)]).members == (NEW,)
+
+
+@pytest.mark.parametrize(
+    ("members", "elsewhere", "expected"),
+    [
+        ([OLD, NEW], [], []),
+        ([OLD, NEW], [OLD, NEW], []),
+        ([OLD, OTHER], [], [(OLD, OTHER)]),
+        ([OLD, NEW], [OTHER], [(OLD, OTHER)]),
+        ([NEW], [OLD, OTHER], []),
+        ([ALL, OLD], [], []),
+    ],
+)
+def test_one_version_with_two_contents_is_a_contradiction(
+    members: list[Member], elsewhere: list[Member], expected: list[tuple[Member, Member]]
+) -> None:
+    assert contradictions(members, elsewhere) == expected
 
 
 def test_file_names_have_no_epoch() -> None:
