@@ -102,6 +102,32 @@ def add(*, repository: Path | None, suite: str, publish_too: bool, files: tuple[
         print_json(document)
 
 
+@repo.command()
+@repository_option
+@suite_option
+@click.option("--publish", "publish_too", is_flag=True, help="Publish the suite afterwards.")
+@click.argument("packages", metavar="NAME[=VERSION]...", nargs=-1, required=True)
+@json_option
+def remove(*, repository: Path | None, suite: str, publish_too: bool, packages: tuple[str, ...], as_json: bool) -> None:
+    """Let packages leave a suite with its next publish; without =VERSION, all versions: all that are named or none."""
+    from repo.remove import remove as remove_packages
+
+    opened = _open(repository)
+    removed = remove_packages(opened, suite, packages)
+    document: dict[str, Any] = asdict(removed)
+    if not as_json:
+        for member in removed.withdrawn:
+            click.echo(f"{member.label} is no longer in the draft of {suite}")
+        for member in removed.leaving:
+            click.echo(f"{member.label} leaves {suite} with the next publish")
+    if publish_too:
+        document["published"] = _publish(opened, suite, quiet=as_json)
+    elif removed.leaving and not as_json:
+        click.echo(f"not yet published: kubedeb repo publish {suite}")
+    if as_json:
+        print_json(document)
+
+
 def _package_json(package: Any) -> dict[str, Any]:
     return {name: getattr(package, name) for name in ("name", "version", "architecture", "size", "sha256")}
 

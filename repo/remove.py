@@ -1,0 +1,70 @@
+"""`kubedeb repo remove`: withdraw packages from a suite's draft; what is published leaves with the suite's next generation."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from kubedeb.errors import ExitCode, KubedebError
+from kubedeb.versions import DebianVersion
+from repo.catalog import open_catalog
+from repo.models import Action, Member
+from repo.place import Repository, writing
+from repo.recall import read_lives, recall
+
+
+@dataclass(frozen=True)
+class Removed:
+    """What `remove` did: packages that leave with the next publish, packages that only waited in the draft."""
+
+    suite: str
+    leaving: tuple[Member, ...]
+    withdrawn: tuple[Member, ...]
+
+
+def remove(repository: Repository, suite_name: str, wanted: Sequence[str]) -> Removed:
+    """Take what `wanted` names (`NAME`, or `NAME=VERSION`) out of a suite's draft, all or nothing.
+
+    Raises `KubedebError`: PACKAGE with every name that the suite does not have; REPOSITORY for an unknown suite;
+    REPOSITORY_BUSY; REPOSITORY_STORAGE.
+    """
+    suite = repository.suite(suite_name)
+    with writing(repository.layout), open_catalog(repository.layout.catalog) as catalog:
+        lives = read_lives(repository)
+        recall(repository, catalog, lives)
+        published = lives[suite.name].snapshot.members if suite.name in lives else ()
+        drafted = [change.member for change in catalog.draft(suite.name) if change.action is Action.ADD]
+        chosen = choose({*published, *drafted}, wanted, suite.name)
+        leaving = tuple(member for member in chosen if member in published)
+        withdrawn = tuple(member for member in chosen if member not in published)
+        catalog.remove(suite.name, leaving, withdrawn)
+    return Removed(suite.name, leaving, withdrawn)
+
+
+def choose(members: Collection[Member], wanted: Sequence[str], suite: str) -> tuple[Member, ...]:
+    """Return the members that `wanted` names, in order. Raises `KubedebError` (PACKAGE) with all that names none."""
+    problems: list[str] = []
+    chosen: set[Member] = set()
+    for item in wanted:
+        name, equals, version = item.partition("=")
+        found = {member for member in members if member.name == name and (not equals or member.version == version)}
+        if not found:
+            problems.append(_unknown(members, item, suite))
+        chosen |= found
+    if problems:
+        first, *more = problems
+        raise KubedebError(first, details="\n".join(more), hint="Nothing was removed. kubedeb repo list shows what there is.",
+                           code=ExitCode.PACKAGE)  # fmt: skip
+    return tuple(sorted(chosen))
+
+
+def _unknown(members: Collection[Member], item: str, suite: str) -> str:
+    name, equals, version = item.partition("=")
+    if not name or (equals and not version):
+        return f"{item!r} is not NAME or NAME=VERSION"
+    versions = sorted({member.version for member in members if member.name == name}, key=DebianVersion)
+    if versions:
+        return f"version {version!r} of {name} is not in {suite}; there are: {', '.join(versions)}"
+    near = difflib.get_close_matches(name, {member.name for member in members}, n=1)
+    return f"there is no package {name!r} in {suite}" + (f"; did you mean {near[0]!r}?" if near else "")
