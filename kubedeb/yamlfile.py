@@ -23,6 +23,7 @@ from kubedeb.errors import ExitCode, KubedebError
 # libyaml is ten times faster than the pure Python loader, and not built on every platform.
 LOADER: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 FLOAT_LIKE = re.compile(r"[-+]?\d+\.\d+")
+DEEPEST = 50
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -86,6 +87,7 @@ def load(path: Path, *, code: ExitCode) -> Document:
 def parse(text: str, path: Path, *, code: ExitCode) -> Document:
     """Read one YAML document from `text`; `path` is what messages name."""
     try:
+        _plain_tree(text, path, code)
         node = yaml.compose(text, Loader=LOADER)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
@@ -96,6 +98,29 @@ def parse(text: str, path: Path, *, code: ExitCode) -> Document:
     lines: dict[tuple[str | int, ...], int] = {}
     data = {} if node is None else _value(node, (), lines, path, code)
     return Document(path, data, lines)
+
+
+def _plain_tree(text: str, path: Path, code: ExitCode) -> None:
+    """Refuse aliases and deep nesting while the events are still a flat stream.
+
+    An alias may stand for itself, or for a tree that doubles with each level; libyaml composes by recursion in C and ends
+    the process without a word where a document is nested deeply.
+    """
+    depth = 0
+    events: Iterator[Any] = yaml.parse(text, Loader=LOADER)
+    for event in events:
+        line = event.start_mark.line + 1
+        if isinstance(event, yaml.AliasEvent):
+            raise KubedebError(
+                f"{path}:{line}: an alias (*{event.anchor}) stands here, and aliases are not read",
+                hint="Write it out.", code=code,
+            )  # fmt: skip
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            raise KubedebError(
+                f"{path}:{line}: nested more than {DEEPEST} levels deep",
+                hint="Is this the right file? None that is read here needs more than a few.", code=code,
+            )  # fmt: skip
 
 
 def _value(

@@ -42,6 +42,10 @@ BROKEN = {
     ),
     "duplicate": ("name: a\nname: b\n", ["x.yaml:2: key 'name' is there twice", "It stands in line 1 already."]),
     "not yaml": ("name: [a\nb: c\n", ["x.yaml:2: not valid YAML"]),
+    "alias": ("name: &n e\nversions:\n  - version: *n\n", ["x.yaml:3: an alias (*n)", "Write it out"]),
+    "alias of itself": ("name: e\nversions: &v\n  - *v\n", ["x.yaml:3: an alias (*v)"]),
+    "nested too deeply": ("name: e\nversions: " + "[" * 100_000 + "\n", ["x.yaml:2: nested more than 50 levels deep"]),
+    "nested too deeply in blocks": ("- " * 100_000 + "a\n", ["x.yaml:1: nested more than 50 levels deep"]),
     "wrong kind": ("name: e\nversions: many\n", ["x.yaml:2: versions: Input should be a valid list"]),
     "a list": ("- a\n", ["x.yaml:1: the file: Input should be a valid dictionary or instance of Sample"]),
 }
