@@ -40,7 +40,8 @@ class Report:
         if self.findings:
             raise KubedebError(
                 f"the repository is not as it was signed: {len(self.findings)} findings",
-                hint="Restore these files; a package: kubedeb repo add FILE, then publish.", code=ExitCode.VERIFY,
+                hint="Restore these files; a package: kubedeb repo add FILE, then publish.\n"
+                "One of two contents of a version: kubedeb repo remove, then publish.", code=ExitCode.VERIFY,
             )  # fmt: skip
 
 
