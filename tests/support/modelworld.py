@@ -16,7 +16,16 @@ from typing import TypeVar
 
 from kubedeb.files import sha256_bytes
 from kubedeb.versions import Version
-from upgrade_plans.adapters.protocols import Available, Entry, RefusedError, Saved, Status, UnreachableError, World
+from upgrade_plans.adapters.protocols import (
+    Available,
+    CompactedError,
+    Entry,
+    RefusedError,
+    Saved,
+    Status,
+    UnreachableError,
+    World,
+)
 from upgrade_plans.models.plan import PackagePin
 from upgrade_plans.models.state import Line
 
@@ -69,6 +78,8 @@ class Model:
         self.log: list[str] = []
         self.refuse: dict[str, int] = {}
         self.starts: list[tuple[str, str]] = []
+        self.revision = 7
+        self.compacted = 0
         self._dead = False
         self._lock = threading.RLock()
 
@@ -159,7 +170,7 @@ class Model:
     def status(self, node: str) -> Status:
         """See `Etcd`."""
         leader = self.nodes[self.leader].member_id if self.leader else None
-        return self._member("status", node, lambda found: Status(found.member_id, CLUSTER_ID, leader, 100, 7, 4096))
+        return self._member("status", node, lambda found: Status(found.member_id, CLUSTER_ID, leader, 100, self.revision, 4096))
 
     def alarms(self, node: str) -> tuple[str, ...]:
         """See `Etcd`."""
@@ -176,7 +187,13 @@ class Model:
 
     def entries(self, node: str, revision: int) -> Iterator[Entry]:
         """See `Etcd`."""
-        self._member("entries", node, lambda _: None)
+
+        def effect(_: Node) -> None:
+            if revision < self.compacted:
+                why = "etcdserver: mvcc: required revision has been compacted"
+                raise CompactedError(f"etcd on {node}", f"reading revision {revision}", why)
+
+        self._member("entries", node, effect)
         yield from entries()
 
     # Packages
@@ -250,11 +267,11 @@ class Model:
 
     def save(self, node: str, name: str) -> Saved:
         """See `Backups`."""
-        content = f"{name} at {self.line}".encode()
+        content, revision = f"{name} at {self.line}, {self.revision}".encode(), self.revision
 
         def effect(found: Node) -> Saved:
             found.backups[f"/b/{name}.db"] = content
-            return Saved(f"/b/{name}.db", len(content), sha256_bytes(content), 7)
+            return Saved(f"/b/{name}.db", len(content), sha256_bytes(content), revision)
 
         return self._member("save", node, effect)
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from kubedeb.files import sha256_of
 from upgrade_plans.adapters.protocols import RefusedError, UnreachableError, World
-from upgrade_plans.executor.drill import compare
+from upgrade_plans.executor import drill
 from upgrade_plans.executor.journal import Backup
 from upgrade_plans.executor.program import Task
 from upgrade_plans.executor.readings import line_of, read_member, read_members
-from upgrade_plans.models.plan import Act, Plan
+from upgrade_plans.models.plan import Act, Plan, Step
 from upgrade_plans.models.state import Line
 
 
@@ -47,6 +47,10 @@ class Effect:
 
     text: str
     backup: Backup | None = None
+
+
+class StaleError(RefusedError):
+    """A backup cannot be compared any more."""
 
 
 def shown(stage: Stage, task: Task, node: str) -> bool:
@@ -91,9 +95,14 @@ def _save_shown(stage: Stage, task: Task, node: str) -> bool:
 
 
 def _save(stage: Stage, task: Task, node: str) -> Effect:
+    return save(stage, task.position.step, task.step, node)
+
+
+def save(stage: Stage, index: int, step: Step, node: str) -> Effect:
+    """Save the store, as the backup of the plan's step `index`; one that was saved for it before is replaced."""
     world = stage.world
     before = world.etcd.versions(node)[1]
-    name = f"{stage.copies.parent.name}-{task.step.id}"
+    name = f"{stage.copies.parent.name}-{step.id}"
     saved = world.backups.save(node, name)
     if world.etcd.versions(node)[1] != before:
         raise RefusedError(f"node {node}", "saving a snapshot", "the cluster version changed while it was saved")
@@ -102,7 +111,7 @@ def _save(stage: Stage, task: Task, node: str) -> Effect:
     if (found := sha256_of(copy)) != saved.sha256:
         raise RefusedError(f"node {node}", "copying the backup", f"sha256 {saved.sha256} on the node, {found} of the copy")
     backup = Backup(
-        step=task.position.step, node=node, path=saved.path, size=saved.size, sha256=saved.sha256, revision=saved.revision,
+        step=index, node=node, path=saved.path, size=saved.size, sha256=saved.sha256, revision=saved.revision,
         line=line_of(before), copy=str(copy), saved=world.clock.now(),
     )  # fmt: skip
     return Effect(f"{saved.size:,} bytes at revision {saved.revision:,}, sha256 {saved.sha256[:12]}…, copy in {copy}", backup)
@@ -119,14 +128,13 @@ def _compare_shown(stage: Stage, task: Task, node: str) -> bool:
     return backup is not None and backup.proven is not None and _backup_there(stage, backup)
 
 
-def _compare(stage: Stage, task: Task, node: str) -> Effect:
+def compare(stage: Stage, task: Task, node: str) -> Effect:
+    """Restore the newest backup of `node` and compare it. Raises `StaleError`, `CompactedError`: another one will do."""
     backup, world = _newest(stage, task, node), stage.world
     if backup is None or not _backup_there(stage, backup):
-        raise RefusedError(
-            f"node {node}", "the drill", "the backup is not there any more, or not what was saved: save it again"
-        )
+        raise StaleError(f"node {node}", "the drill", "the backup is not there any more, or not what was saved")
     with closing(world.backups.restored(node, backup.path)) as restored:
-        found = compare(world.etcd.entries(node, backup.revision), restored)
+        found = drill.compare(world.etcd.entries(node, backup.revision), restored)
     if found.differences:
         raise RefusedError(
             f"node {node}", "the drill: the restored backup differs from the live store", "\n".join(found.differences)
@@ -187,13 +195,16 @@ SHOWN: Mapping[Act, Callable[[Stage, Task, str], bool]] = {
 ISSUE: Mapping[Act, Callable[[Stage, Task, str], Effect]] = {
     Act.DOWNLOAD: _download,
     Act.SAVE: _save,
-    Act.COMPARE: _compare,
+    Act.COMPARE: compare,
     Act.TRANSFER: _transfer,
     Act.INSTALL: _install,
     Act.RESTART: _restart,
 }
 
 
-def proven_lines(backups: Sequence[Backup]) -> frozenset[Line]:
-    """Return the cluster version lines of which a backup was restored and compared equal, and is still with the operator."""
-    return frozenset(backup.line for backup in backups if backup.proven is not None and _copy_there(backup))
+def proven_lines(backups: Sequence[Backup]) -> dict[Line, float]:
+    """Return, by cluster version line, when the newest backup was saved (seconds since the epoch) of those that were
+    restored and compared equal, and are still with the operator.
+    """
+    proven = sorted((backup for backup in backups if backup.proven is not None and _copy_there(backup)), key=lambda b: b.saved)
+    return {backup.line: backup.saved for backup in proven}

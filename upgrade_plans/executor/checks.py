@@ -19,7 +19,7 @@ Cached = Mapping[str, Mapping[str, Mapping[str, str]]]
 @dataclass(frozen=True)
 class Question:
     """What is about to be done, or was done: the step's nodes and versions; `again` for an act issued again or taken back,
-    `later` for an act after the step's first.
+    `later` for an act after the step's first; `max_age` in seconds of the proven backup, None for any.
     """
 
     nodes: tuple[str, ...]
@@ -28,6 +28,7 @@ class Question:
     back: bool = False
     again: bool = False
     later: bool = False
+    max_age: int | None = None
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,9 @@ class Scene:
 
     members: Mapping[str, MemberReading]
     cached: Cached
-    proven: frozenset[Line]
+    proven: Mapping[Line, float]
     releases: Mapping[str, Release]
+    now: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -105,12 +107,19 @@ def cached(question: Question, scene: Scene) -> Iterable[str]:
 
 
 def backup_proven(question: Question, scene: Scene) -> Iterable[str]:
-    """A backup made at the present cluster version (in the middle of a step: at that of `from`) was restored and compared."""
-    lines = {member.line for member in scene.members.values() if member.line is not None}
-    if (question.again or question.later) and line_of(question.from_) in scene.proven:
+    """A backup made at the present cluster version (in the middle of a step: at that of `from`) was restored and compared.
+
+    How old it is matters until the cluster version has risen: from then on there is no way back but that backup.
+    """
+    lines, before = {member.line for member in scene.members.values() if member.line is not None}, line_of(question.from_)
+    if (question.again or question.later) and before in scene.proven and lines != {before}:
         return
-    if not lines or not lines <= scene.proven:
+    if not lines or not lines <= scene.proven.keys():
         yield "there is no backup of the present cluster version that was restored and compared equal"
+        return
+    oldest = scene.now - min(scene.proven[line] for line in lines)
+    if question.max_age is not None and oldest > question.max_age:
+        yield f"the proven backup is {oldest / 60:,.0f} minutes old, the plan allows {question.max_age / 60:,.0f}"
 
 
 CHECKS: dict[Check, Callable[[Question, Scene], Iterable[str]]] = {

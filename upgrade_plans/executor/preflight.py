@@ -55,7 +55,7 @@ def ask(cluster: Cluster, plan: Plan, world: World) -> tuple[Finding, ...]:
 
 def _members(plan: Plan, members: dict[str, MemberReading]) -> Iterator[Finding]:
     """Ask what every hop asks first."""
-    scene = Scene(members, {}, frozenset(), plan.releases)
+    scene = Scene(members, {}, {}, plan.releases)
     for finding in judge(ASKED, Question((), plan.cluster_version, plan.cluster_version), scene):
         yield Finding(str(finding.check), finding.text)
 

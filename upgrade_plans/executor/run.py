@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kubedeb.errors import ExitCode, KubedebError
@@ -16,6 +16,7 @@ from upgrade_plans.executor.journal import Journal, RunStatus
 from upgrade_plans.executor.lock import ClusterLock
 from upgrade_plans.executor.program import Position, Task
 from upgrade_plans.executor.readings import on_all, read_members
+from upgrade_plans.executor.renewal import backup_step, drill
 from upgrade_plans.executor.stopped import said, stopped
 from upgrade_plans.models.plan import Act, Check, Plan
 from upgrade_plans.models.state import Direction, Progress
@@ -87,7 +88,8 @@ def _step(executor: Executor, task: Task) -> None:
         if task.act is Act.OBSERVE:
             _observe(executor, task)
         else:
-            _issue(executor, task, _intend(executor, task), line)
+            failed = {taken.node for taken in executor.journal.acts(task.position) if taken.detail}
+            _issue(executor, task, _intend(executor, task, line), line, failed)
         if task.last:
             _await(executor, task, task.post, _question(task, again=task.back, first=True), "after")
 
@@ -101,35 +103,55 @@ def _observe(executor: Executor, task: Task) -> None:
     _record(executor, task, task.step.nodes, Progress.DONE)
 
 
-def _intend(executor: Executor, task: Task) -> tuple[str, ...]:
+def _intend(executor: Executor, task: Task, line: Line) -> tuple[str, ...]:
     """Ask the guard, write down what will be done where, and return those nodes; what is shown already is skipped."""
     states = {taken.node: taken.state for taken in executor.journal.acts(task.position)}
     left = tuple(node for node in task.step.nodes if states.get(node) is not Progress.DONE)
     again = bool(states)
     if not again:
-        _await(executor, task, task.pre, _question(task, again=False), "before")
+        _guard(executor, task, line, again=False, when="before")
     stage = _stage(executor)
     found = on_all(executor.world, left, lambda node: acts.shown(stage, task, node))
     todo = tuple(node for node in left if not found[node])
     if again and todo:
-        _await(executor, task, task.pre, _question(task, again=True), "before another")
+        _guard(executor, task, line, again=True, when="before another")
     executor.lock.verify()
     intent = {node: Progress.ISSUED if node in todo else Progress.DONE for node in left}
     executor.journal.record(task.position, task.act, intent, executor.world.clock.now(), "")
     return todo
 
 
-def _issue(executor: Executor, task: Task, nodes: tuple[str, ...], line: Line) -> None:
+def _guard(executor: Executor, task: Task, line: Line, *, again: bool, when: str) -> None:
+    """Ask every check of the guard; a backup that is not there any more, or is too old, is taken and compared again first."""
+    question = replace(_question(task, again=again), max_age=None if task.back else task.step.max_backup_age)
+    source, proven = backup_step(executor.plan, task), _proven(executor, task.pre)
+    if Check.BACKUP_PROVEN in task.pre and not task.back and source is not None:
+        asked = (Check.BACKUP_PROVEN,)
+        if judge(asked, question, _scene(executor, asked, task, proven)):
+            others = tuple(check for check in task.pre if check is not Check.BACKUP_PROVEN)
+            _await(executor, task, others, question, when)
+            executor.lock.verify()
+            drill(lambda: _stage(executor), executor.journal, task, source[1].nodes[0], line.note, anew=True)
+            proven = _proven(executor, task.pre)
+    _await(executor, task, task.pre, question, when, proven)
+
+
+def _issue(executor: Executor, task: Task, nodes: tuple[str, ...], line: Line, failed_before: Set[str]) -> None:
     """Take the act on `nodes` and read it back; a call that failed may have worked nevertheless."""
     stage = _stage(executor)
 
     def attempt(node: str) -> acts.Effect | KubedebError:
         try:
+            if task.act is Act.COMPARE:
+                # A drill that failed is not tried again with the same backup.
+                again = node in failed_before
+                return drill(lambda: _stage(executor), executor.journal, task, node, line.note, anew=again)
             return acts.issue(stage, task, node)
         except (UnreachableError, RefusedError) as error:
             return error
 
-    results = on_all(executor.world, nodes, attempt)
+    # The drill writes to the journal, which belongs to this thread.
+    results = {node: attempt(node) for node in nodes} if task.act is Act.COMPARE else on_all(executor.world, nodes, attempt)
     failed = {node: result for node, result in results.items() if isinstance(result, KubedebError)}
     for node, result in results.items():
         if isinstance(result, acts.Effect):
@@ -174,12 +196,15 @@ def _shown(executor: Executor, task: Task, node: str) -> bool:
         return False
 
 
-def _await(executor: Executor, task: Task, checks: tuple[Check, ...], question: Question, when: str) -> None:
+def _await(
+    executor: Executor, task: Task, checks: tuple[Check, ...], question: Question, when: str,
+    proven: Mapping[LineOf, float] | None = None,
+) -> None:  # fmt: skip
     """Wait until every check holds. Raises `KubedebError` (STOPPED) with the findings when they do not in time."""
     clock = executor.world.clock
     ends = clock.now() + max(PATIENCE, SLACK * task.step.duration.p95)
     # Hashing a large backup takes long, and waiting makes it no better.
-    proven = acts.proven_lines(executor.journal.backups()) if Check.BACKUP_PROVEN in checks else frozenset()
+    proven = _proven(executor, checks) if proven is None else proven
     while findings := judge(checks, question, _scene(executor, checks, task, proven)):
         if clock.now() >= ends or any(finding.check in LASTING for finding in findings):
             brief = f"{when} {task.act}, not everything holds that must"
@@ -197,7 +222,7 @@ def _question(task: Task, *, again: bool, first: bool = False) -> Question:
     return Question(task.step.nodes, task.from_, task.to, back=task.back, again=again, later=later)
 
 
-def _scene(executor: Executor, checks: tuple[Check, ...], task: Task, proven: frozenset[LineOf]) -> Scene:
+def _scene(executor: Executor, checks: tuple[Check, ...], task: Task, proven: Mapping[LineOf, float]) -> Scene:
     """Read what `checks` need to know, now."""
     stage, world = _stage(executor), executor.world
     cached = (
@@ -205,7 +230,11 @@ def _scene(executor: Executor, checks: tuple[Check, ...], task: Task, proven: fr
         if Check.CACHED in checks else {}
     )  # fmt: skip
     members = read_members(world, stage.members) if checks else {}
-    return Scene(members, cached, proven, executor.plan.releases)
+    return Scene(members, cached, proven, executor.plan.releases, world.clock.now())
+
+
+def _proven(executor: Executor, checks: tuple[Check, ...]) -> Mapping[LineOf, float]:
+    return acts.proven_lines(executor.journal.backups()) if Check.BACKUP_PROVEN in checks else {}
 
 
 def _stage(executor: Executor) -> acts.Stage:

@@ -21,7 +21,7 @@ RELEASES = {
     for v in ("3.4.23", "3.5.16")
 }
 CACHED = {"n2": {"etcd-server": {"3.4.23-1": OLD, "3.5.16-1": NEW}}}
-SCENE = Scene(MEMBERS, CACHED, frozenset({(3, 4)}), RELEASES)
+SCENE = Scene(MEMBERS, CACHED, {(3, 4): 1000.0}, RELEASES, 1660.0)
 FIRST = Question(("n2",), "3.4.23", "3.5.16")
 
 
@@ -65,11 +65,16 @@ CASES: list[tuple[Check, Question, Scene, str | None]] = [
     (Check.CACHED, FIRST, replace(SCENE, cached={"n2": {"etcd-server": {"3.4.23-1": "x", "3.5.16-1": NEW}}}),
      f"etcd-server 3.4.23-1 in the packages' folder of n2 has sha256 x, the plan says {OLD}"),
     (Check.BACKUP_PROVEN, FIRST, SCENE, None),
-    (Check.BACKUP_PROVEN, FIRST, replace(SCENE, proven=frozenset({(3, 3)})),
+    (Check.BACKUP_PROVEN, FIRST, replace(SCENE, proven={(3, 3): 1000.0}),
      "there is no backup of the present cluster version that was restored and compared equal"),
     (Check.BACKUP_PROVEN, *risen(FIRST),
      "there is no backup of the present cluster version that was restored and compared equal"),
     (Check.BACKUP_PROVEN, *risen(replace(FIRST, later=True)), None),
+    (Check.BACKUP_PROVEN, replace(FIRST, max_age=660), SCENE, None),
+    (Check.BACKUP_PROVEN, replace(FIRST, max_age=600), SCENE, "the proven backup is 11 minutes old, the plan allows 10"),
+    (Check.BACKUP_PROVEN, replace(FIRST, max_age=600, later=True), SCENE,
+     "the proven backup is 11 minutes old, the plan allows 10"),
+    (Check.BACKUP_PROVEN, *risen(replace(FIRST, max_age=600, again=True)), None),
 ]  # fmt: skip
 
 
@@ -88,5 +93,5 @@ def test_every_check_has_a_case_that_holds_and_one_that_does_not() -> None:
 
 def test_all_findings_are_listed() -> None:
     broken = with_member("n3", healthy=False, alarms=("NOSPACE",))
-    found = judge(Check, FIRST, replace(broken, cached={}, proven=frozenset()))
+    found = judge(Check, FIRST, replace(broken, cached={}, proven={}))
     assert {item.check for item in found} == {Check.MEMBERS_HEALTHY, Check.NO_ALARM, Check.CACHED, Check.BACKUP_PROVEN}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from threading import Timer
 
@@ -15,9 +15,11 @@ from kubedeb.files import sha256_of
 from modelworld import NAMES, Killed, debian
 from testseed import seed
 from upgrade_plans import clusterfile
+from upgrade_plans.adapters.protocols import Entry
 from upgrade_plans.canonical import digest
 from upgrade_plans.executor import acts, operations
 from upgrade_plans.executor.journal import RunStatus
+from upgrade_plans.executor.renewal import TRIES
 from upgrade_plans.executor.runs import RunFolder
 
 Make = Callable[..., Bench]
@@ -239,16 +241,121 @@ def test_a_member_that_is_down_stops_the_run_before_anything_is_changed(make: Ma
     assert bench.go(run).status is RunStatus.DONE
 
 
-def test_the_last_member_is_not_touched_when_the_backup_is_gone(make: Make) -> None:
+def test_the_last_member_is_not_touched_while_there_is_no_backup(make: Make) -> None:
     bench = make()
     run = bench.begin()
     bench.go(run, until="3.5-change-etcd3")
     for copy in run.backups.iterdir():
         copy.unlink()
+    bench.model.refuse["save"] = 1
     with pytest.raises(KubedebError) as stop:
         bench.go(run)
-    assert "backup-proven: there is no backup" in stop.value.details
+    assert "save failed" in stop.value.details
     assert len(bench.model.starts) == 2
+    bench.model.compacted = 10
+    with pytest.raises(KubedebError) as stop:
+        bench.go(run)
+    assert "required revision has been compacted" in stop.value.details
+    assert len(bench.model.starts) == 2
+    bench.model.revision = 10
+    assert bench.go(run).status is RunStatus.DONE
+
+
+def saves(bench: Bench) -> int:
+    return len([entry for entry in bench.model.log if entry.startswith("save ")])
+
+
+def compacted(bench: Bench, run: RunFolder) -> None:
+    bench.model.revision = bench.model.compacted = 1000
+
+
+def gone_from_the_node(bench: Bench, run: RunFolder) -> None:
+    for node in bench.model.nodes.values():
+        node.backups.clear()
+
+
+def gone_from_here(bench: Bench, run: RunFolder) -> None:
+    for copy in run.backups.iterdir():
+        copy.unlink()
+
+
+LOST = (compacted, gone_from_the_node, gone_from_here)
+
+
+@pytest.mark.parametrize("lose", LOST)
+def test_a_backup_that_cannot_be_compared_any_more_is_saved_again(make: Make, lose: Callable[[Bench, RunFolder], None]) -> None:
+    bench = make()
+    run = bench.begin()
+    bench.go(run, until="3.5-backup")
+    lose(bench, run)
+    assert bench.go(run).status is RunStatus.DONE
+    assert saves(bench) == 2
+    journal = run.journal()
+    kept = [event["data"]["proven"] is not None for event in journal.events() if event["what"] == "backup"]
+    journal.close()
+    assert kept == [False, False, True]
+
+
+@pytest.mark.parametrize("lose", LOST)
+def test_killed_while_a_backup_is_saved_again(make: Make, lose: Callable[[Bench, RunFolder], None]) -> None:
+    for number in range(1, 60, 5):
+        bench = make()
+        run = bench.begin()
+        bench.go(run, until="3.5-backup")
+        lose(bench, run)
+        bench.model.kill = (bench.model.calls + number, bool(number % 2))
+        with pytest.raises(Killed):
+            bench.go(run)
+        bench.model.revive()
+        bench.model.pass_time()
+        assert bench.go(run).status is RunStatus.DONE
+        assert len(bench.model.starts) == 3
+
+
+def test_a_drill_is_not_tried_for_ever(make: Make) -> None:
+    bench = make()
+    run = bench.begin()
+    bench.model.compacted = 1000
+    with pytest.raises(KubedebError) as stop:
+        bench.go(run)
+    assert "required revision has been compacted" in stop.value.details
+    assert saves(bench) == TRIES
+    bench.model.revision = 1000
+    assert bench.go(run).status is RunStatus.DONE
+
+
+def test_a_backup_that_differs_stops_the_run_and_is_not_compared_again(make: Make) -> None:
+    bench = make()
+    run, restored = bench.begin(), bench.model.restored
+    spoilt = []
+
+    def differing(node: str, path: str) -> Generator[Entry]:
+        spoilt.append(path)
+        bench.model.restored = restored  # type: ignore[method-assign]
+        yield from [*restored(node, path)][:-1]
+
+    bench.model.restored = differing  # type: ignore[method-assign]
+    with pytest.raises(KubedebError) as stop:
+        bench.go(run)
+    assert "'key-4' is in the live store and not in the backup" in stop.value.details
+    assert saves(bench) == 1
+    assert bench.go(run).status is RunStatus.DONE
+    assert saves(bench) == 2
+
+
+@pytest.mark.parametrize("until", ["3.5-drill", "3.5-change-etcd3"])
+def test_a_backup_that_became_too_old_is_taken_again(make: Make, until: str) -> None:
+    bench = make()
+    run = bench.begin()
+    bench.go(run, until=until)
+    bench.model.time += 100_000
+    assert bench.go(run).status is RunStatus.DONE
+    assert saves(bench) == 2
+    journal = run.journal()
+    (backup,) = journal.backups()
+    journal.close()
+    last = bench.model.time - backup.saved
+    assert last < 1000
 
 
 def test_a_package_that_is_not_the_plans_is_not_installed(make: Make) -> None:
