@@ -8,6 +8,7 @@ from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.yamlfile import Document, validate
 from kubedeb.yamlfile import load as load_yaml
 from upgrade_plans.models.cluster import Cluster
+from upgrade_plans.models.nodesets import expand
 
 
 def load(path: Path) -> Cluster:
@@ -39,10 +40,8 @@ def _check_places(document: Document) -> None:
 
 def _names(nodes: object) -> list[str]:
     """Expand a node set; one that cannot be read is left for the model to refuse."""
-    from ClusterShell.NodeSet import NodeSet, NodeSetException
-
     texts = nodes if isinstance(nodes, list) else [nodes]
     try:
-        return [str(name) for text in texts if isinstance(text, str) for name in NodeSet(str(text))]
-    except NodeSetException:
+        return [name for text in texts if isinstance(text, str) for name in expand(str(text))]
+    except ValueError:
         return []

@@ -21,10 +21,13 @@ def load(path: Path, model: type[M], *, what: str, format_number: int, code: Exi
     """Read `path` into `model`. Raises `KubedebError` with `code`: unreadable, not JSON, another format, not valid."""
     try:
         data = json.loads(path.read_bytes(), object_pairs_hook=_no_duplicates)
+        json.dumps(data, ensure_ascii=False).encode()
     except OSError as error:
         raise KubedebError(
             f"cannot read {path}", details=str(error.strerror), hint="Check the path and its rights.", code=code
         ) from error
+    except UnicodeEncodeError as error:  # no text: it can be neither printed nor hashed
+        raise KubedebError(f"{path}: a text in it holds half of a surrogate pair", hint="Mend it.", code=code) from error
     except UnicodeDecodeError as error:
         raise KubedebError(f"{path}: not UTF-8 text", hint=f"Is this a {what} file?", code=code) from error
     except (json.JSONDecodeError, RecursionError) as error:

@@ -2,42 +2,49 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from enum import StrEnum
+from string import Formatter
 from typing import Annotated, Any
 
-from ClusterShell.NodeSet import NodeSet, NodeSetException
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from kubedeb.yamlfile import StrictModel
+from upgrade_plans.models.nodesets import expand
+from upgrade_plans.models.words import AbsolutePath, Address, Name, NodeName, Unit
 
 
 def _nodes(value: Any) -> Any:
-    """Expand a ClusterShell node set (`etcd[1-3],mon1`) into sorted names."""
-    if not isinstance(value, str):
-        return value
-    try:
-        names = tuple(str(name) for name in NodeSet(str(value)))
-    except NodeSetException as error:
-        raise ValueError(f"not a node set: {error}") from error
-    if not names:
-        raise ValueError("an empty node set")
-    return names
+    """Expand a ClusterShell node set (`etcd[1-3],mon1`), or a list of them; names in ClusterShell's order."""
+    if isinstance(value, str):
+        return expand(str(value))
+    if isinstance(value, list) and all(isinstance(text, str) for text in value):
+        return tuple(name for text in value for name in expand(str(text)))
+    return value
 
 
-NodeNames = Annotated[tuple[str, ...], BeforeValidator(_nodes)]
+NodeNames = Annotated[tuple[NodeName, ...], BeforeValidator(_nodes)]
 """A node set as people write it, names in ClusterShell's order once read."""
 
 
-def _template(*known: str) -> AfterValidator:
-    """Refuse a template that cannot be filled in: only the names in `known` may stand in its braces."""
+def _template(*known: str, letters: str) -> AfterValidator:
+    """Refuse a template that cannot be filled in, or that makes more than a word of `letters`.
+
+    Only the names in `known` may stand in its braces, as they are: no attribute, no conversion, no width.
+    """
+    listed = " and ".join(f"{{{name}}}" for name in known)
 
     def check(text: str) -> str:
         try:
-            text.format(**dict.fromkeys(known, "x"))
-        except (KeyError, IndexError, ValueError, AttributeError) as error:
-            listed = " and ".join(f"{{{name}}}" for name in known)
-            raise ValueError(f"{text!r} cannot be filled in: only {listed} may stand in braces") from error
+            parts = list(Formatter().parse(text))
+        except ValueError:
+            parts = [("", "", None, None)]
+        if any(name is not None and (name not in known or spec or conversion) for _, name, spec, conversion in parts):
+            raise ValueError(f"{text!r} cannot be filled in: only {listed} may stand in braces")
+        literal = "".join(part for part, *_ in parts)
+        if text.startswith("-") or re.fullmatch(f"[{letters}]*", literal) is None or not text:
+            raise ValueError(f"{text!r} holds what cannot stand there")
         return text
 
     return AfterValidator(check)
@@ -53,7 +60,7 @@ class Transport(StrictModel):
     """How commands reach a node; `container` names a node's container, `{node}` standing for the node's name."""
 
     kind: TransportKind
-    container: Annotated[str, _template("node")] = "{node}"
+    container: Annotated[str, _template("node", letters="A-Za-z0-9_.-")] = "{node}"
 
 
 class Etcd(StrictModel):
@@ -63,10 +70,10 @@ class Etcd(StrictModel):
     node that keeps backups; `scratch_port` and the next are free on 127.0.0.1 of every member for restore drills.
     """
 
-    client_url: Annotated[str, _template("node", "address")] = "http://{address}:2379"
-    unit: str = "etcd"
-    data_dir: str = "/var/lib/etcd/default"
-    backups: str = "/var/lib/kubedeb-backups"
+    client_url: Annotated[str, _template("node", "address", letters=r"A-Za-z0-9_.:/\[\]-")] = "http://{address}:2379"
+    unit: Unit = "etcd"
+    data_dir: AbsolutePath = "/var/lib/etcd/default"
+    backups: AbsolutePath = "/var/lib/kubedeb-backups"
     scratch_port: int = Field(default=23790, gt=1024, lt=65535)
 
 
@@ -77,11 +84,11 @@ class Cluster(StrictModel):
     one. `addresses` maps a node to the address it is reached by, where its name alone does not resolve.
     """
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    name: Name
     transport: Transport
     roles: dict[str, NodeNames]
     rows: dict[str, dict[str, NodeNames]]
-    addresses: dict[str, str] = {}
+    addresses: dict[NodeName, Address] = {}
     etcd: Etcd = Etcd()
 
     @model_validator(mode="after")

@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from kubedeb.versions import Version
 from kubedeb.yamlfile import StrictModel
+from upgrade_plans.models.words import DebianText, Digest, Identifier, Name, NodeName, PackageName
 
 FORMAT = 1
+
+
+def _version(text: str) -> str:
+    Version.parse(text)
+    return text
+
+
+Upstream = Annotated[str, AfterValidator(_version)]
+"""An upstream version, as `Version.parse` reads it."""
 
 
 class AvailablePackage(StrictModel):
     """A version of a package that the node's apt can install: its sha256 and size in bytes as the signed index states them."""
 
-    version: str
-    sha256: str
+    version: DebianText
+    sha256: Digest
     size: int
 
 
 class PackageFacts(StrictModel):
     """A package on one node: the installed Debian version, what apt offers (any order), and the versions in apt's cache."""
 
-    installed: str | None = None
+    installed: DebianText | None = None
     available: tuple[AvailablePackage, ...] = ()
-    cached: tuple[str, ...] = ()
+    cached: tuple[DebianText, ...] = ()
 
 
 class NodeFacts(StrictModel):
@@ -28,7 +43,7 @@ class NodeFacts(StrictModel):
 
     row: str
     rack: str
-    packages: dict[str, PackageFacts] = {}
+    packages: dict[PackageName, PackageFacts] = {}
 
 
 class MemberFacts(StrictModel):
@@ -39,11 +54,11 @@ class MemberFacts(StrictModel):
     `/v3/maintenance/status`.
     """
 
-    node: str
-    member_id: str | None = None
-    cluster_id: str | None = None
-    running: str | None = None
-    cluster_version: str | None = None
+    node: NodeName
+    member_id: Identifier | None = None
+    cluster_id: Identifier | None = None
+    running: Upstream | None = None
+    cluster_version: Upstream | None = None
     leader: bool = False
     healthy: bool = False
     alarms: tuple[str, ...] = ()
@@ -56,7 +71,7 @@ class Facts(StrictModel):
     """Everything that was read of one cluster at `read_at` (ISO 8601, UTC)."""
 
     format: int = FORMAT
-    cluster: str
+    cluster: Name
     read_at: str
-    nodes: dict[str, NodeFacts]
+    nodes: dict[NodeName, NodeFacts]
     etcd: tuple[MemberFacts, ...]

@@ -13,9 +13,14 @@ from hypothesis import strategies as st
 
 import etcdcases
 from kubedeb.errors import ExitCode, KubedebError
+from kubedeb.knowledge import load as load_knowledge
 from upgrade_plans import clusterfile, factsfile, planfile
 from upgrade_plans.canonical import digest, text_of
 from upgrade_plans.models.facts import Facts
+from upgrade_plans.models.plan import Plan
+from upgrade_plans.planner import make_plan
+
+BASH = {"version": "5.2.15-2", "sha256": "b" * 64}
 
 CLUSTER = """\
 name: test
@@ -54,7 +59,24 @@ def test_reads_a_cluster_file(tmp_path: Path) -> None:
         ("  etcd:", "  etc:", 1, ["roles names no etcd nodes"]),
         ("transport:", "transprt:", 2, ["unknown key 'transprt': did you mean 'transport'?"]),
         ("kind: docker", "kind: podman", 2, ["docker"]),
-        ("name: test", "name: Test!", 1, ["pattern"]),
+        ("name: test", "name: Test!", 1, ["'Test!' is not a name"]),
+        ("etcd[1-3]", '"*"', 4, ["names a group, which differs from machine to machine"]),
+        ("etcd[1-3]", '"@all"', 4, ["names a group"]),
+        ("etcd[1-3]", "etcd[1-999999999]", 4, ["too large: a node set holds at most 5000 nodes"]),
+        ("etcd[1-3]", "e[1-4096]t[1-4096]", 4, ["too large"]),
+        ("etcd[1-3]", "etcd[1-99999999999999999999]", 4, ["too large"]),
+        ("    c1: etcd3", '    c1: "@all"', 11, ["names a group"]),
+        ("    c1: etcd3", "    c1: etcd[1-999999999]", 11, ["too large"]),
+        ("etcd[1-3]", "-rm", 4, ["'-rm' is not a node's name"]),
+        ("etcd[1-3]", "a/../b", 4, ["is not a node's name"]),
+        ("{kind: docker}", '{kind: docker, container: "--privileged"}', 2, ["'--privileged' holds what cannot stand there"]),
+        ("{kind: docker}", '{kind: docker, container: "{node.__class__}"}', 2, ["only {node} may stand in braces"]),
+        ("{kind: docker}", '{kind: docker, container: "{node:>9999999999}"}', 2, ["only {node} may stand in braces"]),
+        ("{kind: docker}", "{kind: docker}\netcd: {unit: --now}", 3, ["'--now' is not a unit's name"]),
+        ("{kind: docker}", "{kind: docker}\netcd: {data_dir: /var/../etc}", 3, ["is not an absolute path"]),
+        ("{kind: docker}", "{kind: docker}\netcd: {backups: var}", 3, ["'var' is not an absolute path"]),
+        ("{kind: docker}", "{kind: docker}\netcd: {backups: '/b; rm -r /'}", 3, ["is not an absolute path"]),
+        ("{kind: docker}", "{kind: docker}\naddresses: {etcd1: '-x'}", 3, ["'-x' is not an address"]),
         ("name: test", "name: [", 3, ["not valid YAML"]),
     ],
 )
@@ -81,6 +103,11 @@ def test_facts_read_back_as_they_were_written(tmp_path: Path) -> None:
     assert digest(factsfile.load(path)) == digest(facts)
 
 
+def server(tree: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = tree["nodes"]["etcd1"]["packages"]["etcd-server"]
+    return found
+
+
 def remove_node(tree: dict[str, Any]) -> None:
     del tree["nodes"]["etcd2"]
 
@@ -93,6 +120,18 @@ def remove_node(tree: dict[str, Any]) -> None:
         (lambda tree: tree.pop("cluster"), "cluster is missing"),
         (lambda tree: tree["etcd"][1].update(raft_index="high"), "etcd.1.raft_index (in etcd2)"),
         (lambda tree: tree["etcd"].append(tree["etcd"][0]), "an etcd member is there twice"),
+        (lambda tree: tree["etcd"][1].update(running="junk"), "etcd.1.running (in etcd2): 'junk' is not a version"),
+        (lambda tree: tree["etcd"][1].update(member_id="--force"), "'--force' is not an id"),
+        (lambda tree: tree["nodes"].update({"../x": tree["nodes"]["etcd1"]}), "'../x' is not a node's name"),
+        (lambda tree: server(tree)["available"][0].update(version="1 --allow-unauthenticated"), "is not a Debian version"),
+        (lambda tree: server(tree)["available"][0].update(sha256="../../etc/passwd"), "is not a sha256"),
+        (lambda tree: server(tree).update(installed="-o"), "'-o' is not a Debian version"),
+        (
+            lambda tree: tree["nodes"]["etcd1"]["packages"].update({"--purge": server(tree)}),
+            "'--purge' is not a package's name",
+        ),
+        (lambda tree: tree.update(cluster="a/b"), "'a/b' is not a name"),
+        (lambda tree: tree.update(read_at="\ud800"), "holds half of a surrogate pair"),
         (remove_node, "no node facts for the members etcd2"),
     ],
 )
@@ -104,6 +143,46 @@ def test_refuses_bad_facts(tmp_path: Path, spoil: Callable[[dict[str, Any]], obj
     with pytest.raises(KubedebError) as caught:
         factsfile.load(path)
     assert caught.value.code is ExitCode.FACTS
+    assert says in caught.value.render()
+
+
+def change(tree: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = tree["phases"][1]["steps"][-2]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda tree: change(tree).update(id="../../etc/cron.d/x"), "'../../etc/cron.d/x' is not an id"),
+        (lambda tree: change(tree).update(id="x" * 200), "at most 128 characters"),
+        (lambda tree: change(tree).update(id="a\n"), "is not an id"),
+        (lambda tree: change(tree).update(nodes=["-it"]), "'-it' is not a node's name"),
+        (lambda tree: change(tree).update(to="3.4.23 --now"), "'3.4.23 --now' is not a version"),
+        (lambda tree: change(tree).update(max_backup_age=0), "phases.1.steps.4.max_backup_age (in 3.4-change-etcd1)"),
+        (lambda tree: change(tree).update(max_backup_age=86_401), "less than or equal to 86400"),
+        (lambda tree: change(tree).update(duration={"p50": float("nan"), "p95": 1}), "duration.p50"),
+        (lambda tree: tree["releases"]["3.4.23"]["packages"].update({"-o": BASH}), "'-o' is not a package's name"),
+        (lambda tree: tree["releases"]["3.4.23"]["packages"].update(bash={**BASH, "version": "5.2 -t sid"}),
+         "'5.2 -t sid' is not a Debian version (expected: [epoch:]upstream[-revision]"),
+        (lambda tree: tree.update(cluster="a/.."), "'a/..' is not a name"),
+        (lambda tree: tree.update(cluster_id="../x"), "'../x' is not an id"),
+        (lambda tree: tree["members"][0].update(member_id="--x"), "'--x' is not an id"),
+        (lambda tree: change(tree).update(reason="\ud800"), "holds half of a surrogate pair"),
+    ],
+)  # fmt: skip
+def test_refuses_what_cannot_be_a_word_or_a_file_name(
+    tmp_path: Path, spoil: Callable[[dict[str, Any]], object], says: str
+) -> None:
+    made = make_plan(etcdcases.facts(), etcdcases.cluster(), {"etcd": "3.4.23"}, load_knowledge())
+    assert isinstance(made, Plan)
+    tree = made.model_dump(mode="json", by_alias=True)
+    spoil(tree)
+    path = tmp_path / "plan.json"
+    path.write_text(json.dumps(tree))
+    with pytest.raises(KubedebError) as caught:
+        planfile.load(path)
+    assert caught.value.code is ExitCode.PLAN
     assert says in caught.value.render()
 
 

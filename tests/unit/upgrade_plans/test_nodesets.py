@@ -1,0 +1,43 @@
+"""Node sets: what they hold, and that none depends on the machine or eats its memory."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from upgrade_plans.models.nodesets import MOST, expand
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [("etcd1", "etcd1"), ("etcd[1-3]", "etcd1 etcd2 etcd3"), ("etcd[01-02],mon1", "etcd01 etcd02 mon1"),
+     ("etcd[1-3]!etcd2", "etcd1 etcd3"), ("r[1-2]n[1,4]", "r1n1 r1n4 r2n1 r2n4"), ("n[2-6/2]", "n2 n4 n6")],
+)  # fmt: skip
+def test_holds_what_is_written(text: str, names: str) -> None:
+    assert expand(text) == tuple(names.split())
+
+
+def test_the_sizes_of_terms_add_up() -> None:
+    assert len(expand("a[1-1500],b[1-1500],c[1-1500]")) == 4500
+    assert len(expand(f"a[1-{MOST}]")) == MOST
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("*", "names a group"), ("@group", "names a group"), ("etcd[1-3],@x", "names a group"), ("etcd1!etcd1", "empty"),
+     (f"a[0-{MOST}]", "too large"), ("a[1-999999999]", "too large"), ("a[1-99]b[1-99]", "too large"),
+     ("a[1-", "not a node set"), (f"a[1-{MOST}],b1", "too large"), ("a[3-1]", "not a node set"), ("n[1/0]", "not a node set")],
+)  # fmt: skip
+def test_refuses(text: str, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        expand(text)
+
+
+@given(st.text("ab12[]-,/!&^%@ *0", max_size=24))
+def test_any_text_is_a_node_set_or_refused(text: str) -> None:
+    try:
+        names = expand(text)
+    except ValueError as error:
+        names = (str(error),)
+    assert 0 < len(names) <= MOST
