@@ -88,17 +88,18 @@ def explain_step(plan: Plan, step: Step, knowledge: Knowledge) -> Iterator[str]:
         yield f"    {rule.source}"
 
 
-def verdict_text(plan: Plan, verdict: Verdict, knowledge: Knowledge) -> Iterator[str]:
+def verdict_text(verdict: Verdict, knowledge: Knowledge) -> Iterator[str]:
     """Yield a verdict: the figures and exposures of a proof, or the story of a refusal."""
     if verdict.proven:
-        yield from _proof(plan, verdict, knowledge)
+        yield from _proof(verdict, knowledge)
     else:
         yield from refusal(verdict, knowledge)
 
 
-def _proof(plan: Plan, verdict: Verdict, knowledge: Knowledge) -> Iterator[str]:
+def _proof(verdict: Verdict, knowledge: Knowledge) -> Iterator[str]:
     levels = ", ".join(f"{count} {level}" for level, count in verdict.levels.items())
-    yield f"PROVEN: in the model {MODEL}, with {len(verdict.rules)} rules, from the facts {plan.inputs.facts[:12]},"
+    start = f"the facts {verdict.facts[:12]}" if verdict.facts else "the start that the plan states (no facts were given)"
+    yield f"PROVEN: in the model {MODEL}, with {len(verdict.rules)} rules, from {start},"
     yield "no reachable state violates an invariant."
     yield f"  states: {verdict.states} ({levels}); one fault at a time of: {', '.join(verdict.faults)}"
     inferred = [f"{rule} ({knowledge.by_id[rule].source})" for rule in verdict.inferred]

@@ -101,7 +101,9 @@ def hop_steps(nodes: Sequence[str], hop: tuple[str, str]) -> list[Step]:
     changes = [change(node, hop) for node in nodes]
     proven = (*BEFORE_CHANGE, Check.BACKUP_PROVEN)
     left = Block(state=f"etcd {hop[0]}", by="the cluster version rises", loss="writes since the backup")
-    changes[-1] = changes[-1].model_copy(update={"pre": proven, "blocks": (left,), "requires": (backup.id, drill.id)})
+    changes[-1] = changes[-1].model_copy(
+        update={"pre": proven, "blocks": (left,), "max_backup_age": 600, "requires": (backup.id, drill.id)}
+    )
     awaits = step(StepKind.AWAIT_VERSION, nodes, hop, post=(Check.MEMBERS_HEALTHY,))
     return [backup, drill, leader, *changes, awaits]
 

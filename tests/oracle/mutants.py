@@ -208,7 +208,9 @@ def drop_blocks(draft: Draft, rng: Random) -> None:
 
 def add_block(draft: Draft, rng: Random) -> None:
     """Let some step block the way back."""
-    draft.edit(rng.choice(draft.places()), blocks=(Block(state="before", by="this step", loss="everything since"),))
+    draft.edit(
+        rng.choice(draft.places()), blocks=(Block(state="before", by="this step", loss="everything since"),), max_backup_age=600
+    )
 
 
 # Edits of where the plan starts.
@@ -311,8 +313,34 @@ def no_package(draft: Draft, rng: Random) -> None:
     draft.releases[rng.choice(sorted(draft.releases))] = Release(packages={})
 
 
+def another_version(draft: Draft, rng: Random) -> None:
+    """Let a release hold a package of another version, whose digest nobody compares."""
+    version, other = rng.sample(sorted(draft.releases), 2)
+    name = rng.choice(["etcd-server", "etcd-client", "bash"])
+    spoilt = {**draft.releases[version].packages, name: draft.releases[other].packages["etcd-server"]}
+    draft.releases[version] = Release(packages=spoilt)
+
+
+def no_server(draft: Draft, rng: Random) -> None:
+    """Let a release hold everything but etcd."""
+    version = rng.choice(sorted(draft.releases))
+    draft.releases[version] = Release(packages={"etcd-client": draft.releases[version].packages["etcd-client"]})
+
+
+def no_such_version(draft: Draft, rng: Random) -> None:
+    """Call a release something that is no version."""
+    draft.releases["newest"] = draft.releases[rng.choice(sorted(draft.releases))]
+
+
+def endless_age(draft: Draft, rng: Random) -> None:
+    """Give up the way back without saying how much may be lost."""
+    place = rng.choice(draft.places())
+    lost = Block(state="before", by="this step", loss="everything since")
+    draft.edit(place, blocks=(lost,), max_backup_age=None)
+
+
 STATIC: tuple[Callable[[Draft, Random], None], ...] = (
     unknown_node, node_twice, no_node, requires_later, undo_of_no_change, id_twice, member_twice, no_member, no_version,
-    no_release, no_digest, no_package,
+    no_release, no_digest, no_package, another_version, no_server, no_such_version, endless_age,
 )  # fmt: skip
 """Edits after which a plan is not explored."""

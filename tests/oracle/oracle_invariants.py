@@ -21,7 +21,7 @@ from oracle_words import (
     up,
     ups,
 )
-from upgrade_plans.models.plan import Act, Plan, StepKind
+from upgrade_plans.models.plan import Act, Plan, Release, StepKind
 from upgrade_plans.models.state import Direction, FaultKind, Progress, State
 
 PLAN, QUORUM, HOP, CONSISTENT = "plan", "etcd-quorum", "etcd-hop", "installed-running"
@@ -51,6 +51,8 @@ def in_plan(plan: Plan) -> Iterator[str]:
     """Yield what the static checks find."""
     if not packages_known(plan):
         yield PACKAGES
+    if not ages_stated(plan):
+        yield SNAPSHOT
     if not all((members_sound(plan), ids_sound(plan), nodes_sound(plan), undos_sound(plan), versions_sound(plan))):
         yield PLAN
 
@@ -62,9 +64,25 @@ def named(plan: Plan) -> set[str]:
 
 
 def packages_known(plan: Plan) -> bool:
-    """Whether every version that a step names is a release, and each release has packages, each with a sha256."""
-    complete = all(one.packages and all(pin.sha256 for pin in one.packages.values()) for one in plan.releases.values())
-    return named(plan) <= set(plan.releases) and complete
+    """Whether every version that a step names is a release, and each release is whole and of its version."""
+    return named(plan) <= set(plan.releases) and all(truthful(version, one) for version, one in plan.releases.items())
+
+
+def truthful(version: str, release: Release) -> bool:
+    """Whether a release holds the server, and each package has a sha256 and packs this version."""
+    pins = release.packages.values()
+    return "etcd-server" in release.packages and all(pin.sha256 and packed(pin.version) == version for pin in pins)
+
+
+def packed(debian: str) -> str:
+    """Return the upstream version in a Debian one: no epoch, no revision, no mark of a repacked source, `-` for `~`."""
+    upstream = debian.rpartition(":")[2].rpartition("-")[0] or debian.rpartition(":")[2]
+    return upstream.partition("+")[0].replace("~", "-")
+
+
+def ages_stated(plan: Plan) -> bool:
+    """Whether every step that blocks says how old the backup may be."""
+    return all(step.max_backup_age is not None for step in plan.steps if step.blocks)
 
 
 def members_sound(plan: Plan) -> bool:

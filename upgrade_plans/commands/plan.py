@@ -173,13 +173,13 @@ def prove(plan_file: Path, facts_file: Path | None, certificate_file: Path | Non
             hint="Let the planner make it (kubedeb plan make), or mend the step that the story ends in.",
         )  # fmt: skip
     if not as_json:
-        for line in verdict_text(read, verdict, knowledge):
+        for line in verdict_text(verdict, knowledge):
             click.echo(line)
 
 
 def _check_start(read: Plan, facts: Facts) -> None:
     """Refuse to prove a plan from another start than the facts': the proof would be of something that is not there."""
-    from upgrade_plans.planner.start import upstream_of
+    from upgrade_plans.models.upstream import upstream_of
 
     differ = [] if read.cluster == facts.cluster else [f"the plan is for {read.cluster}, the facts are of {facts.cluster}"]
     found = {member.node: member for member in facts.etcd}

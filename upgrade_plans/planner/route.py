@@ -9,8 +9,9 @@ from kubedeb.knowledge import Knowledge, Severity
 from kubedeb.versions import DebianVersion, Version
 from upgrade_plans.models.facts import AvailablePackage, Facts
 from upgrade_plans.models.plan import PackagePin, Release
+from upgrade_plans.models.upstream import upstream_of
 from upgrade_plans.planner.reasons import Reason, RefusedError
-from upgrade_plans.planner.start import SERVER, Start, upstream_of
+from upgrade_plans.planner.start import SERVER, Start
 
 PACKAGES = (SERVER, "etcd-client")
 PUBLISH = "The repository must publish it: kubedeb build etcd@{version}, then kubedeb repo add --publish."

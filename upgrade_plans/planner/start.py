@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from kubedeb.knowledge import Knowledge
-from kubedeb.versions import DebianVersion, Version
+from kubedeb.versions import Version
 from upgrade_plans.models.facts import Facts, MemberFacts
+from upgrade_plans.models.upstream import upstream_of
 from upgrade_plans.planner.reasons import Reason, RefusedError
 
 SERVER = "etcd-server"
 AGAIN = "Then read the facts again: kubedeb inspect."
-# Debian writes a pre-release 3.5.0~rc1 and marks repacked sources with +dfsg.
-UPSTREAM = re.compile(r"(\d+\.\d+\.\d+)(?:~([0-9A-Za-z.]+))?(?:\+.*)?")
 
 
 @dataclass(frozen=True)
@@ -45,15 +43,6 @@ class Start:
     def lowest(self) -> Version:
         """Return the lowest version that runs."""
         return min(member.version for member in self.members)
-
-
-def upstream_of(debian: str) -> Version | None:
-    """Return the upstream version that a Debian version packs, None when it is none of ours."""
-    try:
-        match = UPSTREAM.fullmatch(DebianVersion(debian).upstream)
-        return Version.parse(match[1] + (f"-{match[2]}" if match[2] else "")) if match else None
-    except ValueError:
-        return None
 
 
 def read_start(facts: Facts, knowledge: Knowledge) -> Start:

@@ -21,17 +21,19 @@ NOT_CLAIMED = (
 
 
 def certificate(plan: Plan, knowledge: Knowledge, verdict: Verdict) -> dict[str, Any]:
-    """Return the certificate of a verdict as JSON values; equal inputs give equal certificates."""
+    """Return the certificate of a verdict as JSON values; equal inputs give equal certificates.
+
+    `sha256` names what was read and judged; `facts` is None when none were given. `plan_says_made_from` is what the plan
+    claims of itself, which nobody compared.
+    """
     return {
         "format": FORMAT,
         "model": MODEL,
         "proven": verdict.proven,
         "cluster": plan.cluster,
         "target": plan.target,
-        "sha256": {
-            "plan": digest(plan), "facts": plan.inputs.facts, "cluster_file": plan.inputs.cluster_file,
-            "knowledge": knowledge.digest,
-        },
+        "sha256": {"plan": digest(plan), "facts": verdict.facts, "knowledge": knowledge.digest},
+        "plan_says_made_from": plan.inputs.model_dump(),
         "states": verdict.states,
         "levels": verdict.levels,
         "fault_classes": list(verdict.faults),

@@ -33,20 +33,21 @@ def prove(plan: Plan, facts: Facts | None, knowledge: Knowledge) -> Verdict:
     """
     rules = _rules(plan, knowledge)
     inferred = tuple(rule for rule in rules if knowledge.by_id[rule].confidence is Confidence.INFERRED)
+    compared = digest(facts) if facts is not None else None
     wrong = static_checks(plan)
     if wrong:
-        return Verdict(wrong, None, faults=FAULT_CLASSES, rules=rules, inferred=inferred)
+        return Verdict(wrong, None, faults=FAULT_CLASSES, rules=rules, inferred=inferred, facts=compared)
     program = compile_plan(plan, lambda line: knowledge.next_line("etcd", line))
     machine = Machine(program)
     judge = Judge(machine)
     found = explore(machine, judge)
     violations = _violations(program, found, knowledge)
-    findings = (*_other_inputs(plan, facts, knowledge), *_findings(program, machine.majority))
+    findings = (*_other_inputs(plan, compared, knowledge), *_findings(program, machine.majority))
     return Verdict(
         violations=tuple(violation for violation, _ in violations), states=len(found.states),
         levels=dict(sorted(judge.levels.items())),
         exposures=tuple(_exposures(program, judge)), findings=findings,
-        faults=FAULT_CLASSES, rules=rules, inferred=inferred,
+        faults=FAULT_CLASSES, rules=rules, inferred=inferred, facts=compared,
         counterexample=tell(machine, found, *violations[0]) if violations else None,
     )  # fmt: skip
 
@@ -92,8 +93,8 @@ def _findings(program: Program, majority: int) -> list[str]:
     return found
 
 
-def _other_inputs(plan: Plan, facts: Facts | None, knowledge: Knowledge) -> Iterator[str]:
-    if facts is not None and digest(facts) != plan.inputs.facts:
+def _other_inputs(plan: Plan, compared: str | None, knowledge: Knowledge) -> Iterator[str]:
+    if compared is not None and compared != plan.inputs.facts:
         yield "the plan was made from other facts than these"
     if knowledge.digest != plan.inputs.knowledge:
         yield "the plan was made with other knowledge than this"

@@ -7,11 +7,14 @@ from collections.abc import Iterable, Iterator
 
 from kubedeb.versions import Version
 from upgrade_plans.models.plan import Plan, Release, Step, StepKind
+from upgrade_plans.models.upstream import upstream_of
 from upgrade_plans.prover.verdict import Violation
+
+SERVER = "etcd-server"
 
 
 def static_checks(plan: Plan) -> tuple[Violation, ...]:
-    """Return every static violation: ids `plan` and `packages`."""
+    """Return every static violation: ids `plan`, `packages` and `snapshot`."""
     found = [*_members(plan), *_ids(plan)]
     earlier: set[str] = set()
     nodes = {member.node for member in plan.members}
@@ -68,6 +71,9 @@ def _step(step: Step, nodes: set[str], earlier: set[str]) -> Iterator[Violation]
             yield _wrong(f"step {step.id} requires {needed}, which is no earlier step", step.id)
     if step.undo is not None and step.kind is not StepKind.CHANGE:
         yield _wrong(f"step {step.id} has an undo, but a {step.kind} changes nothing that could be put back", step.id)
+    if step.blocks and step.max_backup_age is None:
+        what = f"step {step.id} gives up the way back and does not say how old the proven backup may be (max_backup_age)"
+        yield Violation("snapshot", "age", what, step.id)
     for text in _versions(step):
         if not _is_version(text):
             yield _wrong(f"step {step.id} names {text!r}, which is no version", step.id)
@@ -88,6 +94,11 @@ def _releases(releases: dict[str, Release]) -> Iterator[Violation]:
     for version, release in releases.items():
         if not release.packages:
             yield Violation("packages", "release", f"the release {version} has no package")
+        elif SERVER not in release.packages:
+            yield Violation("packages", "release", f"the release {version} does not hold {SERVER}")
         for name, pin in release.packages.items():
+            if str(upstream_of(pin.version)) != version:
+                what = f"the release {version} holds {name} {pin.version}, which is not of that version"
+                yield Violation("packages", "release", what)
             if not pin.sha256:
                 yield Violation("packages", "release", f"{name} of the release {version} has no sha256")

@@ -57,7 +57,10 @@ class Story:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The outcome: no violation means proven; `states` is None when the plan was refused without exploring."""
+    """The outcome: no violation means proven; `states` is None when the plan was refused without exploring.
+
+    `facts` is the sha256 of the facts that the plan was compared with, None when there were none.
+    """
 
     violations: tuple[Violation, ...]
     states: int | None
@@ -68,6 +71,7 @@ class Verdict:
     rules: tuple[str, ...] = ()
     inferred: tuple[str, ...] = ()
     counterexample: Story | None = None
+    facts: str | None = None
 
     @property
     def proven(self) -> bool:

@@ -25,7 +25,7 @@ STEPS = {
     "m1": change("m1", HOP),
     "await": step(StepKind.AWAIT_VERSION, ["m0", "m1", "m2"], HOP, post=PROVEN),
     "both": change("m1", HOP).model_copy(update={"id": "both", "nodes": ("m0", "m1")}),
-    "m2": change("m2", HOP).model_copy(update={"pre": (*BEFORE_CHANGE, *PROVEN), "blocks": (BLOCK,)}),
+    "m2": change("m2", HOP).model_copy(update={"pre": (*BEFORE_CHANGE, *PROVEN), "blocks": (BLOCK,), "max_backup_age": 600}),
 }
 LAST = "m2"
 
@@ -247,7 +247,7 @@ def test_what_a_move_violates(case: Case, kind: Kind, name: str, update: dict[st
 
 def test_a_step_that_blocks_needs_the_proof_of_what_it_leaves() -> None:
     """Asked of the plan's steps although none of them has a check."""
-    bare = change("m0", HOP).model_copy(update={"pre": (), "blocks": (BLOCK,)})
+    bare = change("m0", HOP).model_copy(update={"pre": (), "blocks": (BLOCK,), "max_backup_age": 600})
     case = case_of(plan(members(3, OLD), [[bare]], cluster="3.3.0"))
 
     def found(kind: Kind, **update: Any) -> set[str]:

@@ -16,10 +16,10 @@ from kubedeb.yamlfile import load as load_yaml
 from upgrade_plans.canonical import text_of
 from upgrade_plans.models.facts import Facts
 from upgrade_plans.models.plan import DAY, Check, Duration, Plan, StepKind
+from upgrade_plans.models.upstream import upstream_of
 from upgrade_plans.planner import NoPlan, make_plan
 from upgrade_plans.planner.durations import backup_age
 from upgrade_plans.planner.findings import findings
-from upgrade_plans.planner.start import upstream_of
 from upgrade_plans.prover import prove
 
 CASES = Path(__file__).parents[2] / "cases/etcd"

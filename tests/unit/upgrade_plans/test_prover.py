@@ -10,6 +10,7 @@ import pytest
 import etcdcases
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.knowledge import load as load_knowledge
+from upgrade_plans.canonical import digest
 from upgrade_plans.models.plan import Plan
 from upgrade_plans.planner import make_plan
 from upgrade_plans.prover import Verdict, prove
@@ -112,6 +113,18 @@ def block_too_early(tree: Tree) -> None:
         spoilt["requires"] = []
 
 
+BASH = {"version": "5.2.15-2", "sha256": "b" * 64}
+
+
+def pin(tree: Tree, version: str, name: str) -> Tree:
+    found: Tree = tree["releases"][version]["packages"][name]
+    return found
+
+
+def only_bash(tree: Tree) -> None:
+    tree["releases"]["3.5.16"]["packages"] = {"bash": BASH}
+
+
 MUTANTS: list[tuple[Callable[[Tree], None], set[str]]] = [
     (two_at_once, {"etcd-quorum", "no-dead-end"}),
     (skip_a_minor, {"etcd-hop"}),
@@ -141,6 +154,13 @@ MUTANTS: list[tuple[Callable[[Tree], None], set[str]]] = [
     (lambda tree: tree["releases"].pop("3.4.23"), {"packages"}),
     (lambda tree: tree["releases"]["3.4.23"]["packages"].clear(), {"packages"}),
     (lambda tree: tree["releases"]["3.4.23"]["packages"]["etcd-client"].update(sha256=""), {"packages"}),
+    (lambda tree: pin(tree, "3.4.23", "etcd-server").update(version="3.5.16-1~deb12u1"), {"packages"}),
+    (lambda tree: pin(tree, "3.4.23", "etcd-client").update(version="3.3.25-1~deb12u1"), {"packages"}),
+    (lambda tree: pin(tree, "3.4.23", "etcd-client").update(version="1-1"), {"packages"}),
+    (only_bash, {"packages"}),
+    (lambda tree: tree["releases"]["3.4.23"]["packages"].update(bash=BASH), {"packages"}),
+    (lambda tree: tree["releases"].update(newest=tree["releases"]["3.5.16"]), {"packages"}),
+    (lambda tree: step(tree, "3.4-change-etcd1").update(max_backup_age=None), {"snapshot"}),
     (lambda tree: tree["members"][1].update(installed="3.4.23"), {"installed-running"}),
 ]  # fmt: skip
 
@@ -152,7 +172,7 @@ def test_refuses_a_spoilt_plan_for_the_right_reason(spoil: Callable[[Tree], None
     verdict = judge(tree)
     assert not verdict.proven
     assert broken <= {violation.invariant for violation in verdict.violations}
-    if broken <= {"plan", "packages"} and verdict.states is None:
+    if broken <= {"plan", "packages", "snapshot"} and verdict.states is None:
         assert verdict.counterexample is None
     else:
         assert verdict.counterexample is not None
@@ -207,7 +227,7 @@ def test_the_story_of_a_skipped_minor_names_the_rule_and_its_source() -> None:
     tree = good()
     skip_a_minor(tree)
     verdict = judge(tree)
-    told = "\n".join(verdict_text(Plan.model_validate(tree), verdict, KNOWLEDGE))
+    told = "\n".join(verdict_text(verdict, KNOWLEDGE))
     assert "etcd2: etcd 3.5.16 is installed" in told or "etcd1: etcd 3.5.16 is installed" in told
     assert "a member starts a version that skips a line" in told
     assert KNOWLEDGE.by_id["etcd-one-minor"].source in told
@@ -248,10 +268,20 @@ def test_the_certificate_is_the_same_each_time_and_bound_to_its_inputs() -> None
     assert document == certificate(plan, KNOWLEDGE, prove(plan, None, KNOWLEDGE))
     assert document["proven"]
     assert document["model"] == "etcd-rolling/1"
-    assert document["sha256"]["facts"] == plan.inputs.facts
-    assert len({*document["sha256"].values()}) == 4
+    assert document["sha256"] == {"plan": digest(plan), "facts": None, "knowledge": KNOWLEDGE.digest}
+    assert document["plan_says_made_from"] == plan.inputs.model_dump()
     assert document["not_claimed"]
     assert {exposure["fault"] for exposure in document["exposures"]} == {"process", "node", "row", "link"}
+
+
+def test_the_certificate_holds_the_digest_of_the_facts_that_were_compared() -> None:
+    plan, other = Plan.model_validate(good("3.4.23")), etcdcases.facts(members={"etcd1": {"revision": 51}})
+    document = certificate(plan, KNOWLEDGE, prove(plan, other, KNOWLEDGE))
+    assert document["sha256"]["facts"] == digest(other) != plan.inputs.facts
+    told = "\n".join(verdict_text(prove(plan, other, KNOWLEDGE), KNOWLEDGE))
+    assert f"from the facts {digest(other)[:12]}," in told
+    told = "\n".join(verdict_text(prove(plan, None, KNOWLEDGE), KNOWLEDGE))
+    assert "from the start that the plan states (no facts were given)," in told
 
 
 def test_every_clause_names_rules_that_exist() -> None:
