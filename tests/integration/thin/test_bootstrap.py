@@ -51,6 +51,16 @@ def test_without_the_rights_it_says_that_no_daemon_answers(tmp_path: Path) -> No
     assert "no docker daemon answers and this user may not start one" in said
 
 
+def test_what_apt_says_is_not_lost(tmp_path: Path) -> None:
+    tool(tmp_path / "bin", "dpkg-query", 'for name; do :; done; [ "$name" != strace ] && printf installed')
+    tool(tmp_path / "bin", "id", "echo 1000")
+    tool(tmp_path / "bin", "sudo", 'shift; "$@"')
+    tool(tmp_path / "bin", "apt-get", '[ "$1" = update ] || { echo "dpkg: the reason"; exit 100; }')
+    said = run([SCRIPT], code=ExitCode.BUG, ok=(1,), env={"PATH": f"{tmp_path / 'bin'}:{PATH}"}).stderr.decode()
+    assert "installing system packages: strace\n" in said
+    assert "dpkg: the reason\nerror: apt-get could not install them" in said
+
+
 def test_all_that_is_needed_is_asked_for_and_nothing_of_it_without_docker(tmp_path: Path) -> None:
     tool(tmp_path / "bin", "dpkg-query", "exit 1")
     tool(tmp_path / "bin", "id", "echo 1000")
