@@ -303,10 +303,6 @@ class Model:
         """See `Probes`."""
         return self._call("free", node, lambda _: 10**12)
 
-    def taken(self, node: str, port: int) -> bool:
-        """See `Probes`."""
-        return self._call("taken", node, lambda _: False)
-
     def unfinished(self, node: str) -> str:
         """See `Probes`."""
         return self._call("unfinished", node, lambda _: "")

@@ -19,6 +19,11 @@ UNIT = "kubedeb-scratch"
 LONGEST = 3600
 PAGE = 1000
 NOT_LOADED = 5
+# Everybody on the node can reach a port, and the store holds every secret. etcd takes a socket's name only as HOST:PORT
+# (measured: 3.3, 3.4 and 3.5), so the sockets are files of such names in the folder it runs in, which only root may enter.
+CLIENT, PEER = "unix://127.0.0.1:1", "unix://127.0.0.1:2"
+NOWHERE = "http://127.0.0.1:1"
+"""What the scratch member must advertise; nobody listens there, and nobody asks."""
 
 
 class SnapshotBackups:
@@ -55,7 +60,7 @@ class SnapshotBackups:
         self._hosts.get(node, path, target)
 
     def restored(self, node: str, path: str) -> Generator[Entry]:
-        """Restore into a scratch member on 127.0.0.1 and read it whole; see `Backups`."""
+        """Restore into a scratch member that no network reaches and read it whole; see `Backups`."""
         self._clear(node)
         try:
             self._start(node, path)
@@ -67,21 +72,15 @@ class SnapshotBackups:
     def _scratch(self) -> str:
         return f"{self._cluster.etcd.backups}/scratch"
 
-    @property
-    def _client(self) -> str:
-        return f"http://127.0.0.1:{self._cluster.etcd.scratch_port}"
-
     def _start(self, node: str, path: str) -> None:
-        peer = f"http://127.0.0.1:{self._cluster.etcd.scratch_port + 1}"
-        member = (f"--initial-cluster=scratch={peer}", f"--initial-advertise-peer-urls={peer}",
-                  "--initial-cluster-token=kubedeb-scratch", "--name=scratch", f"--data-dir={self._scratch}")  # fmt: skip
+        self._change(node, "making the scratch member's folder", "install", "-d", "-m", "0700", self._scratch)
+        data = f"--data-dir={self._scratch}/data"
+        member = (f"--initial-cluster=scratch={NOWHERE}", f"--initial-advertise-peer-urls={NOWHERE}",
+                  "--initial-cluster-token=kubedeb-scratch", "--name=scratch", data)  # fmt: skip
         self._change(node, "restoring the snapshot", "etcdctl", "snapshot", "restore", path, *member)
-        listen = (
-            f"--listen-peer-urls={peer}",
-            f"--listen-client-urls={self._client}",
-            f"--advertise-client-urls={self._client}",
-        )
-        unit = ("systemd-run", f"--unit={UNIT}", "--collect", "--property=Type=notify", f"--property=RuntimeMaxSec={LONGEST}")
+        listen = (f"--listen-peer-urls={PEER}", f"--listen-client-urls={CLIENT}", f"--advertise-client-urls={NOWHERE}")
+        unit = ("systemd-run", f"--unit={UNIT}", "--collect", "--property=Type=notify", f"--property=RuntimeMaxSec={LONGEST}",
+                f"--property=WorkingDirectory={self._scratch}")  # fmt: skip
         self._change(node, "starting the scratch member", *unit, "etcd", *member, *listen)
 
     def _clear(self, node: str) -> None:
@@ -93,7 +92,8 @@ class SnapshotBackups:
         start, limit, last = "", self._page, b""
         while True:
             words = ("get", "--from-key", f"--limit={limit}", "-w", "json", "--", start)
-            answer = self._json(node, "reading the scratch member", "etcdctl", f"--endpoints={self._client}", *words)
+            ask = ("env", "-C", self._scratch, "etcdctl", f"--endpoints={CLIENT}")
+            answer = self._json(node, "reading the scratch member", *ask, *words)
             page = [entry(item) for item in answer.get("kvs", [])]
             yield from (item for item in page if item.key > last)
             if not answer.get("more"):

@@ -12,7 +12,7 @@ QUICK = 60.0
 
 
 class NodeProbes:
-    """Asked with which, df, ss and dpkg."""
+    """Asked with which, df, dpkg and systemctl."""
 
     def __init__(self, hosts: Hosts) -> None:
         self._hosts = hosts
@@ -30,11 +30,6 @@ class NodeProbes:
             if outcome.status == 0:
                 return int(outcome.text.split()[-1])
         raise RefusedError(f"node {node}", f"asking for the free space of {path}", outcome.stderr.decode(errors="replace"))
-
-    def taken(self, node: str, port: int) -> bool:
-        """Return whether something listens on a TCP port."""
-        argv = ("ss", "-H", "-l", "-t", "-n", "sport", "=", f":{port}")
-        return bool(must(self._hosts.run(node, argv, timeout=QUICK), node, "asking for listening ports").stdout.strip())
 
     def unfinished(self, node: str) -> str:
         """Return what dpkg says of half-installed packages; empty when there are none."""

@@ -188,9 +188,6 @@ class Probes(Protocol):
     def free(self, node: str, path: str) -> int:
         """Return the free bytes of the file system that `path` is on, or will be on once it is made."""
 
-    def taken(self, node: str, port: int) -> bool:
-        """Return whether something listens on a TCP port."""
-
     def unfinished(self, node: str) -> str:
         """Return what dpkg says of half-installed packages; empty when there are none."""
 

@@ -21,7 +21,6 @@ PROGRAMS = (
     "etcdctl",
     "flock",
     "sha256sum",
-    "ss",
     "systemctl",
     "systemd-run",
     "timeout",
@@ -116,10 +115,6 @@ def _backups(cluster: Cluster, plan: Plan, world: World, node: str, members: dic
         need, free = TIMES * status.db_size + ROOM, world.probes.free(node, cluster.etcd.backups)
         if free < need:
             yield Finding("backup-room", f"{node}: {free:,} bytes free for {cluster.etcd.backups}, {need:,} needed")
-    if StepKind.DRILL in kinds:
-        for port in (cluster.etcd.scratch_port, cluster.etcd.scratch_port + 1):
-            if world.probes.taken(node, port):
-                yield Finding("scratch-port", f"{node}: port {port}, which the restore drill needs, is taken")
 
 
 def _places(cluster: Cluster, plan: Plan) -> Iterator[Finding]:

@@ -211,6 +211,21 @@ def test_a_restored_store_is_read_whole_in_pages(keys: set[bytes]) -> None:
     assert [item.key for item in backups.restored("n1", "/b")] == sorted(keys)
 
 
+def test_a_restored_store_is_served_on_no_port() -> None:
+    class Watched(Store):
+        def run(self, node: str, argv: Sequence[str], *, timeout: float, env: dict[str, str] | None = None) -> Outcome:
+            self.ran.append(tuple(argv))
+            return super().run(node, argv, timeout=timeout, env=env)
+
+    hosts = Watched([b"a"])
+    assert len(list(SnapshotBackups(hosts, CLUSTER).restored("n1", "/b"))) == 1
+    made = next(argv for argv in hosts.ran if "install" in argv)
+    assert made[-3:] == ("-m", "0700", f"{CLUSTER.etcd.backups}/scratch")
+    started = next(argv for argv in hosts.ran if "systemd-run" in argv)
+    assert all(word.partition("=")[2].startswith("unix://") for word in started if word.startswith("--listen-"))
+    assert f"--property=WorkingDirectory={CLUSTER.etcd.backups}/scratch" in started
+
+
 def test_entries_of_the_gateway_and_of_etcdctl_are_the_same() -> None:
     gateway = {"key": "YQ==", "create_revision": "2", "mod_revision": "3", "version": "2", "value": "eA==", "lease": "7"}
     assert entry(gateway) == entry({**gateway, "create_revision": 2, "mod_revision": 3, "version": 2, "lease": 7})

@@ -63,7 +63,6 @@ def test_preflight_lists_everything_at_once_and_changes_nothing(make: Make) -> N
     before = repr(model.nodes)
     model.missing = lambda node, _: ("etcdctl",) if node == "etcd1" else ()  # type: ignore[method-assign]
     model.free = lambda *_: 10  # type: ignore[method-assign]
-    model.taken = lambda *_: True  # type: ignore[method-assign]
     model.unfinished = lambda node: "etcd-server is half-installed\nmore" if node == "etcd2" else ""  # type: ignore[method-assign]
     model.available = lambda _, names: dict.fromkeys(names, ())  # type: ignore[method-assign]
     model.alarms = lambda _: ("NOSPACE",)  # type: ignore[method-assign]
@@ -71,7 +70,7 @@ def test_preflight_lists_everything_at_once_and_changes_nothing(make: Make) -> N
     model.enabled = lambda node, _: "masked" if node == "etcd3" else "enabled"  # type: ignore[method-assign]
     found = preflight.ask(bench.cluster, bench.plan, model.world())
     assert {finding.id for finding in found} == {
-        "programs", "backup-room", "scratch-port", "packages-unfinished", "packages-offered", "no-alarm",
+        "programs", "backup-room", "packages-unfinished", "packages-offered", "no-alarm",
         "packages-held", "unit-enabled",
     }  # fmt: skip
     assert len([finding for finding in found if finding.id == "packages-offered"]) == len(NODES) * len(NAMES) * 2
