@@ -2,24 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import AfterValidator
-
-from kubedeb.versions import Version
 from kubedeb.yamlfile import StrictModel
-from upgrade_plans.models.words import DebianText, Digest, Identifier, Name, NodeName, PackageName
+from upgrade_plans.models.words import DebianText, Digest, Identifier, Name, NodeName, PackageName, VersionText
 
 FORMAT = 1
-
-
-def _version(text: str) -> str:
-    Version.parse(text)
-    return text
-
-
-Upstream = Annotated[str, AfterValidator(_version)]
-"""An upstream version, as `Version.parse` reads it."""
 
 
 class AvailablePackage(StrictModel):
@@ -57,8 +43,8 @@ class MemberFacts(StrictModel):
     node: NodeName
     member_id: Identifier | None = None
     cluster_id: Identifier | None = None
-    running: Upstream | None = None
-    cluster_version: Upstream | None = None
+    running: VersionText | None = None
+    cluster_version: VersionText | None = None
     leader: bool = False
     healthy: bool = False
     alarms: tuple[str, ...] = ()

@@ -10,6 +10,7 @@ from pydantic import Field
 from kubedeb.yamlfile import StrictModel
 from upgrade_plans.models.words import (
     DebianText,
+    DigestOrNone,
     Identifier,
     Name,
     NodeName,
@@ -83,7 +84,7 @@ class PackagePin(StrictModel):
     """An exact package: Debian version and sha256."""
 
     version: DebianText
-    sha256: str
+    sha256: DigestOrNone
 
 
 class Release(StrictModel):

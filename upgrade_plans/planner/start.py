@@ -86,6 +86,9 @@ def _whole(facts: Facts) -> Iterator[Reason]:
 def _alive(member: MemberFacts) -> Iterator[Reason]:
     if member.running is None or member.cluster_version is None or member.member_id is None:
         yield Reason(f"{member.node} does not answer", f"Bring it up. {AGAIN}", "etcd-healthy-first")
+    elif unread := [text for text in (member.running, member.cluster_version) if not _is_version(text)]:
+        yield Reason(f"{member.node} reports a version that cannot be read: {', '.join(unread)}",
+                     f"Only releases of etcd can be planned for. {AGAIN}")  # fmt: skip
     elif not member.healthy:
         yield Reason(f"{member.node} is not healthy", f"Find out why and mend it. {AGAIN}", "etcd-healthy-first")
     if member.alarms:
@@ -93,6 +96,14 @@ def _alive(member: MemberFacts) -> Iterator[Reason]:
             f"{member.node} has an alarm: {', '.join(member.alarms)}",
             f"Remove its cause, then: etcdctl alarm disarm. {AGAIN}", "etcd-healthy-first",
         )  # fmt: skip
+
+
+def _is_version(text: str) -> bool:
+    try:
+        Version.parse(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _one_version(facts: Facts, member: MemberFacts) -> Iterator[Reason]:
