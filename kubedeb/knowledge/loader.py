@@ -64,6 +64,14 @@ class Knowledge:
             if rule.component == component and rule.kind in kinds and old in rule.from_ and new in rule.to
         )
 
+    def flags_lost(self, component: str, old: Version, new: Version) -> tuple[Flag, ...]:
+        """Return the flags that `old` accepts and `new` does not; none when `new` is newer than every version looked at."""
+        rows = [row for row in self.flags if row.component == component]
+        looked_at = [Version.parse(text) for row in rows for text in (row.first, row.last) if text is not None]
+        if not looked_at or new > max(looked_at):
+            return ()
+        return tuple(row for row in rows if row.accepted_by(old) and not row.accepted_by(new))
+
 
 @lru_cache(maxsize=8)
 def load(folder: Path = HERE) -> Knowledge:

@@ -21,7 +21,7 @@ class Finding:
 
 
 def findings(plan: Plan, knowledge: Knowledge) -> tuple[Finding, ...]:
-    """Return the findings of a plan: rows whose loss takes the majority, traps, blocked and no longer recommended versions."""
+    """Return the findings of a plan: rows whose loss takes the majority, traps, lost flags, blocked and old versions."""
     return (*_rows(plan), *_rules(plan, knowledge))
 
 
@@ -41,12 +41,22 @@ def _rows(plan: Plan) -> Iterator[Finding]:
 
 def _rules(plan: Plan, knowledge: Knowledge) -> Iterator[Finding]:
     seen: set[str] = set()
+    ways: set[tuple[Version, Version]] = set()
     for step in plan.steps:
         if step.kind is not StepKind.CHANGE:
             continue
         old, new = Version.parse(step.from_), Version.parse(step.to)
+        if (old, new) not in ways:
+            ways.add((old, new))
+            yield from _flags(old, new, knowledge)
         met: list[Rule] = [*knowledge.blocked("etcd", new), *knowledge.between("etcd", old, new)]
         for rule in met:
             if rule.id not in seen:
                 seen.add(rule.id)
                 yield Finding(rule.severity, f"{old} → {new}: {rule.what}", rule.remedy, rule.id)
+
+
+def _flags(old: Version, new: Version, knowledge: Knowledge) -> Iterator[Finding]:
+    for row in knowledge.flags_lost("etcd", old, new):
+        what = f"{old} → {new}: etcd {new} does not start with {row.flag}, which {old} accepts"
+        yield Finding(Severity.WARN, what, f"If /etc/default/etcd or the unit sets it: {row.remedy}")

@@ -93,6 +93,19 @@ def test_flags(flag: str, version: str, accepted: bool) -> None:
 
 
 @pytest.mark.parametrize(
+    ("old", "new", "lost"),
+    [("3.3.25", "3.4.23", set()), ("3.4.23", "3.5.16", {"--debug", "--log-output", "--log-package-levels"}),
+     ("3.4.23", "3.4.23", set()),
+     # Nobody looked at 3.6, so nothing is said of it.
+     ("3.5.16", "3.6.0", set())],
+)  # fmt: skip
+def test_flags_that_a_hop_loses(old: str, new: str, lost: set[str]) -> None:
+    found = load().flags_lost("etcd", Version.parse(old), Version.parse(new))
+    assert {row.flag for row in found} == lost
+    assert all(row.remedy for row in found)
+
+
+@pytest.mark.parametrize(
     ("changes", "says"),
     [
         ({"confidence": "inferred"}, "a-rule forbids, so its source must say it verbatim"),

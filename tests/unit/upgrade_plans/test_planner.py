@@ -103,6 +103,14 @@ def test_each_step_says_why_and_names_rules_that_exist() -> None:
     assert all(step.rules for step in plan.steps if step.kind is StepKind.CHANGE)
 
 
+def test_flags_that_a_hop_loses_are_a_finding() -> None:
+    found = [finding for finding in findings(hop_plan(), KNOWLEDGE) if "--debug" in finding.what]
+    assert [finding.what for finding in found] == [
+        "3.4.23 → 3.5.16: etcd 3.5.16 does not start with --debug, which 3.4.23 accepts"
+    ]
+    assert "--log-level=debug" in found[0].remedy
+
+
 def test_a_step_that_blocks_needs_the_proven_backup_and_has_no_undo() -> None:
     for step in hop_plan().steps:
         if step.blocks:
