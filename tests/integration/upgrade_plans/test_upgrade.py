@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from random import Random
@@ -18,6 +18,7 @@ import pytest
 
 from kubedeb.cli import run
 from kubedeb.errors import ExitCode
+from lab import Lab
 from lab.etcd import DIRECT
 from lab.writer import Summary, Writer, lost
 from livecluster import Live, Planned, Published
@@ -194,6 +195,47 @@ def test_killed_often(cluster: Make, published: Published, tmp_path: Path, numbe
     start, target = published.versions[-2:]
     last = planned(cluster(start), start, target, tmp_path)
     kill_and_resume(last, 25, luck(number), tmp_path / "log")
+
+
+@pytest.fixture
+def pruned(lab: Lab) -> Iterator[Callable[[], None]]:
+    """Return what takes every package out of the nodes' indices and apt caches; the sources come back afterwards."""
+
+    def shell(command: str) -> None:
+        for node in lab.nodes:
+            lab.run(node, "sh", "-c", command)
+
+    away = "mv /etc/apt/sources.list.d /root/sources && mkdir /etc/apt/sources.list.d && apt-get update && apt-get clean"
+    yield lambda: shell(away)
+    shell("[ ! -d /root/sources ] || { rmdir /etc/apt/sources.list.d && mv /root/sources /etc/apt/sources.list.d; }")
+    shell("apt-get update")
+
+
+def test_the_way_back_leads_through_kills_and_needs_no_repository(
+    cluster: Make, published: Published, pruned: Callable[[], None], tmp_path: Path
+) -> None:
+    start, target = published.versions[-2:]
+    last = planned(cluster(start), start, target, tmp_path)
+    dice, story = luck(1), list[str]()
+    with Writer(last.live.urls, tmp_path / "log") as writer:
+        prepared = planfile.load(last.plan).phases[0].steps[-1].id
+        assert last.apply("--until", prepared) == ExitCode.DONE
+        pruned()
+        assert run(["resume", "--until", hop(last)[0]]) == ExitCode.DONE
+        assert len({server for server, _ in last.running().values()}) == 2
+        for number in range(4):
+            call, most = dice.choice(CALLS if number else CALLS[:BEGUN])
+            status = killed_at(call, dice.randint(1, most if number else most // 2), ["rollback"])
+            assert status in (0, -signal.SIGKILL, 128 + signal.SIGKILL), f"{[*story, call]}: status {status}"
+            if status == 0:
+                break
+            story.append(f"rollback at {call}: {place(Path(os.environ['KUBEDEB_STATE']) / 'runs')}")
+        assert run(["rollback"]) == ExitCode.DONE, story
+        time.sleep(1)
+    assert story, "it was never killed"
+    last.all_run(start)
+    (tmp_path / "log").with_suffix(".story").write_text("\n".join(story))
+    judge(last, writer.summary, tmp_path / "log")
 
 
 def test_installing_another_version_leaves_the_daemon_alone_and_removal_stops_it(cluster: Make, published: Published) -> None:
