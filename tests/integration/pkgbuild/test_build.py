@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import io
+import os
 import socket
 from pathlib import Path
 
@@ -13,7 +14,10 @@ import samplerecipe
 from kubedeb.cli import run
 from kubedeb.errors import ExitCode, KubedebError
 from pkgbuild import dockerd
+from pkgbuild.dockerd import sandbox_tag
 from pkgbuild.dockersandbox import docker_sandbox
+from pkgbuild.library import shipped_folder
+from pkgbuild.stage import sandbox_stage
 
 pytestmark = pytest.mark.docker
 RULES = samplerecipe.RULES
@@ -52,6 +56,27 @@ def test_second_run_has_nothing_to_do_and_a_change_says_what(
     assert build(folder) == ExitCode.DONE
     assert "changed since the last build: debian/rules" in capsys.readouterr().err
     assert len(held(store)) == 2
+
+
+def test_another_sandbox_is_another_build(
+    store: Path, image: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = samplerecipe.write_recipe(tmp_path / "recipes")
+    assert build(folder) == ExitCode.DONE
+    shipped = shipped_folder("Dockerfile").read_text()
+    (tmp_path / "Dockerfile").write_text(shipped.replace("USER builder", f"ENV TEST={os.getpid()}\nUSER builder"))
+    monkeypatch.setattr("pkgbuild.stage.shipped_folder", lambda name: tmp_path / name)
+    capsys.readouterr()
+    tag = sandbox_tag(image.rpartition("-")[0], sandbox_stage())
+    try:
+        assert build(folder) == ExitCode.DONE
+        assert "changed since the last build: the sandbox (the Dockerfile's first stage)" in capsys.readouterr().err
+    finally:
+        with dockerd.connect() as client:
+            made = dockerd.has_image(client, tag)
+            if made:
+                client.images.remove(tag, force=True)
+    assert made
 
 
 def test_a_build_sees_one_fixed_environment(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
