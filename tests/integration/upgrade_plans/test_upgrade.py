@@ -197,6 +197,19 @@ def test_killed_often(cluster: Make, published: Published, tmp_path: Path, numbe
     kill_and_resume(last, 25, luck(number), tmp_path / "log")
 
 
+def compact(planned: Planned) -> None:
+    """Compact the store as Kubernetes does, to its present revision."""
+    etcdctl = ("env", "ETCDCTL_API=3", "etcdctl", f"--endpoints={planned.live.urls[0]}")
+    status = json.loads(planned.live.lab.run("etcd1", *etcdctl, "endpoint", "status", "-w", "json").output)
+    planned.live.lab.run("etcd1", *etcdctl, "compaction", str(status[0]["Status"]["header"]["revision"]))
+
+
+def backups() -> list[bool]:
+    """Return, for each time that the newest run's journal kept a backup, whether it was proven."""
+    with closing(runs.find(Path(os.environ["KUBEDEB_STATE"]) / "runs", None).journal()) as journal:
+        return [event["data"]["proven"] is not None for event in journal.events() if event["what"] == "backup"]
+
+
 @pytest.fixture
 def pruned(lab: Lab) -> Iterator[Callable[[], None]]:
     """Return what takes every package out of the nodes' indices and apt caches; the sources come back afterwards."""
@@ -221,7 +234,10 @@ def test_the_way_back_leads_through_kills_and_needs_no_repository(
         prepared = planfile.load(last.plan).phases[0].steps[-1].id
         assert last.apply("--until", prepared) == ExitCode.DONE
         pruned()
+        assert run(["resume", "--until", "3.5-backup"]) == ExitCode.DONE
+        compact(last)
         assert run(["resume", "--until", hop(last)[0]]) == ExitCode.DONE
+        assert backups() == [False, False, True], "saved, compacted, saved again and proven"
         assert len({server for server, _ in last.running().values()}) == 2
         for number in range(4):
             call, most = dice.choice(CALLS if number else CALLS[:BEGUN])
