@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from pydantic import ValidationError
+
 from kubedeb.errors import ExitCode, KubedebError
 from upgrade_plans.adapters.protocols import RefusedError, UnreachableError, World
 from upgrade_plans.executor.readings import MemberReading, on_all, read_member
@@ -16,8 +18,19 @@ PACKAGES = ("etcd-client", "etcd-server")
 def read_facts(cluster: Cluster, world: World) -> tuple[Facts, tuple[str, ...]]:
     """Return the facts, and a warning for each node and member that did not answer, or not all that was asked.
 
-    Raises `KubedebError` (INSPECT) when no member answers.
+    Raises `KubedebError` (INSPECT) when no member answers, or one answers what no daemon and no apt says.
     """
+    try:
+        return _read_facts(cluster, world)
+    except ValidationError as error:
+        said = "\n".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+        raise KubedebError(
+            f"{cluster.name} answers what cannot be right", details=said, code=ExitCode.INSPECT,
+            hint="Does client_url lead to etcd, and are apt and dpkg of the nodes in order?",
+        ) from error  # fmt: skip
+
+
+def _read_facts(cluster: Cluster, world: World) -> tuple[Facts, tuple[str, ...]]:
     nodes = on_all(world, cluster.nodes, lambda node: _node(cluster, world, node))
     members = on_all(world, cluster.roles["etcd"], lambda node: read_member(world.etcd, node))
     warnings = [warning for _, warning in nodes.values() if warning]

@@ -8,7 +8,7 @@ from enum import StrEnum
 from string import Formatter
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, model_validator
 
 from kubedeb.yamlfile import StrictModel
 from upgrade_plans.models.nodesets import expand
@@ -67,14 +67,13 @@ class Etcd(StrictModel):
     """The etcd members of the cluster and where their things lie.
 
     `client_url` is each member's own endpoint, `{address}` standing for the node's address. `backups` is a folder on the
-    node that keeps backups; `scratch_port` and the next are free on 127.0.0.1 of every member for restore drills.
+    node that keeps backups and in which restore drills run.
     """
 
     client_url: Annotated[str, _template("node", "address", letters=r"A-Za-z0-9_.:/\[\]-")] = "http://{address}:2379"
     unit: Unit = "etcd"
     data_dir: AbsolutePath = "/var/lib/etcd/default"
     backups: AbsolutePath = "/var/lib/kubedeb-backups"
-    scratch_port: int = Field(default=23790, gt=1024, lt=65535)
 
 
 class Cluster(StrictModel):

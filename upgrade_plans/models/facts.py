@@ -17,7 +17,7 @@ class AvailablePackage(StrictModel):
 
 
 class PackageFacts(StrictModel):
-    """A package on one node: the installed Debian version, what apt offers (any order), and the versions in apt's cache."""
+    """A package on one node: the installed Debian version, what apt offers (any order), the versions that lie ready."""
 
     installed: DebianText | None = None
     available: tuple[AvailablePackage, ...] = ()

@@ -27,7 +27,7 @@ class StepKind(StrEnum):
     """What a step does."""
 
     DOWNLOAD = "download"
-    """Put the packages of `from` and `to` into the nodes' apt caches; installs nothing."""
+    """Put the packages of `from` and `to` on the nodes, ready; installs nothing."""
     BACKUP = "backup"
     """Save a snapshot of the store on the step's one node, and a copy with the operator."""
     DRILL = "drill"

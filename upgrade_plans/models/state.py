@@ -48,7 +48,7 @@ class Fault:
 class State:
     """One state. Tuples run over the plan's `members` in their order; `acts` over the current step's `nodes`.
 
-    `installed` and `running` are upstream versions (None: not running); `cached` the versions in the node's apt cache;
+    `installed` and `running` are upstream versions (None: not running); `cached` the versions that lie ready on the node;
     `cluster` the cluster version's line; `leader` a member's index; `saved` and `proven` the lines at which a backup was
     made, and restored and compared. `step` indexes the plan's steps (their number when done), `act` the step's acts;
     `acts` is empty while nothing is in flight.

@@ -52,6 +52,14 @@ def test_nothing_answers(make: Make) -> None:
     assert error.value.code is ExitCode.INSPECT
 
 
+def test_an_answer_that_cannot_be_right_is_told(make: Make) -> None:
+    bench = make()
+    bench.model.installed = lambda _, names: dict.fromkeys(names, "no version; rm -rf /")  # type: ignore[method-assign]
+    with pytest.raises(KubedebError, match="answers what cannot be right") as error:
+        read_facts(bench.cluster, bench.model.world())
+    assert error.value.code is ExitCode.INSPECT
+
+
 def test_a_good_cluster_has_no_findings(make: Make) -> None:
     bench = make()
     assert operations.ask_first(bench.cluster, bench.plan, bench.model.world()) == ()
