@@ -74,12 +74,12 @@ def refuse(seconds: float, *, at_least: int) -> Counter[str]:
 
 
 def test_agree_on_small_cases() -> None:
-    verdicts = agree(7 if FAST else 40, at_least=30)
+    verdicts = agree(4 if FAST else 40, at_least=30)
     assert set(verdicts) > {"proven", "no-dead-end"}
 
 
 def test_agree_on_mutants_of_good_plans() -> None:
-    assert refuse(5 if FAST else 25, at_least=5)
+    assert refuse(3 if FAST else 25, at_least=5)
 
 
 @pytest.mark.long
