@@ -18,7 +18,7 @@ from lab import nodes
 
 TOP = Path(__file__).parents[3]
 COLD_SECONDS, WARM_SECONDS = 600, 180
-MEMBER = re.compile(r"^(etcd[123])  (3\.\d+\.\d+) +3\.5\.16 +\d+\.\d s$", re.M)
+MEMBER = re.compile(r"^(etcd[123]) +(3\.\d+\.\d+) +3\.5\.16 +\d+\.\d s$", re.M)
 
 pytestmark = pytest.mark.docker
 
