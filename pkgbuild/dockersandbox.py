@@ -38,9 +38,20 @@ def docker_sandbox(client: DockerClient, image: str, *, lifetime: float = 2 * TI
     try:
         yield DockerSandbox(client, container)
     finally:
-        # It may be going already: that is what auto_remove does after a time limit.
         with suppress(docker.errors.APIError, requests.RequestException):
-            container.remove(force=True)
+            _remove(container)
+
+
+def _remove(container: Container) -> None:
+    """Remove a container, and return when it is gone: after a time limit auto_remove is at it already."""
+    import docker.errors
+
+    try:
+        container.remove(force=True)
+    except docker.errors.NotFound:
+        return
+    except docker.errors.APIError:
+        container.wait(timeout=30, condition="removed")
 
 
 class DockerSandbox:
