@@ -94,12 +94,7 @@ def add(*, repository: Path | None, suite: str, publish_too: bool, files: tuple[
             click.echo(f"{package.label} is in {suite} already")
         for name in added.passed_over:
             click.echo(f"passed over {name}: not a binary package")
-    if publish_too:
-        document["published"] = _publish(opened, suite, quiet=as_json)
-    elif added.packages and not as_json:
-        click.echo(f"not yet published: kubedeb repo publish {suite}")
-    if as_json:
-        print_json(document)
+    _publish_too(opened, suite, document, asked=publish_too, waiting=bool(added.packages), as_json=as_json)
 
 
 @repo.command()
@@ -120,12 +115,7 @@ def remove(*, repository: Path | None, suite: str, publish_too: bool, packages: 
             click.echo(f"{member.label} is no longer in the draft of {suite}")
         for member in removed.leaving:
             click.echo(f"{member.label} leaves {suite} with the next publish")
-    if publish_too:
-        document["published"] = _publish(opened, suite, quiet=as_json)
-    elif removed.leaving and not as_json:
-        click.echo(f"not yet published: kubedeb repo publish {suite}")
-    if as_json:
-        print_json(document)
+    _publish_too(opened, suite, document, asked=publish_too, waiting=bool(removed.leaving), as_json=as_json)
 
 
 def _package_json(package: Any) -> dict[str, Any]:
@@ -139,6 +129,16 @@ def _package_json(package: Any) -> dict[str, Any]:
 def publish(*, repository: Path | None, suite: str, as_json: bool) -> None:
     """Make a suite's draft its next generation, once apt has accepted it."""
     document = _publish(_open(repository), suite, quiet=as_json)
+    if as_json:
+        print_json(document)
+
+
+def _publish_too(opened: Any, suite: str, document: dict[str, Any], *, asked: bool, waiting: bool, as_json: bool) -> None:
+    """End a command that changed a draft: publish it when that was asked for, else say what waits; then the JSON document."""
+    if asked:
+        document["published"] = _publish(opened, suite, quiet=as_json)
+    elif waiting and not as_json:
+        click.echo(f"not yet published: kubedeb repo publish {suite}")
     if as_json:
         print_json(document)
 
