@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
@@ -172,7 +172,7 @@ def _finding(document: Document, model: type[BaseModel], item: ErrorDetails) -> 
         advice = f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(known)}"
         return line, f"{place}: unknown key {str(item['loc'][-1])!r}: {advice}"
     if item["type"] == "missing":
-        return line, f"{place}: {'.'.join(str(part) for part in item['loc'])!r} is missing"
+        return line, f"{place}: {'.'.join(str(part) for part in [*where, item['loc'][-1]])!r} is missing"
     name = ".".join(str(part) for part in where) or "the file"
     return line, f"{place}: {name}: {item['msg'].removeprefix('Value error, ')}"
 
@@ -205,10 +205,17 @@ def _inside(kind: Any, part: str | int) -> Iterator[Any]:
         for name, field in kind.model_fields.items():
             if part in (name, field.alias):
                 yield from _flat(field.annotation)
-        if part == kind.__name__:
+        if part == kind.__name__ or part in _tags(kind):
             yield kind
     else:
         yield from (inner for argument in get_args(kind) for inner in _flat(argument))
+
+
+def _tags(kind: type[BaseModel]) -> Iterator[Any]:
+    """Yield what a union of models is told apart by: the values of the model's literal fields."""
+    for field in kind.model_fields.values():
+        if get_origin(field.annotation) is Literal:
+            yield from get_args(field.annotation)
 
 
 def _flat(kind: Any) -> Iterator[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from pkgbuild.cache import Cache
 from pkgbuild.inspection import inspect
 from pkgbuild.layout import COPYRIGHT, folder_name, write_tree
 from pkgbuild.render import LAID_OUT
-from pkgbuild.sandbox import BUILD_ROOT, OpenSandbox, Sandbox
+from pkgbuild.sandbox import PLAIN, Bind, OpenSandbox, Sandbox, Surroundings
 from pkgbuild.spec import BuildSpec, Expanded
 from pkgbuild.store import BuildResult, BuiltPackage, Store
 
@@ -66,11 +66,13 @@ def check(expanded: Expanded, shop: Workshop, held: BuildResult) -> None:
         )
 
 
-def make(expanded: Expanded, shop: Workshop, folder: Path) -> tuple[tuple[BuiltPackage, ...], str, str]:
+def make(
+    expanded: Expanded, shop: Workshop, folder: Path, surroundings: Surroundings = PLAIN, binds: Sequence[Bind] = ()
+) -> tuple[tuple[BuiltPackage, ...], str, str]:
     """Build and inspect into `folder`; return the packages and the names of the .changes and .buildinfo files."""
     spec = expanded.spec
     with _log(shop.store.log(spec)) as log, storage_errors(f"the store {shop.store.folder}", ExitCode.BUILD_STORAGE):
-        with shop.sandbox() as sandbox:
+        with shop.sandbox(surroundings, binds) as sandbox:
             copied = _put(expanded, shop.cache, sandbox, folder)
             _run(spec, sandbox, log, shop.store.log(spec))
             packages, changes, buildinfo = _take(spec, sandbox, folder)
@@ -95,9 +97,9 @@ def _log(path: Path) -> Iterator[IO[bytes]]:
 def _put(expanded: Expanded, cache: Cache, sandbox: Sandbox, folder: Path) -> dict[tuple[str, str], str]:
     """Lay the tree out in the sandbox and return {(package, path): sha256} of what came from sources."""
     spec = expanded.spec
-    sources = {pin.package: cache.path(pin.sha256) for pin in spec.sources}
+    sources = {pin.name: cache.path(pin.checksum) for pin in spec.sources}
     with tempfile.TemporaryFile(dir=folder) as stream:
-        copied = write_tree(stream, spec, expanded.tree, sources)
+        copied = write_tree(stream, spec, expanded.tree, sources, sandbox.surroundings.user)
         stream.seek(0)
         sandbox.put(stream)
     laid = {path.removeprefix(f"{LAID_OUT}/"): sha256 for path, sha256 in copied.items() if path != COPYRIGHT}
@@ -108,7 +110,10 @@ def _run(spec: BuildSpec, sandbox: Sandbox, log: IO[bytes], path: Path) -> None:
     hint = f"The whole log: {path}"
     try:
         status = sandbox.run(
-            BUILD_COMMAND, cwd=f"{BUILD_ROOT}/{folder_name(spec)}", env={"SOURCE_DATE_EPOCH": str(spec.epoch)}, log=log
+            BUILD_COMMAND,
+            cwd=f"{sandbox.surroundings.build_root}/{folder_name(spec)}",
+            env={"SOURCE_DATE_EPOCH": str(spec.epoch)},
+            log=log,
         )
     except KubedebError as error:
         raise KubedebError(
@@ -129,12 +134,13 @@ def _take(spec: BuildSpec, sandbox: Sandbox, folder: Path) -> tuple[tuple[BuiltP
     """Copy out the .changes file and what it lists."""
     from debian.deb822 import Changes
 
+    below = sandbox.surroundings.build_root
     changes = f"{spec.recipe}_{spec.package_version}_{spec.architecture}.changes"
-    sandbox.get(f"{BUILD_ROOT}/{changes}", folder / changes)
+    sandbox.get(f"{below}/{changes}", folder / changes)
     with (folder / changes).open() as stream:
         listed = {entry["name"]: entry["sha256"] for entry in Changes(stream)["Checksums-Sha256"]}
     for name, sha256 in listed.items():
-        sandbox.get(f"{BUILD_ROOT}/{name}", folder / name)
+        sandbox.get(f"{below}/{name}", folder / name)
         if sha256_of(folder / name) != sha256:
             raise KubedebError(f"{name} is not the file that {changes} lists", code=ExitCode.BUILD)
     packages = [_package(folder / name, sha256) for name, sha256 in sorted(listed.items()) if name.endswith(".deb")]
@@ -149,13 +155,14 @@ def _package(path: Path, sha256: str) -> BuiltPackage:
 def _says(spec: BuildSpec, sandbox: Sandbox, log: IO[bytes]) -> list[str]:
     """Run what each package says about its own version."""
     findings = []
+    below = sandbox.surroundings.build_root
     for package in spec.packages:
         if package.says is None:
             continue
         program, *rest = package.says.command
-        laid = f"{BUILD_ROOT}/{folder_name(spec)}/{LAID_OUT}/{package.name}{program}"
+        laid = f"{below}/{folder_name(spec)}/{LAID_OUT}/{package.name}{program}"
         with tempfile.TemporaryFile() as output:
-            sandbox.run([laid, *rest], cwd=BUILD_ROOT, env=_environment(package.says.environment), log=output, timeout=60)
+            sandbox.run([laid, *rest], cwd=below, env=_environment(package.says.environment), log=output, timeout=60)
             output.seek(0)
             said = output.read().decode(errors="replace")
         log.write(f"$ {program} {' '.join(rest)}\n{said}".encode())

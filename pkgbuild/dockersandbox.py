@@ -14,7 +14,7 @@ from kubedeb.dockerexec import execute
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import CHUNK, replacing
 from pkgbuild.dockerd import docker_errors
-from pkgbuild.sandbox import BUILD_ROOT, BUILDER, ENVIRONMENT, HOSTNAME, TIME_LIMIT
+from pkgbuild.sandbox import PLAIN, TIME_LIMIT, Bind, Surroundings
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def docker_sandbox(client: DockerClient, image: str, *, lifetime: float = 2 * TIME_LIMIT) -> Iterator[DockerSandbox]:
+def docker_sandbox(
+    client: DockerClient, image: str, surroundings: Surroundings = PLAIN, binds: Sequence[Bind] = (), *,
+    lifetime: float = 2 * TIME_LIMIT,
+) -> Iterator[DockerSandbox]:  # fmt: skip
     """Give a sandbox in a new container of `image`; raises `KubedebError` (SANDBOX) when docker cannot.
 
     The container ends and removes itself after `lifetime` seconds, should kubedeb be killed before it can.
@@ -32,14 +35,19 @@ def docker_sandbox(client: DockerClient, image: str, *, lifetime: float = 2 * TI
 
     with docker_errors(f"starting a container of {image}"):
         container = client.containers.run(
-            image, ["sleep", str(int(lifetime))], detach=True, auto_remove=True, network_mode="none", hostname=HOSTNAME,
+            image, ["sleep", str(int(lifetime))], detach=True, auto_remove=True, network_mode="none",
+            hostname=surroundings.hostname, mem_limit=surroundings.memory, volumes=_volumes(binds),
             labels={"kubedeb.sandbox": "1"}, security_opt=["no-new-privileges"], cap_drop=["ALL"],
         )  # fmt: skip
     try:
-        yield DockerSandbox(client, container)
+        yield DockerSandbox(client, container, surroundings)
     finally:
         with suppress(docker.errors.APIError, requests.RequestException):
             _remove(container)
+
+
+def _volumes(binds: Sequence[Bind]) -> dict[str, dict[str, str]]:
+    return {str(bind.source): {"bind": bind.target, "mode": "rw" if bind.writable else "ro"} for bind in binds}
 
 
 def _remove(container: Container) -> None:
@@ -57,21 +65,22 @@ def _remove(container: Container) -> None:
 class DockerSandbox:
     """A running container; made by `docker_sandbox`."""
 
-    def __init__(self, client: DockerClient, container: Container) -> None:
+    def __init__(self, client: DockerClient, container: Container, surroundings: Surroundings) -> None:
         self._client = client
         self._container = container
+        self.surroundings = surroundings
 
     def put(self, tree: IO[bytes]) -> None:
-        """Unpack a tar stream below BUILD_ROOT, owners as in the stream."""
+        """Unpack a tar stream below the build root, owners as in the stream."""
         with docker_errors("copying the sources into the sandbox"):
-            self._container.put_archive(BUILD_ROOT, tree)
+            self._container.put_archive(self.surroundings.build_root, tree)
 
     def run(self, argv: Sequence[str], *, cwd: str, env: Mapping[str, str], log: IO[bytes], timeout: float = TIME_LIMIT) -> int:
         """Run a command; see `Sandbox.run`."""
-        pairs = [f"{name}={value}" for name, value in {**ENVIRONMENT, **env}.items()]
+        pairs = [f"{name}={value}" for name, value in {**self.surroundings.environment, **env}.items()]
         # docker gives HOSTNAME and the image's variables to every process: only a clean start knows them all.
-        command = ["env", "-i", *pairs, "sh", "-c", 'umask 022 && exec "$@"', "sh", *argv]
-        name, user = self._container.id or "", f"{BUILDER}:{BUILDER}"
+        command = ["env", "-i", *pairs, "sh", "-c", f'umask {self.surroundings.umask:03o} && exec "$@"', "sh", *argv]
+        name, user = self._container.id or "", f"{self.surroundings.user}:{self.surroundings.user}"
         with docker_errors("running the build"):
             try:
                 return execute(

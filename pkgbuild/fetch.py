@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Protocol
 
 from kubedeb.errors import ExitCode, KubedebError
-from kubedeb.files import sha256_of
 from kubedeb.progress import Progress
 from pkgbuild.apt import IndexEntry, NotThereError, host_entries, private_apt
 from pkgbuild.cache import Cache, mismatch
+from pkgbuild.checksum import Checksum
 from pkgbuild.spec import SourcePin
 
 NOT_RUN = "NOT RUN: source gone"
@@ -49,7 +49,7 @@ def fetch(pins: Iterable[SourcePin], cache: Cache, archive: OpenArchive, progres
 
     Raises `KubedebError`: SOURCE_MISMATCH (both digests shown), FETCH (the mirror does not answer), BUILD_STORAGE.
     """
-    missing = sorted({pin for pin in pins if cache.get(pin.sha256) is None}, key=_place)
+    missing = sorted({pin for pin in pins if cache.get(pin.checksum) is None}, key=_place)
     lost: dict[SourcePin, KubedebError] = {}
     for (suite, architecture), group in groupby(missing, key=lambda pin: (pin.suite, pin.architecture)):
         wanted = list(group)
@@ -71,29 +71,29 @@ def fetch(pins: Iterable[SourcePin], cache: Cache, archive: OpenArchive, progres
 
 
 def _place(pin: SourcePin) -> tuple[str, str, str]:
-    return pin.suite, pin.architecture, pin.package
+    return pin.suite, pin.architecture, pin.name
 
 
 def _fetch_one(pin: SourcePin, source: Archive, cache: Cache) -> None:
-    listed = source.show([f"{pin.package}={pin.version}"])
+    listed = source.show([f"{pin.name}={pin.version}"])
     if not listed:
         raise NotThereError(
-            "", details=f"The suite's signed index does not list {pin.package} {pin.version}.", code=ExitCode.SOURCE_GONE
+            "", details=f"The suite's signed index does not list {pin.name} {pin.version}.", code=ExitCode.SOURCE_GONE
         )
     hint = "Either the recipe's digest is wrong or the archive was changed: compare with a second source before you trust it."
-    if pin.sha256 not in {entry.sha256 for entry in listed}:
-        raise mismatch(f"{pin} in the signed index", pin.sha256, listed[0].sha256, hint)
-    file = source.download(pin.package, pin.version)
-    if (actual := sha256_of(file)) != pin.sha256:
-        raise mismatch(str(pin), pin.sha256, actual, hint)
-    cache.adopt(file, pin.sha256)
+    if pin.checksum not in {Checksum.sha256(entry.sha256) for entry in listed}:
+        raise mismatch(f"{pin} in the signed index", pin.checksum, Checksum.sha256(listed[0].sha256), hint)
+    file = source.download(pin.name, pin.version)
+    if (actual := pin.checksum.of(file)) != pin.checksum:
+        raise mismatch(str(pin), pin.checksum, actual, hint)
+    cache.adopt(file, pin.checksum)
 
 
 def gone(pin: SourcePin, details: str) -> KubedebError:
     """Return the error for a pin that no mirror and no cache has."""
     return KubedebError(
         f"{NOT_RUN}: {pin}",
-        details=f"sha256 {pin.sha256}\n{details}",
+        details=f"{pin.checksum}\n{details}",
         hint="A folder that has the file fills the cache: kubedeb recipe fetch --from FOLDER",
         code=ExitCode.SOURCE_GONE,
     )

@@ -6,20 +6,29 @@ import hashlib
 import io
 import tarfile
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import CHUNK
 from pkgbuild.render import LAID_OUT, TreeFile
-from pkgbuild.sandbox import BUILDER
+from pkgbuild.sandbox import PLAIN
 from pkgbuild.spec import BuildSpec
 
 COPYRIGHT = "debian/copyright"
 
 
+@dataclass(frozen=True)
+class Stamp:
+    """What every member of the stream carries: owner (uid and gid) and time."""
+
+    owner: int
+    epoch: int
+
+
 def folder_name(spec: BuildSpec) -> str:
-    """Return the source tree's folder below BUILD_ROOT: the same in every build, because compilers write it down."""
+    """Return the source tree's folder below the build root: the same in every build, because compilers write it down."""
     return f"{spec.recipe}-{spec.version}"
 
 
@@ -33,24 +42,27 @@ def places(spec: BuildSpec) -> dict[tuple[str, str], list[str]]:
     return wanted
 
 
-def write_tree(out: IO[bytes], spec: BuildSpec, tree: Mapping[str, TreeFile], sources: Mapping[str, Path]) -> dict[str, str]:
+def write_tree(
+    out: IO[bytes], spec: BuildSpec, tree: Mapping[str, TreeFile], sources: Mapping[str, Path], owner: int = PLAIN.user
+) -> dict[str, str]:
     """Write the whole source tree as a tar stream and return {path in the tree: sha256} of what was copied from sources.
 
-    `sources` are the fetched files by source name. Every member is the builder's, dated with the spec's epoch, and the order
-    is that of the paths. Raises `KubedebError` (RECIPE) when a source lacks a file.
+    `sources` are the fetched files by source name. Every member is `owner`'s (uid and gid), dated with the spec's epoch, and
+    the order is that of the paths. Raises `KubedebError` (RECIPE) when a source lacks a file.
     """
+    stamp = Stamp(owner, spec.epoch)
     root = folder_name(spec)
     copied: dict[str, str] = {}
     with tarfile.open(fileobj=out, mode="w", format=tarfile.GNU_FORMAT) as tar:
         laid = [path for paths in places(spec).values() for path in paths]
         for folder in _folders([*tree, *laid]):
-            tar.addfile(_member(spec, f"{root}/{folder}".rstrip("/"), 0, tarfile.DIRTYPE, 0o755))
+            tar.addfile(_member(stamp, f"{root}/{folder}".rstrip("/"), 0, tarfile.DIRTYPE, 0o755))
         for path, file in sorted(tree.items()):
             mode = 0o755 if file.executable else 0o644
-            tar.addfile(_member(spec, f"{root}/{path}", len(file.data), tarfile.REGTYPE, mode), io.BytesIO(file.data))
+            tar.addfile(_member(stamp, f"{root}/{path}", len(file.data), tarfile.REGTYPE, mode), io.BytesIO(file.data))
         for name, archive in sources.items():
             wanted = {inside: paths for (source, inside), paths in places(spec).items() if source == name}
-            copied.update(_copy(tar, spec, archive, wanted))
+            copied.update(_copy(tar, spec, stamp, archive, wanted))
     for (source, inside), paths in places(spec).items():
         if missing := [path for path in paths if path not in copied]:
             raise KubedebError(
@@ -60,7 +72,9 @@ def write_tree(out: IO[bytes], spec: BuildSpec, tree: Mapping[str, TreeFile], so
     return copied
 
 
-def _copy(tar: tarfile.TarFile, spec: BuildSpec, archive: Path, wanted: Mapping[str, list[str]]) -> dict[str, str]:
+def _copy(
+    tar: tarfile.TarFile, spec: BuildSpec, stamp: Stamp, archive: Path, wanted: Mapping[str, list[str]]
+) -> dict[str, str]:
     from debian.debfile import DebFile
 
     copied: dict[str, str] = {}
@@ -72,15 +86,15 @@ def _copy(tar: tarfile.TarFile, spec: BuildSpec, archive: Path, wanted: Mapping[
             mode = 0o755 if member.mode & 0o100 else 0o644
             for path in paths:
                 stream = _Hashing(deb.data.tgz().extractfile(member))
-                tar.addfile(_member(spec, f"{folder_name(spec)}/{path}", member.size, tarfile.REGTYPE, mode), stream)
+                tar.addfile(_member(stamp, f"{folder_name(spec)}/{path}", member.size, tarfile.REGTYPE, mode), stream)
                 copied[path] = stream.digest.hexdigest()
     return copied
 
 
-def _member(spec: BuildSpec, name: str, size: int, kind: bytes, mode: int) -> tarfile.TarInfo:
+def _member(stamp: Stamp, name: str, size: int, kind: bytes, mode: int) -> tarfile.TarInfo:
     member = tarfile.TarInfo(name)
-    member.size, member.type, member.mode, member.mtime = size, kind, mode, spec.epoch
-    member.uid = member.gid = BUILDER
+    member.size, member.type, member.mode, member.mtime = size, kind, mode, stamp.epoch
+    member.uid = member.gid = stamp.owner
     return member
 
 

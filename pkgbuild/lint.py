@@ -21,7 +21,7 @@ def lint(loaded: LoadedRecipe) -> list[str]:
         for architecture in row.sources:
             for suite in Suite:
                 try:
-                    tree = expand(Chosen(loaded, row), suite, architecture, base="", sandbox="").tree
+                    tree = expand(Chosen(loaded, row), suite, architecture).tree
                 except KubedebError as error:
                     findings.append(error.brief)
                     continue

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, model_validator
 
 from kubedeb.yamlfile import Quoted, StrictModel
+from pkgbuild.sources import Name, Source
 
 
 def _not_empty(value: Any) -> Any:
@@ -19,14 +20,12 @@ def _not_empty(value: Any) -> Any:
 
 
 NotEmpty = AfterValidator(_not_empty)
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]+$", description="A Debian package or source name.")]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="The file's sha256: 64 lower-case hex digits.")]
 AbsolutePath = Annotated[str, Field(pattern=r"^(/[A-Za-z0-9+_.@:~-]*[A-Za-z0-9+_@:~-])+$")]
 SourcePath = Annotated[
     str,
     Field(
         pattern=r"^[a-z0-9][a-z0-9+.-]+(/[A-Za-z0-9+_.@:~-]*[A-Za-z0-9+_@:~-])+$",
-        description="A file in a source: SOURCE/path/in/it, where SOURCE is the source's package name.",
+        description="A file in a source: SOURCE/path/in/it, where SOURCE is the source's name.",
     ),
 ]
 
@@ -58,19 +57,6 @@ class Kind(StrEnum):
     """Laid out as they are: a binary in the package is bit for bit the source's."""
 
 
-class DebSource(StrictModel):
-    """A binary Debian package that is re-used. It names no host: the machine's own apt sources know where Debian is."""
-
-    kind: Literal["deb"]
-    suite: Name = Field(description="The Debian suite whose signed index lists the package.")
-    package: Name
-    version: Quoted
-    sha256: Sha256
-
-    def __str__(self) -> str:
-        return f"{self.package} {self.version} ({self.suite})"
-
-
 class Row(StrictModel):
     """One version: what is built, from which bytes, with which date."""
 
@@ -78,7 +64,7 @@ class Row(StrictModel):
     revision: Annotated[int, Field(ge=1, description="Of the packaging; the suite's suffix is added: 1 → 1~deb12u1.")]
     date: datetime.date = Field(description="The changelog's date: every timestamp in the packages is 12:00 UTC of it.")
     changes: Annotated[tuple[str, ...], NotEmpty, Field(description="The changelog's lines.")]
-    sources: Annotated[dict[Architecture, tuple[DebSource, ...]], NotEmpty]
+    sources: Annotated[dict[Architecture, tuple[Source, ...]], NotEmpty]
 
 
 class Says(StrictModel):
@@ -114,6 +100,9 @@ class Recipe(StrictModel):
     maintainer: Annotated[str, Field(pattern=r"^[^<>]+ <[^<>@ ]+@[^<>@ ]+>$", description="Name <address>")]
     kind: Kind
     copyright: SourcePath = Field(description="The copyright file that every package ships.")
+    build_depends: tuple[Name, ...] = Field(
+        default=(), description="Debian packages that the build needs beside debhelper; locked by `kubedeb base update`."
+    )
     packages: Annotated[tuple[Package, ...], NotEmpty]
     versions: Annotated[tuple[Row, ...], NotEmpty]
 
@@ -126,7 +115,7 @@ class Recipe(StrictModel):
                 raise ValueError(f"version {row.version} is listed twice")
             known.add(row.version)
             for architecture, sources in row.sources.items():
-                self._check_sources(row, architecture, [source.package for source in sources])
+                self._check_sources(row, architecture, [source.name for source in sources])
         names = [package.name for package in self.packages]
         if len(set(names)) < len(names):
             raise ValueError("a package is listed twice")

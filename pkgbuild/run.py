@@ -20,7 +20,7 @@ from pkgbuild.fetch import apt_archive, fetch
 from pkgbuild.library import Chosen
 from pkgbuild.plan import Action, Verb, plan
 from pkgbuild.recipe import Architecture, Suite
-from pkgbuild.spec import Expanded, expand
+from pkgbuild.spec import Expanded, Locked, expand
 from pkgbuild.stage import sandbox_stage
 from pkgbuild.store import BuildResult, Store
 
@@ -74,11 +74,11 @@ def run_builds(chosen: Sequence[Chosen], target: Target, progress: Progress, *, 
     lock = target.store.base(target.suite, target.architecture)
     if lock is None:
         for one in chosen:  # a recipe that cannot be expanded is told before half a minute goes into a base
-            expand(one, target.suite, target.architecture, "", "")
+            expand(one, target.suite, target.architecture)
         progress.say(f"There is no base for {target.suite} {target.architecture} yet: making it, once.")
         lock = base.update(target.store, target.suite, target.architecture, target.mirror, progress).lock
-    sandbox = sandbox_stage().digest
-    expanded = [expand(one, target.suite, target.architecture, lock.digest, sandbox) for one in chosen]
+    locked = Locked(lock.digest, sandbox_stage().digest)
+    expanded = [expand(one, target.suite, target.architecture, locked) for one in chosen]
     actions = [_plan(one, target.store, again=again) for one in expanded]
     if all(action.verb is Verb.SKIP for action in actions):
         return [Outcome(action, target.store.result(action.spec)) for action in actions]

@@ -4,29 +4,64 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
-BUILD_ROOT = "/build"
-BUILDER = 1000
-"""The uid and gid that builds run as: the Dockerfile's `builder`."""
-ENVIRONMENT = {
-    "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/nonexistent", "LC_ALL": "C.UTF-8", "TZ": "UTC", "TERM": "dumb",
-}  # fmt: skip
-HOSTNAME = "kubedeb"
 TIME_LIMIT = 3600.0
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """Everything that a build can see of where it runs. The default is what every build gets; `--check` varies it.
+
+    `user` is uid and gid, `build_root` the folder that sources are unpacked below, `processors` how many it may use (None:
+    all), `memory` a limit in bytes (None: none).
+    """
+
+    user: int = 1000
+    umask: int = 0o022
+    locale: str = "C.UTF-8"
+    zone: str = "UTC"
+    hostname: str = "kubedeb"
+    build_root: str = "/build"
+    home: str = "/nonexistent"
+    path: str = "/usr/sbin:/usr/bin:/sbin:/bin"
+    processors: int | None = None
+    memory: int | None = None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Return the whole environment that a command gets, before its own variables."""
+        return {"PATH": self.path, "HOME": self.home, "LC_ALL": self.locale, "TZ": self.zone, "TERM": "dumb"}
+
+
+PLAIN = Surroundings()
+
+
+@dataclass(frozen=True)
+class Bind:
+    """A folder of the host that is seen inside at `target`."""
+
+    source: Path
+    target: str
+    writable: bool = False
 
 
 class Sandbox(Protocol):
     """An open sandbox; leaving it removes it and all that is in it."""
 
+    @property
+    def surroundings(self) -> Surroundings:
+        """Return what it was opened with."""
+
     def put(self, tree: IO[bytes]) -> None:
-        """Unpack a tar stream below BUILD_ROOT."""
+        """Unpack a tar stream below the build root."""
 
     def run(self, argv: Sequence[str], *, cwd: str, env: Mapping[str, str], log: IO[bytes], timeout: float = TIME_LIMIT) -> int:
-        """Run a command as the builder with ENVIRONMENT and `env` alone, all output to `log`; return its exit status.
+        """Run a command as the builder with the surroundings' environment and `env` alone, all output to `log`.
 
-        Raises `KubedebError` (BUILD) when `timeout` seconds have passed.
+        Returns its exit status. Raises `KubedebError` (BUILD) when `timeout` seconds have passed.
         """
 
     def get(self, path: str, target: Path) -> None:
@@ -34,7 +69,7 @@ class Sandbox(Protocol):
 
 
 class OpenSandbox(Protocol):
-    """Makes a sandbox."""
+    """Makes a sandbox in a root that is chosen already."""
 
-    def __call__(self) -> AbstractContextManager[Sandbox]:
+    def __call__(self, surroundings: Surroundings = PLAIN, binds: Sequence[Bind] = ()) -> AbstractContextManager[Sandbox]:
         """Give an open sandbox."""

@@ -3,31 +3,56 @@
 from __future__ import annotations
 
 import datetime
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import PurePosixPath
 from typing import Any
 
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import canonical_json, sha256_bytes
+from pkgbuild.checksum import Checksum
 from pkgbuild.library import Chosen
-from pkgbuild.recipe import Architecture, DebSource, Package, Suite
+from pkgbuild.recipe import Architecture, Package, Row, Suite
 from pkgbuild.render import Rendered, TreeFile, render
+from pkgbuild.sources import ArchiveSource, Source, WheelSource
 
-FORMAT = 1
+FORMAT = 2
 """Raised by hand when kubedeb itself begins to build differently, so that every package is built anew."""
 
 
-@dataclass(frozen=True)
-class SourcePin:
-    """A source of one architecture, by digest."""
+@dataclass(frozen=True, order=True)
+class SignaturePin:
+    """Where upstream's detached signature lies, and the keyring of the recipe (its text, armoured) that must have made it."""
 
-    suite: str
-    package: str
+    url: str
+    keyring: str
+
+
+@dataclass(frozen=True, order=True)
+class SourcePin:
+    """A source of one architecture, by digest.
+
+    `name` is what the recipe calls it; `suite` is a Debian suite (deb, dsc), `file` the name that a wheel or archive has,
+    `url` where an archive lies. Where it comes from does not decide what is built, only the checksum does.
+    """
+
+    kind: str
+    name: str
     version: str
-    sha256: str
+    checksum: Checksum
     architecture: str
+    suite: str = ""
+    file: str = ""
+    url: str = ""
+    signature: SignaturePin | None = None
 
     def __str__(self) -> str:
-        return f"{self.package} {self.version} ({self.suite}, {self.architecture})"
+        where = ", ".join(part for part in (self.suite, self.architecture) if part)
+        return f"{self.name} {self.version} ({where})"
+
+    def deciding(self) -> dict[str, Any]:
+        """Return what of it decides the result of a build."""
+        return {"kind": self.kind, "name": self.name, "checksum": str(self.checksum)}
 
 
 @dataclass(frozen=True)
@@ -56,7 +81,8 @@ class BuildSpec:
     """Everything that decides a build's result; equal specs give equal packages.
 
     `epoch` is in seconds (SOURCE_DATE_EPOCH); `tree` holds (path, sha256) of every rendered file; `base` is the digest of
-    the base root's lock, empty when there is none yet, `sandbox` that of the Dockerfile's stage on it.
+    the base root's lock, empty when there is none yet, `sandbox` that of the Dockerfile's stage on it, `layer` that of the
+    locked packages that `build_depends` adds to the root.
     """
 
     recipe: str
@@ -70,14 +96,17 @@ class BuildSpec:
     sources: tuple[SourcePin, ...]
     packages: tuple[PackageSpec, ...]
     tree: tuple[tuple[str, str], ...]
+    build_depends: tuple[str, ...]
     base: str
+    layer: str
     sandbox: str
     format: int = FORMAT
 
     @property
     def digest(self) -> str:
         """Return the sha256 that names the build in the store."""
-        return sha256_bytes(canonical_json(asdict(self)).encode())
+        deciding = {**asdict(self), "sources": [pin.deciding() for pin in self.sources]}
+        return sha256_bytes(canonical_json(deciding).encode())
 
     @property
     def title(self) -> str:
@@ -90,6 +119,24 @@ class BuildSpec:
 
 
 @dataclass(frozen=True)
+class Locked:
+    """What the builds of one suite and architecture stand on, by digest: the base, the Dockerfile's stage, and the layer of
+    each set of build dependencies (sorted). All empty as long as there is no base.
+    """
+
+    base: str = ""
+    sandbox: str = ""
+    layers: Mapping[tuple[str, ...], str] = field(default_factory=dict)
+
+    def layer(self, build_depends: Iterable[str]) -> str:
+        """Return the digest of the layer with these packages, empty when none is wanted or it is not locked yet."""
+        return self.layers.get(tuple(sorted(build_depends)), "")
+
+
+NOTHING_LOCKED = Locked()
+
+
+@dataclass(frozen=True)
 class Expanded:
     """A spec and the rendered files that its `tree` names by digest."""
 
@@ -97,7 +144,7 @@ class Expanded:
     tree: dict[str, TreeFile]
 
 
-def expand(chosen: Chosen, suite: Suite, architecture: Architecture, base: str, sandbox: str) -> Expanded:
+def expand(chosen: Chosen, suite: Suite, architecture: Architecture, room: Locked = NOTHING_LOCKED) -> Expanded:
     """Return the whole build of one row for one suite and architecture; pure. Raises `KubedebError` (RECIPE)."""
     recipe, row = chosen.loaded.recipe, chosen.row
     sources = row.sources.get(architecture)
@@ -119,17 +166,25 @@ def expand(chosen: Chosen, suite: Suite, architecture: Architecture, base: str, 
         kind=recipe.kind.value,
         epoch=int(noon.timestamp()),
         copyright=recipe.copyright,
-        sources=tuple(_pin(source, architecture) for source in sources),
+        sources=tuple(_pin(source, row, architecture) for source in sources),
         packages=tuple(_package(package, row.version) for package in recipe.packages),
         tree=tuple((path, file.digest) for path, file in sorted(tree.items())),
-        base=base,
-        sandbox=sandbox,
+        build_depends=tuple(sorted(recipe.build_depends)),
+        base=room.base,
+        layer=room.layer(recipe.build_depends),
+        sandbox=room.sandbox,
     )
     return Expanded(spec, tree)
 
 
-def _pin(source: DebSource, architecture: Architecture) -> SourcePin:
-    return SourcePin(source.suite, source.package, str(source.version), source.sha256, architecture.value)
+def _pin(source: Source, row: Row, architecture: Architecture) -> SourcePin:
+    checksum, arch = source.checksum, architecture.value
+    if isinstance(source, ArchiveSource):
+        url = source.url.replace("{version}", row.version).replace("{architecture}", arch)
+        return SourcePin(source.kind, source.name, row.version, checksum, arch, file=PurePosixPath(url).name, url=url)
+    if isinstance(source, WheelSource):
+        return SourcePin(source.kind, source.name, source.version, checksum, arch, file=source.file)
+    return SourcePin(source.kind, source.name, source.version, checksum, arch, suite=source.suite)
 
 
 def _package(package: Package, version: str) -> PackageSpec:

@@ -15,7 +15,7 @@ from pkgbuild.fetch import apt_archive, fetch
 from pkgbuild.library import Chosen, choose, load
 from pkgbuild.lint import lint
 from pkgbuild.schema import schema
-from pkgbuild.spec import Expanded, expand
+from pkgbuild.spec import Expanded, Locked, expand
 from pkgbuild.stage import sandbox_stage
 
 
@@ -57,7 +57,7 @@ def show(name: str, recipes: tuple[Path, ...], suite: str, arch: str, store: Pat
     click.echo(f"{spec.title} for {spec.suite}, {spec.kind}\ndigest: {spec.digest}")
     click.echo(f"base: {spec.base or 'none yet (kubedeb base update); the digest will change with it'}")
     for pin in spec.sources:
-        click.echo(f"source: {pin} sha256 {pin.sha256}")
+        click.echo(f"source: {pin} {pin.checksum}")
     for package in spec.packages:
         click.echo(f"package: {package.name}")
         for path, origin in package.copies:
@@ -128,16 +128,19 @@ def fetch_sources(
         raise click.UsageError("Name a recipe, or give --all (kubedeb recipe list shows what there is).")
     found = options.known_recipes(recipes)
     target = options.target("bookworm", arch, None, cache)
-    specs = [expand(one, target.suite, target.architecture, "", "").spec for one in choose(found, names or sorted(found))]
+    specs = [expand(one, target.suite, target.architecture).spec for one in choose(found, names or sorted(found))]
     pins = [pin for spec in specs for pin in spec.sources]
-    taken = target.cache.prefill(folder, {pin.sha256 for pin in pins}) if folder else []
+    taken = target.cache.prefill(folder, {pin.checksum for pin in pins}) if folder else []
     lost = fetch(pins, target.cache, apt_archive(target.mirror), progress())
     if as_json:
-        held = [{"source": str(pin), "sha256": pin.sha256, "file": None if pin in lost else str(target.cache.path(pin.sha256))}
-                for pin in pins]  # fmt: skip
+        held = [
+            {"source": str(pin), pin.checksum.algorithm.value: pin.checksum.value,
+             "file": None if pin in lost else str(target.cache.path(pin.checksum))}
+            for pin in pins
+        ]  # fmt: skip
         print_json({"sources": held, "taken": [str(file) for file in taken]})
     else:
-        rows = [(str(pin), "NOT RUN: source gone" if pin in lost else str(target.cache.path(pin.sha256))) for pin in pins]
+        rows = [(str(pin), "NOT RUN: source gone" if pin in lost else str(target.cache.path(pin.checksum))) for pin in pins]
         print_table(("source", "file"), rows)
     if lost:
         raise next(iter(lost.values()))
@@ -156,4 +159,4 @@ def _expand_one(name: str, recipes: tuple[Path, ...], suite: str, arch: str, sto
         versions = ", ".join(one.row.version for one in chosen)
         raise click.UsageError(f"Name one version of {name}: {name}@VERSION with VERSION one of {versions}.")
     lock = target.store.base(target.suite, target.architecture)
-    return expand(chosen[0], target.suite, target.architecture, lock.digest if lock else "", sandbox_stage().digest)
+    return expand(chosen[0], target.suite, target.architecture, Locked(lock.digest if lock else "", sandbox_stage().digest))

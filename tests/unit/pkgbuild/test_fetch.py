@@ -17,13 +17,14 @@ from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.progress import progress
 from pkgbuild.apt import IndexEntry, NotThereError
 from pkgbuild.cache import Cache
+from pkgbuild.checksum import Checksum
 from pkgbuild.fetch import fetch
 from pkgbuild.spec import SourcePin
 
 DATA = b"the package"
 SHA256 = hashlib.sha256(DATA).hexdigest()
-PIN = SourcePin("bookworm", "hello", "1.10-3", SHA256, "amd64")
-OTHER = SourcePin("bullseye", "old", "1-1", "0" * 64, "amd64")
+PIN = SourcePin("deb", "hello", "1.10-3", Checksum.sha256(SHA256), "amd64", suite="bookworm")
+OTHER = SourcePin("deb", "old", "1-1", Checksum.sha256("0" * 64), "amd64", suite="bullseye")
 
 
 @dataclass
@@ -68,7 +69,7 @@ def test_a_pin_is_fetched_once(tmp_path: Path) -> None:
     assert run(archive, cache, PIN, PIN) == {}
     assert run(archive, cache, PIN) == {}
     assert archive.opened == ["bookworm amd64"]
-    assert cache.path(SHA256).read_bytes() == DATA
+    assert cache.path(PIN.checksum).read_bytes() == DATA
 
 
 REFUSED = {
@@ -108,11 +109,11 @@ def test_one_that_is_gone_leaves_the_other(tmp_path: Path) -> None:
 def test_a_changed_cache_is_told(tmp_path: Path) -> None:
     cache = Cache(tmp_path)
     run(Archive(), cache, PIN)
-    cache.path(SHA256).write_bytes(b"changed")
+    cache.path(PIN.checksum).write_bytes(b"changed")
     with pytest.raises(KubedebError) as raised:
         run(Archive(), cache, PIN)
     assert raised.value.code is ExitCode.SOURCE_MISMATCH
-    assert f"rm {cache.path(SHA256)}" in raised.value.hint
+    assert f"rm {cache.path(PIN.checksum)}" in raised.value.hint
 
 
 def test_prefill_takes_what_is_pinned_whatever_its_name(tmp_path: Path) -> None:
@@ -121,16 +122,16 @@ def test_prefill_takes_what_is_pinned_whatever_its_name(tmp_path: Path) -> None:
     (tmp_path / "kit/copy").write_bytes(DATA)
     (tmp_path / "kit/stranger").write_bytes(b"stranger")
     cache = Cache(tmp_path / "cache")
-    assert cache.prefill(tmp_path / "kit", {SHA256, "0" * 64}) == [tmp_path / "kit/copy"]
+    assert cache.prefill(tmp_path / "kit", {PIN.checksum, OTHER.checksum}) == [tmp_path / "kit/copy"]
     assert held(cache) == [SHA256]
-    assert cache.prefill(tmp_path / "kit", {SHA256}) == []
+    assert cache.prefill(tmp_path / "kit", {PIN.checksum}) == []
 
 
 @given(data=st.binary(max_size=300))
 def test_adopt_and_get_are_inverse(data: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("cache")
     (folder / "file").write_bytes(data)
-    digest = hashlib.sha256(data).hexdigest()
+    digest = Checksum.sha256(hashlib.sha256(data).hexdigest())
     cache = Cache(folder / "cache")
     assert cache.get(digest) is None
     cache.adopt(folder / "file", digest)

@@ -14,7 +14,7 @@ from pkgbuild.spec import BuildSpec, PackageSpec
 BIN, UNIT, CONF = "/usr/bin/etcd", "/usr/lib/systemd/system/etcd.service", "/etc/needrestart/conf.d/etcd.conf"
 PACKAGE = PackageSpec("etcd-server", ((BIN, f"source{BIN}"),), (UNIT, CONF), (CONF,), "etcd.service", None)
 SPEC = BuildSpec(
-    "etcd", "3.4.23", "3.4.23-1", "bookworm", "amd64", "prebuilt", 0, "source/copyright", (), (PACKAGE,), (), "", ""
+    "etcd", "3.4.23", "3.4.23-1", "bookworm", "amd64", "prebuilt", 0, "source/copyright", (), (PACKAGE,), (), (), "", "", ""
 )
 COPIED = {("etcd-server", BIN): "aa"}
 PRERM = '#!/bin/sh\nif [ "$1" = remove ] && [ -d /run/systemd/system ]; then\n\tdeb-systemd-invoke stop etcd.service\nfi\n'

@@ -16,12 +16,12 @@ from pkgbuild.debfacts import read
 from pkgbuild.layout import places, write_tree
 from pkgbuild.library import choose, find
 from pkgbuild.recipe import Architecture, Suite
-from pkgbuild.sandbox import BUILDER
+from pkgbuild.sandbox import PLAIN
 from pkgbuild.spec import Expanded, expand
 
 
 def expanded(folder: Path) -> Expanded:
-    return expand(choose(find([samplerecipe.write_recipe(folder)]), ["hello"])[0], Suite.BOOKWORM, Architecture.AMD64, "", "")
+    return expand(choose(find([samplerecipe.write_recipe(folder)]), ["hello"])[0], Suite.BOOKWORM, Architecture.AMD64)
 
 
 def laid_out(folder: Path) -> tuple[bytes, dict[str, str]]:
@@ -48,7 +48,9 @@ def test_the_same_bytes_each_time_and_all_the_builders(tmp_path: Path) -> None:
     assert data == laid_out(tmp_path)[0]
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
         members = tar.getmembers()
-    assert {(member.uid, member.gid, member.mtime) for member in members} == {(BUILDER, BUILDER, expanded(tmp_path).spec.epoch)}
+    assert {(member.uid, member.gid, member.mtime) for member in members} == {
+        (PLAIN.user, PLAIN.user, expanded(tmp_path).spec.epoch)
+    }
     assert {member.mode for member in members if member.isdir()} == {0o755}
     folders = [member.name for member in members if member.isdir()]
     assert folders == sorted(folders)

@@ -13,11 +13,11 @@ from kubedeb.errors import KubedebError
 from pkgbuild.library import choose, find
 from pkgbuild.plan import Verb, differences, plan
 from pkgbuild.recipe import Architecture, Suite
-from pkgbuild.spec import BuildSpec, Expanded, expand
+from pkgbuild.spec import BuildSpec, Expanded, Locked, expand
 
 
 def expanded(folder: Path, suite: Suite = Suite.BOOKWORM, base: str = "b" * 64, sandbox: str = "d" * 64) -> Expanded:
-    return expand(choose(find([folder]), ["hello"])[0], suite, Architecture.AMD64, base, sandbox)
+    return expand(choose(find([folder]), ["hello"])[0], suite, Architecture.AMD64, Locked(base, sandbox))
 
 
 def spec_of(folder: Path, text: str = samplerecipe.RECIPE, rules: str = samplerecipe.RULES) -> BuildSpec:
@@ -74,7 +74,7 @@ def test_the_spec_says_version_epoch_and_pins(tmp_path: Path) -> None:
 def test_an_architecture_without_sources(tmp_path: Path) -> None:
     chosen = choose(find([samplerecipe.write_recipe(tmp_path)]), ["hello"])[0]
     with pytest.raises(KubedebError, match=r"hello 1.10 has no sources for arm64"):
-        expand(chosen, Suite.BOOKWORM, Architecture.ARM64, "", "")
+        expand(chosen, Suite.BOOKWORM, Architecture.ARM64)
 
 
 def test_plan_builds_skips_and_compares_with_a_reason(tmp_path: Path) -> None:

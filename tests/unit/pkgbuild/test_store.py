@@ -18,7 +18,7 @@ from pkgbuild.spec import BuildSpec
 from pkgbuild.store import BuildResult, BuiltPackage, Store
 
 SPEC = BuildSpec(
-    "etcd", "3.4.23", "3.4.23-1", "bookworm", "amd64", "prebuilt", 0, "s/c", (), (), (("debian/rules", "a"),), "", ""
+    "etcd", "3.4.23", "3.4.23-1", "bookworm", "amd64", "prebuilt", 0, "s/c", (), (), (("debian/rules", "a"),), (), "", "", ""
 )
 PACKAGE = BuiltPackage("x", "1", "amd64", "x.deb", 3, sha256_bytes(b"abc"))
 RESULT = BuildResult((PACKAGE,), "x.changes", "x.buildinfo", 1.5)

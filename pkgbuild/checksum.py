@@ -1,0 +1,41 @@
+"""The pinned digest of a file: which algorithm, and the digits."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from kubedeb.files import CHUNK
+
+
+class Algorithm(StrEnum):
+    """What a source may be pinned by: what upstreams publish and nobody has broken."""
+
+    SHA256 = "sha256"
+    SHA512 = "sha512"
+
+
+@dataclass(frozen=True, order=True)
+class Checksum:
+    """A file's digest; `value` is lower-case hex."""
+
+    algorithm: Algorithm
+    value: str
+
+    @classmethod
+    def sha256(cls, value: str) -> Checksum:
+        """Return the sha256 of which `value` is the hex."""
+        return cls(Algorithm.SHA256, value)
+
+    def of(self, file: Path) -> Checksum:
+        """Return the digest of a file, by the same algorithm."""
+        hashed = hashlib.new(self.algorithm)
+        with file.open("rb") as stream:
+            while block := stream.read(CHUNK):
+                hashed.update(block)
+        return Checksum(self.algorithm, hashed.hexdigest())
+
+    def __str__(self) -> str:
+        return f"{self.algorithm} {self.value}"

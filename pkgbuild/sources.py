@@ -1,0 +1,111 @@
+"""What a recipe is made from, as people write it: Debian's packages, upstream's archives, Python's wheels, each pinned."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from kubedeb.yamlfile import Quoted, StrictModel
+from pkgbuild.checksum import Algorithm, Checksum
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]+$", description="A Debian package or source name.")]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="The file's sha256: 64 lower-case hex digits.")]
+Sha512 = Annotated[str, Field(pattern=r"^[0-9a-f]{128}$", description="The file's sha512: 128 lower-case hex digits.")]
+
+
+class DebSource(StrictModel):
+    """A binary Debian package that is re-used. It names no host: the machine's own apt sources know where Debian is."""
+
+    kind: Literal["deb"]
+    suite: Name = Field(description="The Debian suite whose signed index lists the package.")
+    package: Name
+    version: Quoted
+    sha256: Sha256
+
+    @property
+    def name(self) -> str:
+        """Return what paths into the source begin with."""
+        return self.package
+
+    @property
+    def checksum(self) -> Checksum:
+        """Return the pin."""
+        return Checksum.sha256(self.sha256)
+
+
+class DscSource(StrictModel):
+    """A Debian source package. The `.dsc` is pinned, and names its other files by sha256."""
+
+    kind: Literal["dsc"]
+    suite: Name = Field(description="The Debian suite whose signed index lists the source package.")
+    package: Name
+    version: Quoted
+    sha256: Sha256 = Field(description="Of the .dsc file.")
+
+    @property
+    def name(self) -> str:
+        """Return what paths into the source begin with."""
+        return self.package
+
+    @property
+    def checksum(self) -> Checksum:
+        """Return the pin."""
+        return Checksum.sha256(self.sha256)
+
+
+class Signature(StrictModel):
+    """A detached signature by upstream."""
+
+    url: str = Field(description="Where it lies; `{version}` and `{architecture}` are filled in.")
+    keyring: str = Field(description="The file of the recipe's `keyring/` folder that holds upstream's keys.")
+
+
+class ArchiveSource(StrictModel):
+    """An upstream release: a tar or zip archive, or a single file."""
+
+    kind: Literal["archive"]
+    name: Name = Field(description="What paths into it begin with.")
+    url: str = Field(pattern=r"^https?://", description="Where it lies; `{version}` and `{architecture}` are filled in.")
+    sha256: Sha256 | None = None
+    sha512: Sha512 | None = None
+    signature: Signature | None = None
+
+    @model_validator(mode="after")
+    def _pinned(self) -> ArchiveSource:
+        if (self.sha256 is None) == (self.sha512 is None):
+            raise ValueError("an archive is pinned by sha256 or by sha512, by one of them")
+        return self
+
+    @property
+    def version(self) -> str:
+        """Return its own version: it has none beside the row's."""
+        return ""
+
+    @property
+    def checksum(self) -> Checksum:
+        """Return the pin."""
+        return Checksum.sha256(self.sha256) if self.sha256 else Checksum(Algorithm.SHA512, self.sha512 or "")
+
+
+class WheelSource(StrictModel):
+    """A Python wheel. It names no host: the machine's own pip knows where its index is."""
+
+    kind: Literal["wheel"]
+    package: Name = Field(description="The distribution's name, as its index normalises it.")
+    version: Quoted
+    file: str = Field(pattern=r"^[A-Za-z0-9._+-]+\.whl$", description="The wheel's file name: tags decide which one it is.")
+    sha256: Sha256
+
+    @property
+    def name(self) -> str:
+        """Return what paths into the source begin with."""
+        return self.package
+
+    @property
+    def checksum(self) -> Checksum:
+        """Return the pin."""
+        return Checksum.sha256(self.sha256)
+
+
+Source = Annotated[DebSource | DscSource | ArchiveSource | WheelSource, Field(discriminator="kind")]
