@@ -134,33 +134,32 @@ def _unshare_build(on: Bench, out: Path) -> None:
 
 
 def _pbuilder_prepare(on: Bench) -> None:
-    shell(["pbuilder", "create", "--distribution", SUITE, "--mirror", on.entry, "--basetgz", on.work / "base.tgz",
-           "--buildplace", on.work / "place", "--aptcache", _made(on.work / "aptcache"), "--configfile", _empty(on.work / "pbuilderrc")])  # fmt: skip
+    base = ["--basetgz", on.work / "base.tgz", "--distribution", SUITE, "--mirror", on.entry]
+    shell(["pbuilder", "create", *base, *_places(on)])
 
 
 def _pbuilder_build(on: Bench, out: Path) -> None:
-    shell(["pbuilder", "build", "--basetgz", on.work / "base.tgz", "--buildplace", _made(on.work / "place"),
-           "--buildresult", out, "--aptcache", on.work / "aptcache", "--configfile", _empty(on.work / "pbuilderrc"), on.dsc])  # fmt: skip
+    shell(["pbuilder", "build", "--basetgz", on.work / "base.tgz", "--buildresult", out, *_places(on), on.dsc])
 
 
 def _cow_prepare(on: Bench) -> None:
-    root = on.work / "base.cow"
-    mmdebstrap(root, "debhelper,fakeroot,aptitude,cowdancer", "--skip=cleanup/apt/lists")
+    mmdebstrap(on.work / "base.cow", "debhelper,fakeroot,aptitude,cowdancer", "--skip=cleanup/apt/lists")
 
 
 def _cow_build(on: Bench, out: Path) -> None:
-    shell(["cowbuilder", "build", "--basepath", on.work / "base.cow", "--buildplace", _made(on.work / "place"),
-           "--buildresult", out, "--aptcache", _made(on.work / "aptcache"), "--configfile", _empty(on.work / "pbuilderrc"), on.dsc])  # fmt: skip
+    shell(["cowbuilder", "build", "--basepath", on.work / "base.cow", "--buildresult", out, *_places(on), on.dsc])
+
+
+def _places(on: Bench) -> list[str | Path]:
+    """Return the options that keep pbuilder and cowbuilder below the bench's folder, whatever the machine's own settings."""
+    (on.work / "pbuilderrc").touch()
+    folders = [_made(on.work / "place"), _made(on.work / "aptcache")]
+    return ["--buildplace", folders[0], "--aptcache", folders[1], "--configfile", on.work / "pbuilderrc"]
 
 
 def _made(folder: Path) -> Path:
     folder.mkdir(exist_ok=True)
     return folder
-
-
-def _empty(file: Path) -> Path:
-    file.touch()
-    return file
 
 
 BARE = Peer(
