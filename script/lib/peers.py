@@ -134,7 +134,7 @@ def _unshare_build(on: Bench, out: Path) -> None:
 
 
 def _pbuilder_prepare(on: Bench) -> None:
-    base = ["--basetgz", on.work / "base.tgz", "--distribution", SUITE, "--mirror", on.entry]
+    base: list[str | Path] = ["--basetgz", on.work / "base.tgz", "--distribution", SUITE, "--mirror", on.entry]
     shell(["pbuilder", "create", *base, *_places(on)])
 
 
