@@ -37,6 +37,16 @@ class Target:
 
 
 @dataclass(frozen=True)
+class RunOptions:
+    """How a run goes about it; none of it decides what is built. `check`: build each once more and compare."""
+
+    check: bool = False
+
+
+DEFAULT_OPTIONS = RunOptions()
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What became of one spec: a result (new, checked or held), or the error that says why it was not run."""
 
@@ -66,8 +76,10 @@ class Outcome:
         }  # fmt: skip
 
 
-def run_builds(chosen: Sequence[Chosen], target: Target, progress: Progress, *, again: bool = False) -> list[Outcome]:
-    """Bring every chosen version's packages into the store; `again` builds each once more and compares.
+def run_builds(
+    chosen: Sequence[Chosen], target: Target, progress: Progress, options: RunOptions = DEFAULT_OPTIONS
+) -> list[Outcome]:
+    """Bring every chosen version's packages into the store.
 
     A version whose source is gone is not run and does not keep the others from it. Every other error ends the run.
     """
@@ -79,7 +91,7 @@ def run_builds(chosen: Sequence[Chosen], target: Target, progress: Progress, *, 
         lock = base.update(target.store, target.suite, target.architecture, target.mirror, progress).lock
     locked = Locked(lock.digest, sandbox_stage().digest)
     expanded = [expand(one, target.suite, target.architecture, locked) for one in chosen]
-    actions = [_plan(one, target.store, again=again) for one in expanded]
+    actions = [_plan(one, target.store, options) for one in expanded]
     if all(action.verb is Verb.SKIP for action in actions):
         return [Outcome(action, target.store.result(action.spec)) for action in actions]
     with dockerd.connect() as client:
@@ -90,16 +102,16 @@ def run_builds(chosen: Sequence[Chosen], target: Target, progress: Progress, *, 
         outcomes = []
         for build_of, action in zip(expanded, actions, strict=True):
             gone = next((lost[pin] for pin in action.spec.sources if pin in lost), None)
-            outcomes.append(Outcome(action, None, gone) if gone else _carry_out(build_of, action, shop, progress, again=again))
+            outcomes.append(Outcome(action, None, gone) if gone else _carry_out(build_of, action, shop, progress, options))
         return outcomes
 
 
-def _plan(expanded: Expanded, store: Store, *, again: bool) -> Action:
+def _plan(expanded: Expanded, store: Store, options: RunOptions) -> Action:
     spec = expanded.spec
-    return plan(spec, stored=store.result(spec) is not None, earlier=store.earlier(spec), check=again)
+    return plan(spec, stored=store.result(spec) is not None, earlier=store.earlier(spec), check=options.check)
 
 
-def _carry_out(expanded: Expanded, action: Action, shop: Workshop, progress: Progress, *, again: bool) -> Outcome:
+def _carry_out(expanded: Expanded, action: Action, shop: Workshop, progress: Progress, options: RunOptions) -> Outcome:
     held = shop.store.result(action.spec)
     if action.verb is Verb.SKIP:
         return Outcome(action, held)
@@ -107,7 +119,7 @@ def _carry_out(expanded: Expanded, action: Action, shop: Workshop, progress: Pro
         with progress.task(f"build {action.spec.title}") as task:
             task.note(action.reason)
             held = build(expanded, shop)
-    if again:
+    if options.check:
         with progress.task(f"build {action.spec.title} again and compare"):
             check(expanded, shop, held)
     return Outcome(action, held)

@@ -13,7 +13,7 @@ from kubedeb.progress import Progress, progress
 from pkgbuild.commands import options
 from pkgbuild.library import choose
 from pkgbuild.plan import Verb
-from pkgbuild.run import Outcome, export, run_builds
+from pkgbuild.run import Outcome, RunOptions, export, run_builds
 from pkgbuild.store import Store
 
 
@@ -44,7 +44,7 @@ def build(
     chosen = choose(found, recipes_wanted or sorted(found))
     target = options.target(suite, arch, store, cache)
     shown = progress()
-    outcomes = run_builds(chosen, target, shown, again=again)
+    outcomes = run_builds(chosen, target, shown, RunOptions(check=again))
     placed = export(outcomes, target.store, output) if output else []
     if as_json:
         print_json(
