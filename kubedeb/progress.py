@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol, TextIO
+from typing import TYPE_CHECKING, Protocol, TextIO
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
 
 
 class Progress(Protocol):
@@ -35,32 +39,33 @@ def progress(stream: TextIO | None = None) -> Progress:
 
 
 class _Plain:
-    """One line when a task begins, one when it ends."""
+    """One line when a task begins, one for each note, one when it ends; tasks of several threads may run at once."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
 
     def say(self, text: str) -> None:
-        print(text, file=self._out, flush=True)
+        self._out.write(f"{text}\n")  # one write: lines of several threads do not mix
+        self._out.flush()
 
     @contextmanager
     def task(self, title: str) -> Iterator[Task]:
         self.say(f"{title} …")
         began = time.monotonic()
-        yield self
+        yield _Note(lambda text: self.say(f"{title}: {text}"))
         self.say(f"{title}: done in {time.monotonic() - began:.1f} s")
-
-    def note(self, text: str) -> None:
-        self.say(f"  {text}")
 
 
 class _Terminal:
-    """A spinner with the running task's last note; what `say` prints stays above it."""
+    """A live table of the running tasks, a spinner, the last note and the time of each; what `say` prints stays above it."""
 
     def __init__(self, out: TextIO) -> None:
         from rich.console import Console
 
         self._console = Console(file=out, highlight=False)
+        self._lock = threading.Lock()
+        self._bars: Bars | None = None
+        self._running = 0
 
     def say(self, text: str) -> None:
         self._console.print(text, markup=False)
@@ -68,15 +73,40 @@ class _Terminal:
     @contextmanager
     def task(self, title: str) -> Iterator[Task]:
         began = time.monotonic()
-        with self._console.status(title) as status:
-            yield _Note(status.update, title)
+        bars = self._begin()
+        row = bars.add_task(title, total=None, note="")
+        try:
+            yield _Note(lambda text: bars.update(row, note=text))
+        finally:
+            bars.remove_task(row)
+            self._end()
         self.say(f"{title}: done in {time.monotonic() - began:.1f} s")
+
+    def _begin(self) -> Bars:
+        from rich.progress import Progress as Table
+        from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
+        from rich.table import Column
+
+        with self._lock:
+            if self._bars is None:
+                title = TextColumn("{task.description}", markup=False)
+                note = TextColumn("{task.fields[note]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis"))
+                self._bars = Table(SpinnerColumn(), title, TimeElapsedColumn(), note, console=self._console, transient=True)
+                self._bars.start()
+            self._running += 1
+            return self._bars
+
+    def _end(self) -> None:
+        with self._lock:
+            self._running -= 1
+            if self._running == 0 and self._bars is not None:
+                self._bars.stop()
+                self._bars = None
 
 
 class _Note:
-    def __init__(self, update: Callable[[str], None], title: str) -> None:
-        self._update = update
-        self._title = title
+    def __init__(self, show: Callable[[str], object]) -> None:
+        self._show = show
 
     def note(self, text: str) -> None:
-        self._update(f"{self._title}: {text}")
+        self._show(text)

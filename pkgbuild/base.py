@@ -19,6 +19,7 @@ from pkgbuild.apt import PrivateApt, full_disk, host_entries, host_options, priv
 from pkgbuild.aptsources import KEYRING, AptEntry
 from pkgbuild.baselock import INCLUDE, BaseLock, changed, installed
 from pkgbuild.recipe import Architecture, Suite
+from pkgbuild.session import session
 from pkgbuild.stage import sandbox_stage
 from pkgbuild.store import Store
 
@@ -41,7 +42,7 @@ def update(store: Store, suite: Suite, architecture: Architecture, mirror: str, 
 
     Raises `KubedebError`: FETCH (no mirror), SANDBOX (mmdebstrap or docker fails), BUILD_STORAGE (no room).
     """
-    with dockerd.connect() as client:
+    with session(store.folder), dockerd.connect() as client:
         entries = host_entries(suite, mirror, pockets=True)
         with private_apt(entries, architecture, store.folder / "tmp") as apt:
             return _update(store, suite, architecture, entries, apt, client, progress)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,12 +36,23 @@ class Workshop:
     sandbox: OpenSandbox
 
 
-def build(expanded: Expanded, shop: Workshop) -> BuildResult:
-    """Build a spec whose sources are in the cache, and put the result into the store.
+def build(
+    expanded: Expanded,
+    shop: Workshop,
+    waiting: Callable[[], object] = lambda: None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> BuildResult:
+    """Build a spec whose sources are in the cache, put the result into the store and return it.
 
+    When another run is at the same spec, `waiting` is called, and what the other leaves is taken; `stopped` ends the wait.
     Raises `KubedebError`: BUILD with the log's end and path, BUILD_CONTENTS when the packages are not what the recipe declares,
     BUILD_STORAGE when the disk is full. The store then holds nothing of it but the log.
     """
+    with shop.store.alone(expanded.spec, waiting, stopped):
+        return shop.store.result(expanded.spec) or _build(expanded, shop)
+
+
+def _build(expanded: Expanded, shop: Workshop) -> BuildResult:
     began = time.monotonic()
     with shop.store.building(expanded.spec) as folder:
         packages, changes, buildinfo = make(expanded, shop, folder)

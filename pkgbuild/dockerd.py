@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from kubedeb.errors import ExitCode, KubedebError
-from kubedeb.files import CHUNK
+from kubedeb.files import CHUNK, canonical_json, sha256_bytes
+from pkgbuild.session import is_dead
 from pkgbuild.stage import Stage
 
 if TYPE_CHECKING:
     from docker import DockerClient
 
 LABEL = "kubedeb.base"
+SANDBOX = "kubedeb.sandbox"
+"""The label of every sandbox's container; its value is the file of the run that it belongs to."""
 NO_ROOM = "no space left on device"
 
 
@@ -67,6 +71,19 @@ def has_image(client: DockerClient, tag: str) -> bool:
         return bool(client.images.list(name=tag))
 
 
+def sweep(client: DockerClient) -> int:
+    """Remove the sandboxes of runs that are dead, and return how many there were."""
+    import docker.errors
+
+    with docker_errors("looking for the sandboxes of dead runs"):
+        left = client.containers.list(filters={"label": SANDBOX}, ignore_removed=True)
+    dead = [container for container in left if (run := container.labels[SANDBOX]) and is_dead(Path(run))]
+    for container in dead:
+        with docker_errors("removing the sandbox of a dead run"), suppress(docker.errors.NotFound):
+            container.remove(force=True)
+    return len(dead)
+
+
 def import_root(client: DockerClient, root: IO[bytes], tag: str) -> None:
     """Make an image of a root file system given as a tar stream."""
     name, _, version = tag.rpartition(":")
@@ -83,11 +100,48 @@ def sandbox_tag(base_tag: str, stage: Stage) -> str:
 
 def build_stage(client: DockerClient, stage: Stage, base_tag: str, tag: str) -> None:
     """Build the stage on a base with docker's own (classic) builder."""
+    _build(client, {"Dockerfile": stage.dockerfile}, base_tag, tag)
+
+
+WITH_PACKAGES = b"""\
+ARG BASE
+FROM $BASE
+USER root
+COPY *.deb /tmp/own/
+RUN dpkg --install /tmp/own/*.deb && rm -r /tmp/own
+USER builder
+"""
+
+
+def with_packages(client: DockerClient, image: str, packages: Sequence[tuple[Path, str]]) -> str:
+    """Return an image that has packages of ours (file, sha256) installed besides; made once for the same bytes.
+
+    Raises `KubedebError` (SANDBOX) when they cannot be installed.
+    """
+    if not packages:
+        return image
+    name = sha256_bytes(canonical_json([WITH_PACKAGES.decode(), *sorted(sha256 for _, sha256 in packages)]).encode())
+    tag = f"{image}-{name[:12]}"
+    if not has_image(client, tag):
+        context = {"Dockerfile": WITH_PACKAGES, **{f"{sha256}.deb": file.read_bytes() for file, sha256 in packages}}
+        try:
+            _build(client, context, image, tag)
+        except KubedebError as error:
+            raise KubedebError(
+                f"cannot install {', '.join(sorted(file.name for file, _ in packages))} into the build's root",
+                details=error.details, code=error.code,
+                hint="What they depend on beside the base must be among the recipe's build_depends too.",
+            ) from error  # fmt: skip
+    return tag
+
+
+def _build(client: DockerClient, files: Mapping[str, bytes], base_tag: str, tag: str) -> None:
     context = io.BytesIO()
     with tarfile.open(fileobj=context, mode="w") as tar:
-        member = tarfile.TarInfo("Dockerfile")
-        member.size = len(stage.dockerfile)
-        tar.addfile(member, io.BytesIO(stage.dockerfile))
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
     context.seek(0)
     with docker_errors(f"building {tag}"):
         client.images.build(

@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING
 from kubedeb.dockerexec import execute
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import CHUNK, replacing
+from pkgbuild import dockerd
 from pkgbuild.dockerd import docker_errors
 from pkgbuild.sandbox import PLAIN, TIME_LIMIT, Bind, Surroundings
 
@@ -24,11 +25,12 @@ if TYPE_CHECKING:
 @contextmanager
 def docker_sandbox(
     client: DockerClient, image: str, surroundings: Surroundings = PLAIN, binds: Sequence[Bind] = (), *,
-    lifetime: float = 2 * TIME_LIMIT,
+    lifetime: float = 2 * TIME_LIMIT, owner: str = "",
 ) -> Iterator[DockerSandbox]:  # fmt: skip
     """Give a sandbox in a new container of `image`; raises `KubedebError` (SANDBOX) when docker cannot.
 
-    The container ends and removes itself after `lifetime` seconds, should kubedeb be killed before it can.
+    The container ends and removes itself after `lifetime` seconds, should kubedeb be killed before it can;
+    `owner` is the file of the run (`session.session`) that it belongs to, so that the next run can remove it earlier.
     """
     import docker.errors
     import requests
@@ -37,7 +39,7 @@ def docker_sandbox(
         container = client.containers.run(
             image, ["sleep", str(int(lifetime))], detach=True, auto_remove=True, network_mode="none",
             hostname=surroundings.hostname, mem_limit=surroundings.memory, volumes=_volumes(binds),
-            labels={"kubedeb.sandbox": "1"}, security_opt=["no-new-privileges"], cap_drop=["ALL"],
+            labels={dockerd.SANDBOX: owner}, security_opt=["no-new-privileges"], cap_drop=["ALL"],
         )  # fmt: skip
     try:
         yield DockerSandbox(client, container, surroundings)
@@ -89,6 +91,13 @@ class DockerSandbox:
             except TimeoutError as error:
                 self._container.kill()
                 raise KubedebError(f"{argv[0]} did not end within {timeout:g} s", code=ExitCode.BUILD) from error
+
+    def stop(self) -> None:
+        """End everything in it; see `Sandbox.stop`."""
+        import docker.errors
+
+        with docker_errors("ending a sandbox"), suppress(docker.errors.NotFound):
+            self._container.kill()
 
     def get(self, path: str, target: Path) -> None:
         """Copy one file out; see `Sandbox.get`."""

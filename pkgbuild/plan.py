@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from pkgbuild.baselock import BaseLock, changed
 from pkgbuild.spec import BuildSpec
+
+TOOLS = {
+    "base": "the base root",
+    "layer": "the build dependencies",
+    "sandbox": "the sandbox (the Dockerfile's first stage)",
+}
+"""What a build was made with, as opposed to made of: the fields of a spec, and what people call them."""
+SHOWN = 3
 
 
 class Verb(StrEnum):
@@ -38,6 +47,31 @@ def plan(spec: BuildSpec, *, stored: bool, earlier: Mapping[str, Any] | None, ch
     return Action(Verb.BUILD, spec, f"changed since the last build: {', '.join(differences(spec, earlier))}")
 
 
+def earlier(spec: BuildSpec, stored: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """Return the newest other build of the same package version, of specs as data, the newest last."""
+    alike = ("recipe", "package_version", "architecture")
+    found = [
+        data for data in stored
+        if data.get("digest") != spec.digest and all(data.get(key) == getattr(spec, key) for key in alike)
+    ]  # fmt: skip
+    return found[-1] if found else None
+
+
+def stale(spec: BuildSpec, before: Mapping[str, Any] | None, old: BaseLock | None, new: BaseLock | None) -> str:
+    """Return why a newer base or toolchain concerns an earlier build of a spec, empty when none does.
+
+    `old` and `new` are the locks of the bases that the earlier build and the spec stand on, where they are known.
+    """
+    if before is None:
+        return ""
+    reasons = [words for key, words in TOOLS.items() if before.get(key) != getattr(spec, key)]
+    if reasons and reasons[0] == TOOLS["base"] and old and new:
+        news = changed(old, new.packages) or ["other packages are in it"]
+        more = f" and {len(news) - SHOWN} more" if len(news) > SHOWN else ""
+        reasons[0] += f": {', '.join(news[:SHOWN])}{more}"
+    return "; ".join(reasons)
+
+
 def differences(spec: BuildSpec, earlier: Mapping[str, Any]) -> list[str]:
     """Return in words what differs between a spec and an earlier one's data."""
     now = spec.as_dict()
@@ -45,8 +79,7 @@ def differences(spec: BuildSpec, earlier: Mapping[str, Any]) -> list[str]:
     tree = dict(spec.tree)
     changed = sorted(path for path in tree.keys() | before_tree.keys() if tree.get(path) != before_tree.get(path))
     words = {
-        "base": "the base root",
-        "sandbox": "the sandbox (the Dockerfile's first stage)",
+        **TOOLS,
         "sources": "the sources",
         "packages": "the packages' contents",
         "format": "kubedeb itself",

@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
 from kubedeb.files import CHUNK, replacing
 from kubedeb.progress import Progress
-from pkgbuild import base, dockerd
-from pkgbuild.build import Workshop, build, check
+from pkgbuild import outcome as outcomes_of
 from pkgbuild.cache import Cache
-from pkgbuild.dockersandbox import docker_sandbox
-from pkgbuild.fetch import apt_archive, fetch
+from pkgbuild.jobs import work_through
 from pkgbuild.library import Chosen
-from pkgbuild.plan import Action, Verb, plan
+from pkgbuild.outcome import Outcome
+from pkgbuild.plan import Verb
 from pkgbuild.recipe import Architecture, Suite
-from pkgbuild.spec import Expanded, Locked, expand
+from pkgbuild.session import session
+from pkgbuild.spec import Expanded, Locked, SourcePin, expand
 from pkgbuild.stage import sandbox_stage
 from pkgbuild.store import BuildResult, Store
+from pkgbuild.survey import Ground, Survey
+
+if TYPE_CHECKING:
+    from pkgbuild.baselock import BaseLock
+    from pkgbuild.builders import Builder, Job
+    from pkgbuild.ours import Offer
+    from pkgbuild.sandbox import OpenSandbox
 
 
 @dataclass(frozen=True)
@@ -38,91 +47,162 @@ class Target:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a run goes about it; none of it decides what is built. `check`: build each once more and compare."""
+    """How a run goes about it; none of it decides what is built.
+
+    `check`: build each once more and compare. `jobs`: builds at once. `verify`: hash every stored file again. `stale`: only
+    what a newer base or toolchain concerns. `dry`: say what would be done, and do nothing. `sources`: `.sources` files of apt
+    repositories with packages of ours that recipes build-depend on.
+    """
 
     check: bool = False
+    jobs: int = 1
+    verify: bool = False
+    stale: bool = False
+    dry: bool = False
+    sources: tuple[Path, ...] = ()
 
 
 DEFAULT_OPTIONS = RunOptions()
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one spec: a result (new, checked or held), or the error that says why it was not run."""
-
-    action: Action
-    result: BuildResult | None
-    lost: KubedebError | None = None
-
-    def as_dict(self, store: Store) -> dict[str, Any]:
-        """Return the outcome as `--json` prints it; paths are absolute, sizes in bytes."""
-        spec, result = self.action.spec, self.result
-        about: dict[str, Any] = {
-            "recipe": spec.recipe, "version": spec.version, "package_version": spec.package_version, "suite": spec.suite,
-            "architecture": spec.architecture, "digest": spec.digest, "action": self.action.verb.value if result else "not-run",
-            "reason": self.lost.brief if self.lost else self.action.reason, "packages": [],
-        }  # fmt: skip
-        if result is None:
-            return about
-        folder = store.build_folder(spec)
-        packages = [
-            {"name": package.name, "version": package.version, "architecture": package.architecture,
-             "file": str(folder / package.file), "size": package.size, "sha256": package.sha256}
-            for package in result.packages
-        ]  # fmt: skip
-        return {
-            **about, "packages": packages, "changes": str(folder / result.changes), "buildinfo": str(folder / result.buildinfo),
-            "log": str(store.log(spec)), "seconds": result.seconds,
-        }  # fmt: skip
-
-
 def run_builds(
     chosen: Sequence[Chosen], target: Target, progress: Progress, options: RunOptions = DEFAULT_OPTIONS
 ) -> list[Outcome]:
-    """Bring every chosen version's packages into the store.
+    """Bring every chosen version's packages into the store, those first that others build-depend on.
 
-    A version whose source is gone is not run and does not keep the others from it. Every other error ends the run.
+    A build that fails, or whose source is gone, keeps only those from being built that depend on it. What concerns all raises
+    `KubedebError`: a recipe that cannot be expanded, no base, no sandbox.
     """
-    lock = target.store.base(target.suite, target.architecture)
-    if lock is None:
-        for one in chosen:  # a recipe that cannot be expanded is told before half a minute goes into a base
-            expand(one, target.suite, target.architecture)
-        progress.say(f"There is no base for {target.suite} {target.architecture} yet: making it, once.")
-        lock = base.update(target.store, target.suite, target.architecture, target.mirror, progress).lock
+    lock = target.store.base(target.suite, target.architecture) or _first_base(chosen, target, progress)
+    offered = _offers(chosen, target, options)
+    packages = {name: offer.package for name, offer in offered.items()}
     locked = Locked(lock.digest, sandbox_stage().digest)
-    expanded = [expand(one, target.suite, target.architecture, locked) for one in chosen]
-    actions = [_plan(one, target.store, options) for one in expanded]
-    if all(action.verb is Verb.SKIP for action in actions):
-        return [Outcome(action, target.store.result(action.spec)) for action in actions]
+    ground = Ground(target.suite, target.architecture, lock, locked, packages)
+    survey = Survey(chosen, ground, target.store, check=options.check, verify=options.verify)
+    places = survey.stale() if options.stale else sorted(survey.actions)
+    if options.dry or all(survey.actions[place].verb is Verb.SKIP for place in places):
+        return [Outcome(survey.actions[place], survey.result(place)) for place in places]
+    with session(target.store.folder) as run_file:
+        lost = _fetch(
+            [survey.expanded[place] for place in places if survey.actions[place].verb is not Verb.SKIP], target, progress
+        )
+        with _builder(target, lock, options, progress, run_file) as builder:
+            work = _Work(survey, target, options, lost, offered, builder)
+            try:
+                work_through({place: set(survey.needs[place].values()) for place in places}, work, work.outcomes)
+            except BaseException:
+                progress.say("ending what is being built …")
+                builder.stop()
+                raise
+    return [work.outcomes[place] for place in places]
+
+
+class _Work:
+    """The steps of one run, as `jobs.work_through` takes them."""
+
+    def __init__(
+        self, survey: Survey, target: Target, options: RunOptions, lost: Mapping[SourcePin, KubedebError],
+        offered: Mapping[str, Offer], builder: Builder,
+    ) -> None:  # fmt: skip
+        self._survey, self._target, self._options = survey, target, options
+        self._lost, self._offered, self._builder = lost, offered, builder
+        self.outcomes: dict[int, Outcome] = {}
+
+    def start(self, place: int) -> Future[BuildResult] | Outcome:
+        """Plan a place whose needs are built, and begin it unless there is nothing to do."""
+        own = self._survey.own(place, {other: outcome.result for other, outcome in self.outcomes.items()})
+        action = self._survey.settle(place, [package for package, _ in own])
+        if action.verb is Verb.SKIP:
+            return Outcome(action, self._survey.result(place))
+        if gone := next((self._lost[pin] for pin in action.spec.sources if pin in self._lost), None):
+            return Outcome(action, None, gone, begun=False)
+        from pkgbuild.builders import Job, OwnFile
+
+        files = tuple(OwnFile(self._file(package.name, maker), package.sha256) for package, maker in own)
+        return self._builder.start(Job(self._survey.expanded[place], action.reason, files, self._options.check))
+
+    def finished(self, place: int, future: Future[BuildResult]) -> Outcome:
+        """Return what became of a build; an exception that is no `KubedebError` is a bug and raised."""
+        error = future.exception()
+        if error is not None and not isinstance(error, KubedebError):
+            raise error
+        return Outcome(self._survey.actions[place], None if error else future.result(), error)
+
+    def blocked(self, place: int, by: list[int]) -> Outcome:
+        """Return the outcome of a build that stands on one that failed."""
+        return outcomes_of.blocked(self._survey.actions[place], [self.outcomes[other] for other in by])
+
+    def failed(self, outcome: Outcome) -> bool:
+        """Say whether nothing can be built on it."""
+        return outcome.error is not None
+
+    def _file(self, name: str, maker: int | None) -> Path:
+        from pkgbuild.ours import bring
+
+        if maker is None:
+            return bring(self._offered[name], self._target.cache)
+        result, spec = self.outcomes[maker].result, self._survey.expanded[maker].spec
+        packages = {package.name: package.file for package in result.packages} if result else {}
+        return self._target.store.build_folder(spec) / packages[name]
+
+
+def _first_base(chosen: Sequence[Chosen], target: Target, progress: Progress) -> BaseLock:
+    from pkgbuild import base
+
+    for one in chosen:  # a recipe that cannot be expanded is told before half a minute goes into a base
+        expand(one, target.suite, target.architecture)
+    progress.say(f"There is no base for {target.suite} {target.architecture} yet: making it, once.")
+    return base.update(target.store, target.suite, target.architecture, target.mirror, progress).lock
+
+
+def _offers(chosen: Sequence[Chosen], target: Target, options: RunOptions) -> dict[str, Offer]:
+    wanted = {name for one in chosen for name in one.loaded.recipe.build_depends}
+    if not options.sources or not wanted:
+        return {}
+    from pkgbuild.ours import offers
+
+    return offers(options.sources, wanted, target.architecture, target.store.folder / "tmp")
+
+
+def _fetch(builds: Collection[Expanded], target: Target, progress: Progress) -> dict[SourcePin, KubedebError]:
+    """Bring all sources into the cache; where that fails for one build, only that one is lost."""
+    from pkgbuild.fetch import apt_archive, fetch
+
+    archive = apt_archive(target.mirror)
+    try:
+        return fetch([pin for one in builds for pin in one.spec.sources], target.cache, archive, progress)
+    except KubedebError:
+        if len(builds) == 1:
+            raise
+    lost: dict[SourcePin, KubedebError] = {}
+    for one in builds:
+        try:
+            lost |= fetch(one.spec.sources, target.cache, archive, progress)
+        except KubedebError as error:
+            lost.update(dict.fromkeys(one.spec.sources, error))
+    return lost
+
+
+@contextmanager
+def _builder(target: Target, lock: BaseLock, options: RunOptions, progress: Progress, run_file: Path) -> Iterator[Builder]:
+    """Give what carries builds out: threads of this process with docker's sandboxes."""
+    from pkgbuild import base, dockerd
+    from pkgbuild.builders import LocalBuilder
+    from pkgbuild.dockersandbox import docker_sandbox
+
     with dockerd.connect() as client:
+        dockerd.sweep(client)
         image = base.ensure_images(client, target.store, lock, progress)
-        pins = [pin for action in actions if action.verb is not Verb.SKIP for pin in action.spec.sources]
-        lost = fetch(pins, target.cache, apt_archive(target.mirror), progress)
-        shop = Workshop(target.store, target.cache, partial(docker_sandbox, client, image))
-        outcomes = []
-        for build_of, action in zip(expanded, actions, strict=True):
-            gone = next((lost[pin] for pin in action.spec.sources if pin in lost), None)
-            outcomes.append(Outcome(action, None, gone) if gone else _carry_out(build_of, action, shop, progress, options))
-        return outcomes
 
+        def prepare(job: Job) -> OpenSandbox:
+            tag = dockerd.with_packages(client, image, [(own.path, own.sha256) for own in job.own])
+            return partial(docker_sandbox, client, tag, owner=str(run_file))
 
-def _plan(expanded: Expanded, store: Store, options: RunOptions) -> Action:
-    spec = expanded.spec
-    return plan(spec, stored=store.result(spec) is not None, earlier=store.earlier(spec), check=options.check)
-
-
-def _carry_out(expanded: Expanded, action: Action, shop: Workshop, progress: Progress, options: RunOptions) -> Outcome:
-    held = shop.store.result(action.spec)
-    if action.verb is Verb.SKIP:
-        return Outcome(action, held)
-    if held is None:
-        with progress.task(f"build {action.spec.title}") as task:
-            task.note(action.reason)
-            held = build(expanded, shop)
-    if options.check:
-        with progress.task(f"build {action.spec.title} again and compare"):
-            check(expanded, shop, held)
-    return Outcome(action, held)
+        builder = LocalBuilder(target.store, target.cache, prepare, options.jobs, progress)
+        try:
+            yield builder
+        finally:
+            builder.close()
 
 
 def export(outcomes: Sequence[Outcome], store: Store, folder: Path) -> list[Path]:

@@ -67,6 +67,9 @@ class Sandbox(Protocol):
     def get(self, path: str, target: Path) -> None:
         """Copy one file out. Raises `KubedebError` (BUILD) when it is not there."""
 
+    def stop(self) -> None:
+        """End everything that runs in it, at once; called from another thread than the one that waits in `run`."""
+
 
 class OpenSandbox(Protocol):
     """Makes a sandbox in a root that is chosen already."""

@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
-from kubedeb.files import canonical_json, sha256_of, write_text
+from kubedeb.files import canonical_json, sha256_of, sync_folder, sync_tree, write_text
+from pkgbuild import stamps
 from pkgbuild.baselock import BaseLock
+from pkgbuild.sandbox import TIME_LIMIT
+from pkgbuild.session import LOCKS, locked_within
 from pkgbuild.spec import BuildSpec
 
 
@@ -48,7 +49,7 @@ class BuildResult:
 
 @dataclass(frozen=True)
 class Store:
-    """A folder: `builds/DIGEST/`, `bases/`, `logs/`, `locks/`."""
+    """A folder: `builds/DIGEST/`, `checked/`, `bases/`, `logs/`, `locks/`."""
 
     folder: Path
 
@@ -56,49 +57,66 @@ class Store:
         """Return where the spec's packages lie, or would lie."""
         return self.folder / "builds" / spec.digest
 
-    def result(self, spec: BuildSpec) -> BuildResult | None:
-        """Return what the store holds for the spec; a folder with a file that is gone or has other bytes counts as nothing."""
+    def result(self, spec: BuildSpec, *, verify: bool = False) -> BuildResult | None:
+        """Return what the store holds for the spec; a folder with a file that is gone or has other bytes counts as nothing.
+
+        Every file is hashed once. Then its size, inode and times stand for its bytes (`stamps.Stamp`), unless `verify` is set.
+        """
         folder = self.build_folder(spec)
         try:
             data = _read_json(folder / "result.json") or {}
             sha256 = data.pop("sha256")
             packages = tuple(BuiltPackage(**package) for package in data.pop("packages"))
             result = BuildResult(packages=packages, **data)
-            return result if sha256 == _sha256(folder, result) else None
+            files = {folder / name: sha256[name] for name in result.files}
+            return result if stamps.unchanged(files, self.folder / "checked" / f"{spec.digest}.json", verify=verify) else None
         except (AttributeError, KeyError, TypeError, OSError):  # a record of another form, or a file that is gone
             return None
 
-    def earlier(self, spec: BuildSpec) -> dict[str, Any] | None:
-        """Return the newest other build's spec of the same package version, as data, to say what changed since."""
-        found = []
-        for path in (self.folder / "builds").glob("*/spec.json"):
-            data = _read_json(path) or {}
-            same = all(data.get(key) == getattr(spec, key) for key in ("recipe", "package_version", "architecture"))
-            if same and data.get("digest") != spec.digest:
-                found.append((path.stat().st_mtime, data))
-        return max(found, key=lambda pair: pair[0])[1] if found else None
+    def specs(self) -> list[dict[str, Any]]:
+        """Return the spec of every build that the store holds, as data, the newest last."""
+        paths = [(path.stat().st_mtime_ns, path) for path in (self.folder / "builds").glob("[!.]*/spec.json")]
+        return [data for _, path in sorted(paths) if (data := _read_json(path))]
 
     def log(self, spec: BuildSpec) -> Path:
         """Return where the spec's build log lies: kept whether the build succeeds or not."""
         return self.folder / "logs" / f"{spec.recipe}_{spec.package_version}_{spec.architecture}_{spec.digest[:12]}.log"
 
     @contextmanager
+    def alone(self, spec: BuildSpec, waiting: Callable[[], object], stopped: Callable[[], bool]) -> Iterator[None]:
+        """Hold the spec's lock: one build of a spec at a time; `waiting` is called when another run has it.
+
+        Raises `KubedebError` (BUILD) when the other does not end in twice the time that a build may take.
+        """
+        path = self.folder / LOCKS / f"{spec.digest}.lock"
+        with storage_errors(f"the store {self.folder}", ExitCode.BUILD_STORAGE):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            stream = path.open("wb")
+        with stream:
+            if not locked_within(stream, waiting, stopped, seconds=2 * TIME_LIMIT):
+                raise KubedebError(
+                    f"another build of {spec.title} does not end", details=f"It holds {path}", code=ExitCode.BUILD
+                )
+            yield
+
+    @contextmanager
     def building(self, spec: BuildSpec) -> Iterator[Path]:
-        """Give a new folder for the spec's result, which takes its place whole or vanishes; one build of a spec at a time."""
+        """Give a new folder for the spec's result, which takes its place whole, power cut or not, or vanishes."""
         target = self.build_folder(spec)
         with storage_errors(f"the store {self.folder}", ExitCode.BUILD_STORAGE):
-            for name in ("builds", "locks", "logs"):
+            for name in ("builds", "logs"):
                 (self.folder / name).mkdir(parents=True, exist_ok=True)
-            with FileLock(self.folder / "locks" / f"{spec.digest}.lock"):
-                part = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{spec.digest[:12]}."))
-                try:
-                    yield part
-                    part.chmod(0o755)
-                    if target.exists():
-                        shutil.rmtree(target)
-                    part.rename(target)
-                finally:
-                    shutil.rmtree(part, ignore_errors=True)
+            part = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{spec.digest[:12]}."))
+            try:
+                yield part
+                part.chmod(0o755)
+                sync_tree(part)
+                if target.exists():
+                    shutil.rmtree(target)
+                part.rename(target)
+                sync_folder(target.parent)
+            finally:
+                shutil.rmtree(part, ignore_errors=True)
 
     def record(self, folder: Path, spec: BuildSpec, result: BuildResult) -> None:
         """Write the spec, and the result with the sha256 of each of its files, beside the packages in `folder`."""
@@ -117,7 +135,15 @@ class Store:
     def keep_base(self, lock: BaseLock) -> None:
         """Make `lock` the current one of its suite and architecture."""
         with storage_errors(f"the store {self.folder}", ExitCode.BUILD_STORAGE):
+            write_text(self.folder / "bases/locks" / f"{lock.digest}.json", lock.as_json())
             write_text(self.folder / "bases" / f"{lock.suite}-{lock.architecture}.json", lock.as_json(), sync=True)
+
+    def past_base(self, digest: str) -> BaseLock | None:
+        """Return the lock of a base that was the current one once."""
+        try:
+            return self._lock(self.folder / "bases/locks" / f"{digest}.json")
+        except KubedebError:
+            return None
 
     def root_file(self, lock: BaseLock) -> Path:
         """Return where the base's root file system is kept, compressed."""

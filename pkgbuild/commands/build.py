@@ -4,23 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
-from kubedeb.errors import ExitCode, KubedebError
-from kubedeb.output import json_option, print_json, print_table
+from kubedeb.output import json_option, print_json, print_table, table
 from kubedeb.progress import Progress, progress
 from pkgbuild.commands import options
 from pkgbuild.library import choose
+from pkgbuild.outcome import Outcome, summary, trouble
 from pkgbuild.plan import Verb
-from pkgbuild.run import Outcome, RunOptions, export, run_builds
+from pkgbuild.run import RunOptions, export, run_builds
 from pkgbuild.store import Store
 
 
 @click.command()
 @click.argument("recipes_wanted", nargs=-1, metavar="[RECIPE[@VERSION]]...")
 @click.option("--all", "everything", is_flag=True, help="Build every version of every recipe.")
-@click.option("--check", "again", is_flag=True, help="Build each twice and compare the packages byte for byte.")
+@click.option(
+    "--stale", is_flag=True, help="Build what was built with an older base or toolchain, of all recipes or of those named."
+)
+@click.option("--dry-run", "dry", is_flag=True, help="Say what would be done and why, and do nothing.")
+@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, metavar="N", help="Builds at once.")
+@click.option("--check", is_flag=True, help="Build each twice and compare the packages byte for byte.")
+@click.option("--verify", is_flag=True, help="Hash every stored file, even those whose size and times are as they were.")
+@click.option(
+    "--sources", multiple=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE.sources",
+    help="An apt repository with packages of ours that recipes build-depend on (repeatable).",
+)  # fmt: skip
 @click.option(
     "-o", "--output", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Put the packages here too."
 )
@@ -32,58 +43,46 @@ from pkgbuild.store import Store
 @json_option
 def build(
     recipes_wanted: tuple[str, ...], recipes: tuple[Path, ...], output: Path | None, suite: str, arch: str,
-    store: Path | None, cache: Path | None, *, everything: bool, again: bool, as_json: bool,
+    store: Path | None, cache: Path | None, *, everything: bool, as_json: bool, **how: Any,
 ) -> None:  # fmt: skip
     """Build packages from recipes, in a clean container without a network.
 
     RECIPE builds all its versions, RECIPE@VERSION one. What the store holds already is not built again.
     """
-    if bool(recipes_wanted) == everything:
+    run_options = RunOptions(**how)
+    if bool(recipes_wanted) == everything and not (run_options.stale and not everything):
         raise click.UsageError("Name a recipe, or give --all (kubedeb recipe list shows what there is).")
     found = options.known_recipes(recipes)
     chosen = choose(found, recipes_wanted or sorted(found))
     target = options.target(suite, arch, store, cache)
     shown = progress()
-    outcomes = run_builds(chosen, target, shown, RunOptions(check=again))
+    outcomes = run_builds(chosen, target, shown, run_options)
     placed = export(outcomes, target.store, output) if output else []
     if as_json:
         print_json(
             {"builds": [outcome.as_dict(target.store) for outcome in outcomes], "placed": [str(path) for path in placed]}
         )
     else:
-        _print(outcomes, target.store, output, shown)
-    _complain(outcomes)
+        _print(outcomes, target.store, output, shown, dry=run_options.dry)
+    if not outcomes:
+        shown.say("nothing to do: no build was made with an older base or toolchain")
+    if error := trouble(outcomes):
+        raise error
 
 
-def _print(outcomes: Sequence[Outcome], store: Store, output: Path | None, shown: Progress) -> None:
-    for outcome in outcomes:
-        spec = outcome.action.spec
-        if outcome.lost is not None:
-            shown.say(outcome.lost.brief)
-        elif outcome.action.verb is Verb.SKIP:
-            shown.say(f"{spec.title}: nothing to do, {outcome.action.reason}")
-        elif outcome.action.verb is Verb.REBUILD:
-            shown.say(f"{spec.title}: built again, the same bytes")
+def _print(outcomes: Sequence[Outcome], store: Store, output: Path | None, shown: Progress, *, dry: bool) -> None:
     results = [(outcome.action.spec, outcome.result) for outcome in outcomes if outcome.result is not None]
     rows = [(package.file, f"{package.size:,}", package.sha256) for _, result in results for package in result.packages]
-    if rows:
+    if rows and not dry:
         print_table(("package", "bytes", "sha256"), rows)
-    for spec, result in results:
-        folder = output.absolute() if output else store.build_folder(spec)
-        click.echo(f"changes: {folder / result.changes}")
-        click.echo(f"log: {store.log(spec)}")
-
-
-def _complain(outcomes: Sequence[Outcome]) -> None:
-    """Raise when something was not run."""
-    lost = [outcome.lost for outcome in outcomes if outcome.lost is not None]
-    if not lost:
-        return
-    if len(lost) == 1 and len(outcomes) == 1:
-        raise lost[0]
-    raise KubedebError(
-        f"{len(lost)} of {len(outcomes)} builds did not run",
-        details="\n".join(f"{error.brief}\n{error.details}" for error in lost),
-        hint=lost[0].hint,
-        code=ExitCode.SOURCE_GONE,
-    )
+        for spec, result in results:
+            folder = output.absolute() if output else store.build_folder(spec)
+            click.echo(f"changes: {folder / result.changes}")
+            click.echo(f"log: {store.log(spec)}")
+    said = summary(outcomes, dry=dry)
+    if len(said) == 1 and outcomes[0].error is None:
+        title, what, _, reason = said[0]
+        shown.say(f"{title}: {what}{'' if outcomes[0].action.verb is Verb.REBUILD else f', {reason}'}")
+    elif len(said) > 1:
+        for line in table(("build", "", "seconds", "why"), said):
+            shown.say(line)

@@ -12,8 +12,9 @@ from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import sha256_bytes
 from pkgbuild.apt import IndexEntry
 from pkgbuild.baselock import BaseLock, changed, installed
-from pkgbuild.plan import Action, Verb
-from pkgbuild.run import Outcome, export
+from pkgbuild.outcome import Outcome
+from pkgbuild.plan import Action, Verb, earlier
+from pkgbuild.run import export
 from pkgbuild.spec import BuildSpec
 from pkgbuild.store import BuildResult, BuiltPackage, Store
 
@@ -102,8 +103,8 @@ def test_earlier_is_another_build_of_the_same_version(tmp_path: Path) -> None:
     store = Store(tmp_path)
     fill(store)
     fill(store, dataclasses.replace(SPEC, package_version="3.4.23-2"))
-    assert store.earlier(SPEC) is None
-    later = store.earlier(dataclasses.replace(SPEC, base="new"))
+    assert earlier(SPEC, store.specs()) is None
+    later = earlier(dataclasses.replace(SPEC, base="new"), store.specs())
     assert later is not None
     assert later["digest"] == SPEC.digest
 

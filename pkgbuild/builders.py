@@ -1,0 +1,113 @@
+"""Who builds: threads of this process, each with a sandbox of its own; the Protocol that a farm fulfils too."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from kubedeb.errors import ExitCode, KubedebError
+from kubedeb.progress import Progress
+from pkgbuild.build import Workshop, build, check
+from pkgbuild.cache import Cache
+from pkgbuild.sandbox import PLAIN, Bind, OpenSandbox, Sandbox, Surroundings
+from pkgbuild.spec import Expanded
+from pkgbuild.store import BuildResult, Store
+
+
+@dataclass(frozen=True)
+class OwnFile:
+    """A package of ours that goes into a build's root, where its file lies, and its sha256."""
+
+    path: Path
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """One build, as a value: what is built, why, with which packages of ours in its root, and whether twice."""
+
+    expanded: Expanded
+    reason: str
+    own: tuple[OwnFile, ...] = ()
+    check: bool = False
+
+
+class Builder(Protocol):
+    """Carries jobs out, some of them at once."""
+
+    def start(self, job: Job) -> Future[BuildResult]:
+        """Begin a job; the future's result is in the store when it is there, its error is a `KubedebError`."""
+
+    def stop(self) -> None:
+        """End everything that was begun, sandboxes too; futures may then never be done."""
+
+
+Prepare = Callable[[Job], OpenSandbox]
+"""Returns what opens the sandboxes of a job, its root made ready."""
+
+
+class LocalBuilder:
+    """Builds in threads of this process; used as a context manager, it waits for them."""
+
+    def __init__(self, store: Store, cache: Cache, prepare: Prepare, jobs: int, progress: Progress) -> None:
+        self._store, self._cache, self._prepare, self._progress = store, cache, prepare, progress
+        self._pool = ThreadPoolExecutor(jobs, thread_name_prefix="build")
+        self._open: set[Sandbox] = set()
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+
+    def start(self, job: Job) -> Future[BuildResult]:
+        """Begin a job in a thread; see `Builder.start`."""
+        return self._pool.submit(self._work, job)
+
+    def stop(self) -> None:
+        """End every sandbox; see `Builder.stop`."""
+        self._stopped.set()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        with self._lock:
+            running = list(self._open)
+        for sandbox in running:
+            with suppress(KubedebError):
+                sandbox.stop()
+
+    def close(self) -> None:
+        """Wait until every thread has ended."""
+        self._pool.shutdown(wait=True)
+
+    def _work(self, job: Job) -> BuildResult:
+        title = job.expanded.spec.title
+        shop = Workshop(self._store, self._cache, self._tracked(self._prepare(job)))
+        held = self._store.result(job.expanded.spec)
+        if held is None:
+            with self._progress.task(f"build {title}") as task:
+                task.note(job.reason)
+                held = build(
+                    job.expanded, shop, lambda: task.note(f"waiting for another build of {title}"), self._stopped.is_set
+                )
+        if job.check:
+            with self._progress.task(f"build {title} again and compare"):
+                check(job.expanded, shop, held)
+        return held
+
+    def _tracked(self, opened: OpenSandbox) -> OpenSandbox:
+        """Return the same opener, whose sandboxes `stop` knows."""
+
+        @contextmanager
+        def tracked(surroundings: Surroundings = PLAIN, binds: Sequence[Bind] = ()) -> Iterator[Sandbox]:
+            with opened(surroundings, binds) as sandbox:
+                with self._lock:
+                    self._open.add(sandbox)
+                try:
+                    if self._stopped.is_set():
+                        raise KubedebError("the run was interrupted", code=ExitCode.INTERRUPTED)
+                    yield sandbox
+                finally:
+                    with self._lock:
+                        self._open.discard(sandbox)
+
+        return tracked
