@@ -1,4 +1,4 @@
-"""The one reader of `.deb` files: size, sha256 and control fields in a single pass over a stream; the file list on demand.
+"""The one reader of `.deb` files: size, sha256, control fields and, on demand, every file, in a single pass over a stream.
 
 A `.deb` is an ar archive of `debian-binary`, `control.tar[.gz|.xz|.zst]` and `data.tar[…]` (deb(5)). What is read may be
 hostile: every length is bounded, and everything that is wrong with the file is a `DebError`.
@@ -13,8 +13,8 @@ import lzma
 import re
 import tarfile
 import zlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Protocol, cast
 
@@ -27,6 +27,8 @@ PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 # As `kubedeb.versions.DEBIAN`, but strict on the epoch and free of catastrophic cases; this one reads hostile input.
 VERSION = re.compile(r"(?:[0-9]{1,9}:)?[0-9][A-Za-z0-9.+~-]*")
 ARCHITECTURE = re.compile(r"[a-z0-9][a-z0-9-]*")
+CONTROL = frozenset({"control"})
+SCRIPTS = frozenset({"preinst", "postinst", "prerm", "postrm", "config"})
 MAX_FIELD = 128
 MAX_CONTROL = 1024 * 1024
 MAX_CONTROL_TAR = 64 * 1024 * 1024
@@ -65,13 +67,29 @@ class Deb:
 
 @dataclass(frozen=True)
 class Entry:
-    """One entry of the package's data: absolute path, kind, permission bits, size in bytes, target of a link."""
+    """One entry of the package's data: absolute path, kind, permission bits, size in bytes, target of a link.
+
+    `owner` is uid:gid; `sha256` is that of a regular file's content ("" of all others, and in `list_files`, which hashes none).
+    """
 
     path: str
     kind: str
     mode: int
     size: int
     target: str = ""
+    owner: str = "0:0"
+    sha256: str = ""
+
+
+@dataclass(frozen=True)
+class Contents:
+    """All that a package says and unpacks: `scripts` by name, `conffiles` as written, the content of the files asked for."""
+
+    deb: Deb
+    entries: tuple[Entry, ...]
+    scripts: dict[str, str]
+    conffiles: tuple[str, ...]
+    texts: dict[str, str]
 
 
 def read_deb(path: Path) -> Deb:
@@ -87,7 +105,7 @@ def read_stream(stream: IO[bytes]) -> Deb:
     control: Stanza | None = None
     for name, member in archive.members():
         if name.startswith("control.tar"):
-            control = _control(member, name.removeprefix("control.tar"))
+            control = _stanza(_control_files(member, name, CONTROL))
     if control is None:
         raise DebError("it has no control.tar")
     return Deb(hashed.count, hashed.digest.hexdigest(), control)
@@ -104,13 +122,64 @@ def list_files(path: Path) -> tuple[Entry, ...]:
     return tuple(entries)
 
 
+def read_contents(path: Path, keep: Callable[[str], bool] = lambda _: False) -> Contents:
+    """Read a `.deb` from end to end, once, and hash every file in it.
+
+    `keep` chooses by absolute path the regular files whose content is wanted as text, each at most 1 MiB. Memory is a few
+    blocks, the list of entries and what is kept, whatever the size of the package. Raises `DebError`, `OSError`.
+    """
+    with path.open("rb") as stream:
+        return contents_of(stream, keep)
+
+
+def contents_of(stream: IO[bytes], keep: Callable[[str], bool] = lambda _: False) -> Contents:
+    """Read a `.deb` from a stream to its end, as `read_contents`."""
+    hashed = _Hashed(stream)
+    about: dict[str, bytes] = {}
+    entries: list[Entry] = []
+    texts: dict[str, str] = {}
+    for name, member in _Archive(hashed).members():
+        if name.startswith("control.tar"):
+            about = _control_files(member, name, CONTROL | SCRIPTS | {"conffiles"})
+        else:
+            inflated = _inflate(member, name.removeprefix("data.tar"), MAX_DATA_TAR)
+            for item, content in _tar(inflated, name):
+                entry, text = _read_entry(item, content, keep)
+                entries.append(entry)
+                texts.update({entry.path: text} if text is not None else {})
+    deb = Deb(hashed.count, hashed.digest.hexdigest(), _stanza(about))
+    scripts = {name: about[name].decode(errors="replace") for name in sorted(SCRIPTS & about.keys())}
+    conffiles = about.get("conffiles", b"").decode(errors="replace").splitlines()
+    return Contents(deb, tuple(entries), scripts, tuple(line for line in conffiles if line), texts)
+
+
+def _read_entry(item: tarfile.TarInfo, content: IO[bytes] | None, keep: Callable[[str], bool]) -> tuple[Entry, str | None]:
+    """Return the entry with its digest, and its text when that is wanted."""
+    entry = _entry(item)
+    if item.issparse():
+        raise DebError(f"its {entry.path} is a sparse file, which dpkg does not unpack")
+    if content is None:
+        return entry, None
+    kept = bytearray() if keep(entry.path) else None
+    if kept is not None and entry.size > MAX_CONTROL:
+        raise DebError(f"its {entry.path} is larger than 1 MiB")
+    digest = hashlib.sha256()
+    while block := content.read(BLOCK):
+        digest.update(block)
+        if kept is not None:
+            kept += block
+    return replace(entry, sha256=digest.hexdigest()), None if kept is None else kept.decode(errors="replace")
+
+
 def _entry(item: tarfile.TarInfo) -> Entry:
     kinds: tuple[tuple[str, Callable[[], bool]], ...] = (
         ("file", item.isreg), ("folder", item.isdir), ("symlink", item.issym), ("hardlink", item.islnk),
     )  # fmt: skip
     kind = next((name for name, is_it in kinds if is_it()), "special")
-    path = "/" + item.name.removeprefix("./").strip("/").removeprefix(".")
-    return Entry(path, kind, item.mode & 0o7777, item.size if item.isreg() else 0, item.linkname)
+    name = item.name.removeprefix("./").strip("/")
+    path = "/" if name == "." else f"/{name}"
+    size = item.size if item.isreg() else 0
+    return Entry(path, kind, item.mode & 0o7777, size, item.linkname, f"{item.uid}:{item.gid}")
 
 
 class _Hashed:
@@ -306,29 +375,38 @@ def _blocks(member: _Member, make: Callable[[], _Decompressor]) -> Iterator[byte
         data = decompressor.unused_data or member.read(BLOCK)
 
 
-def _tar(stream: _Inflated, name: str, keep: str = "") -> Iterator[tuple[tarfile.TarInfo, bytes]]:
-    """Yield the entries of a tar archive, with the content of those called `keep`."""
+def _tar(stream: _Inflated, name: str) -> Iterator[tuple[tarfile.TarInfo, IO[bytes] | None]]:
+    """Yield the entries of a tar archive, and the content of each regular file, to be read before the next is asked for."""
     try:
         with tarfile.open(fileobj=stream, mode="r|", bufsize=BLOCK) as archive:  # type: ignore[call-overload]
-            for item in archive:
-                kept = item.isreg() and item.name.removeprefix("./") == keep
-                if kept and item.size > MAX_CONTROL:
-                    raise DebError(f"its {keep} file is larger than 1 MiB")
-                content = archive.extractfile(item) if kept else None
-                yield item, content.read() if content else b""
+            while (item := archive.next()) is not None:
+                yield item, archive.extractfile(item) if item.isreg() else None
+                archive.members.clear()  # tarfile would remember every entry until the end
     except DebError:
         raise
     except DAMAGED as error:
         raise DebError(f"its {name} is damaged: {error}") from error
 
 
-def _control(member: _Member, suffix: str) -> Stanza:
-    stream = _inflate(member, suffix, MAX_CONTROL_TAR)
-    entries = _tar(stream, "control.tar", keep="control")
-    found = [data for item, data in entries if item.isreg() and item.name.removeprefix("./") == "control"]
-    if len(found) != 1:
-        raise DebError(f"it has {len(found)} control files where there must be exactly one")
-    return parse_control(found[0])
+def _control_files(member: _Member, name: str, wanted: frozenset[str]) -> dict[str, bytes]:
+    """Return the wanted files of the control archive; each at most once: readers differ in which of two they take."""
+    found: dict[str, bytes] = {}
+    for item, content in _tar(_inflate(member, name.removeprefix("control.tar"), MAX_CONTROL_TAR), "control.tar"):
+        file = item.name.removeprefix("./")
+        if content is None or file not in wanted:
+            continue
+        if item.size > MAX_CONTROL:
+            raise DebError(f"its {file} file is larger than 1 MiB")
+        if file in found:
+            raise DebError(f"it has 2 {file} files where there must be exactly one")
+        found[file] = content.read()
+    return found
+
+
+def _stanza(files: Mapping[str, bytes]) -> Stanza:
+    if "control" not in files:
+        raise DebError("it has 0 control files where there must be exactly one")
+    return parse_control(files["control"])
 
 
 def parse_control(data: bytes) -> Stanza:

@@ -7,6 +7,7 @@ import io
 import lzma
 import tarfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import zstandard
@@ -25,6 +26,31 @@ def ar(members: Sequence[tuple[str, bytes]]) -> bytes:
     for name, data in members:
         blocks.append(f"{name:<16}{0:<12}{0:<6}{0:<6}{'100644':<8}{len(data):<10}`\n".encode() + data + b"\n" * (len(data) % 2))
     return b"".join(blocks)
+
+
+@dataclass(frozen=True)
+class Item:
+    """One entry of a package's data."""
+
+    name: str
+    content: bytes = b""
+    mode: int = 0o644
+    owner: tuple[int, int] = (0, 0)
+    kind: bytes = tarfile.REGTYPE
+    target: str = ""
+
+
+def tar_of(items: Sequence[Item]) -> bytes:
+    """Return a tar archive of entries of any kind."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.GNU_FORMAT) as archive:
+        for item in items:
+            entry = tarfile.TarInfo(item.name)
+            entry.size = len(item.content) if item.kind == tarfile.REGTYPE else 0
+            entry.mode, entry.type, entry.linkname = item.mode, item.kind, item.target
+            entry.uid, entry.gid = item.owner
+            archive.addfile(entry, io.BytesIO(item.content))
+    return out.getvalue()
 
 
 def tar(files: Mapping[str, bytes] | Sequence[tuple[str, bytes]]) -> bytes:
@@ -46,15 +72,19 @@ def control(name: str = "etcd-server", version: str = "3.4.23-1~deb12u1", archit
     )
 
 
-def deb(text: str | bytes | None = None, *, form: str = ".xz", data: Mapping[str, bytes] | None = None) -> bytes:
-    """Return a package with this control file."""
+def deb(
+    text: str | bytes | None = None, *, form: str = ".xz", data: Mapping[str, bytes] | Sequence[Item] | None = None,
+    about: Mapping[str, str] | None = None,
+) -> bytes:  # fmt: skip
+    """Return a package with this control file; `about` are more files beside it, `{"postinst": "#!/bin/sh\n"}`."""
     raw = text.encode() if isinstance(text, str) else text if text is not None else control().encode()
     compress = COMPRESS[form]
+    more = {f"./{name}": content.encode() for name, content in (about or {}).items()}
     files = data if data is not None else {"./x": b"x" * 10}
     return ar([
         ("debian-binary", b"2.0\n"),
-        (f"control.tar{form}", compress(tar({"./control": raw, "./md5sums": b""}))),
-        (f"data.tar{form}", compress(tar(files))),
+        (f"control.tar{form}", compress(tar({"./control": raw, "./md5sums": b"", **more}))),
+        (f"data.tar{form}", compress(tar(files) if isinstance(files, Mapping) else tar_of(files))),
     ])  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import subprocess
 from hashlib import sha256
 from pathlib import Path
@@ -9,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from debs import control
-from kubedeb.deb import list_files, read_deb
+from kubedeb.deb import list_files, read_contents, read_deb
+
+KINDS = {"file": stat.S_IFREG, "folder": stat.S_IFDIR, "symlink": stat.S_IFLNK}
 
 
 def build(folder: Path, compression: str, text: str) -> Path:
@@ -38,3 +41,14 @@ def test_reads_what_dpkg_deb_built(tmp_path: Path, compression: str) -> None:
     listed = subprocess.check_output(["dpkg-deb", "--contents", path], text=True).splitlines()
     theirs = [line.split()[5] for line in listed]
     assert [entry.path for entry in list_files(path)] == ["/" + name.removeprefix("./").rstrip("/") for name in theirs]
+    contents = read_contents(path)
+    modes = {entry.path: (stat.filemode(KINDS[entry.kind] | entry.mode), entry.size) for entry in contents.entries}
+    assert [modes["/" + name.removeprefix("./").rstrip("/")] for name in theirs] == [
+        (line.split()[0], int(line.split()[2])) for line in listed
+    ]
+    assert contents.scripts == {"preinst": "#!/bin/sh\n"}
+    unpacked = tmp_path / "unpacked"
+    subprocess.run(["dpkg-deb", "--extract", path, unpacked], check=True)
+    for entry in contents.entries:
+        if entry.kind == "file":
+            assert entry.sha256 == sha256((unpacked / entry.path[1:]).read_bytes()).hexdigest()

@@ -2,6 +2,7 @@ import gzip
 import io
 import lzma
 import tarfile
+import tracemalloc
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -11,8 +12,8 @@ from debian.debfile import DebFile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from debs import COMPRESS, ar, control, deb, tar
-from kubedeb.deb import DebError, Entry, list_files, read_deb, read_stream
+from debs import COMPRESS, Item, ar, control, deb, tar
+from kubedeb.deb import BLOCK, DebError, Entry, contents_of, list_files, read_contents, read_deb, read_stream
 
 NAMES = st.from_regex(r"[a-z0-9][a-z0-9+.-]{1,20}", fullmatch=True)
 VERSIONS = st.from_regex(r"([0-9]{1,3}:)?[0-9][A-Za-z0-9.+~]{0,8}(-[A-Za-z0-9+.~]{1,6})?", fullmatch=True)
@@ -165,3 +166,81 @@ def test_lists_files(tmp_path: Path) -> None:
         Entry("/usr/bin/e", "symlink", 0o777, 0, "etcd"), Entry("/dev/x", "special", 0o600, 0),
     )  # fmt: skip
     assert read_deb(path).name == "etcd-server"
+
+
+PATHS = st.lists(st.from_regex(r"[a-zA-Z0-9_.+@-]{1,40}", fullmatch=True).filter(lambda name: name.strip(".")), min_size=1,
+                 max_size=5).map("/".join)  # fmt: skip
+ITEMS = st.builds(
+    lambda name, content, mode, owner, link: (
+        Item(f"./{name}", b"", 0o777, owner, tarfile.SYMTYPE, link) if link else Item(f"./{name}", content, mode, owner)
+    ),
+    PATHS, st.binary(max_size=2000), st.integers(0, 0o7777), st.tuples(st.integers(0, 99999), st.integers(0, 99999)),
+    st.one_of(st.just(""), PATHS),
+)  # fmt: skip
+SCRIPT = st.text(st.characters(codec="ascii", exclude_categories=["Cc"]), max_size=200)
+
+
+@given(st.lists(ITEMS, max_size=12, unique_by=lambda item: item.name), FORMS, SCRIPT, st.lists(PATHS, max_size=3))
+@settings(deadline=None)
+def test_reads_the_contents_that_python_debian_reads(items: list[Item], form: str, script: str, conffiles: list[str]) -> None:
+    about = {"postinst": f"#!/bin/sh\n{script}", "conffiles": "".join(f"/{path}\n" for path in conffiles)}
+    data = deb(form=form, data=items, about=about)
+    found = contents_of(io.BytesIO(data), lambda _: True)
+    assert found.deb == read_stream(io.BytesIO(data))
+    if form == ".zst":
+        return
+    theirs = DebFile(fileobj=io.BytesIO(data))
+    wanted = [
+        (member.name, member.mode, f"{member.uid}:{member.gid}", member.linkname, member.size) for member in theirs.data.tgz()
+    ]
+    assert [("." + e.path, e.mode, e.owner, e.target, e.size) for e in found.entries] == wanted
+    assert found.texts == {i.name[1:]: i.content.decode(errors="replace") for i in items if not i.target}
+    assert [e.sha256 for e in found.entries] == [sha256(i.content).hexdigest() if not i.target else "" for i in items]
+    assert {name: text.encode() for name, text in found.scripts.items()} == {
+        name: text for name, text in theirs.scripts().items() if text
+    }
+    assert list(found.conffiles) == [f"/{path}" for path in conffiles]
+
+
+@given(st.data(), FORMS)
+@settings(max_examples=300, deadline=None)
+def test_a_mutated_package_gives_its_contents_or_is_refused(data: st.DataObject, form: str) -> None:
+    raw = bytearray(deb(form=form, about={"prerm": "#!/bin/sh\n"}, data=[Item("./a", b"a" * 3000), Item("./b", mode=0o600)]))
+    for _ in range(data.draw(st.integers(1, 4))):
+        where = data.draw(st.integers(0, len(raw) - 1))
+        raw[where : where + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=4))
+    with suppress(DebError):
+        assert contents_of(io.BytesIO(bytes(raw))).deb.size == len(raw)
+
+
+def test_only_what_is_asked_for_is_kept_and_memory_does_not_follow_the_size(tmp_path: Path) -> None:
+    size = 64 * 1024 * 1024
+    path = tmp_path / "big.deb"
+    items = [Item("./usr/bin/big", bytes(size), 0o755), Item("./usr/lib/systemd/system/a.service", b"[Unit]\n")]
+    path.write_bytes(deb(form=".gz", data=items))
+    tracemalloc.start()
+    found = read_contents(path, lambda name: name.endswith(".service"))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.texts == {"/usr/lib/systemd/system/a.service": "[Unit]\n"}
+    assert found.entries[0].sha256 == sha256(bytes(size)).hexdigest()
+    assert peak < 24 * BLOCK
+
+
+SPARSE = tarfile.TarInfo("./hole")
+SPARSE.type = tarfile.GNUTYPE_SPARSE
+BAD_CONTENTS = {
+    "its /big.service is larger than 1 MiB": deb(data=[Item("./big.service", bytes(1024 * 1024 + 1))]),
+    "it has 2 postinst files where there must be exactly one": _ar_of(
+        control_tar_gz=gzip.compress(tar([("./control", control().encode()), ("./postinst", b""), ("postinst", b"")]))
+    ),
+    "its /hole is a sparse file, which dpkg does not unpack": _ar_of(
+        data_tar_gz=gzip.compress(SPARSE.tobuf(tarfile.GNU_FORMAT) + bytes(1024))
+    ),
+}
+
+
+@pytest.mark.parametrize("message", BAD_CONTENTS)
+def test_refuses_contents(message: str) -> None:
+    with pytest.raises(DebError, match=message):
+        contents_of(io.BytesIO(BAD_CONTENTS[message]), lambda path: path.endswith(".service"))
