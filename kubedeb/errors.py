@@ -44,6 +44,8 @@ class ExitCode(IntEnum):
     """The store or cache cannot be written (disk full, read-only)."""
     BUILD_CONTENTS = 36
     """A built package is not what its recipe declares."""
+    LINT = 37
+    """A package has findings of the upgrade-safety lint, of lintian or of the root tests."""
 
     REPOSITORY = 40
     """There is no repository here, or it is damaged."""
