@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from kubedeb.deb import read_contents
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
-from kubedeb.files import sha256_of
-from pkgbuild import debfacts
+from kubedeb.files import canonical_json, sha256_of, write_text
 from pkgbuild.cache import Cache
+from pkgbuild.inspectbuild import NOBODY, Inspected, Inspector, inspect_build, refuse
 from pkgbuild.inspection import inspect
 from pkgbuild.layout import COPYRIGHT, folder_name, write_tree
 from pkgbuild.render import LAID_OUT
@@ -24,16 +25,19 @@ from pkgbuild.store import BuildResult, BuiltPackage, Store
 # The base holds no compiler, which dpkg counts among what every build may rely on.
 BUILD_COMMAND = ("dpkg-buildpackage", "--build=binary", "--unsigned-source", "--unsigned-changes", "--ignore-builtin-builddeps")
 LOG_TAIL = 15
+VERDICT = "lint.json"
+"""The `LintVerdict` of a build, beside its packages in the store."""
 FULL = "No space left on device"
 
 
 @dataclass(frozen=True)
 class Workshop:
-    """Where builds happen: the store for results and logs, the cache of sources, what opens a sandbox."""
+    """Where builds happen: the store for results and logs, the cache of sources, what opens a sandbox, who inspects."""
 
     store: Store
     cache: Cache
     sandbox: OpenSandbox
+    inspector: Inspector = NOBODY
 
 
 def build(
@@ -46,7 +50,8 @@ def build(
 
     When another run is at the same spec, `waiting` is called, and what the other leaves is taken; `stopped` ends the wait.
     Raises `KubedebError`: BUILD with the log's end and path, BUILD_CONTENTS when the packages are not what the recipe declares,
-    BUILD_STORAGE when the disk is full. The store then holds nothing of it but the log.
+    LINT when they are not fit for a node that serves, BUILD_STORAGE when the disk is full. The store then holds nothing of it
+    but the log.
     """
     with shop.store.alone(expanded.spec, waiting, stopped):
         return shop.store.result(expanded.spec) or _build(expanded, shop)
@@ -56,10 +61,24 @@ def _build(expanded: Expanded, shop: Workshop) -> BuildResult:
     began = time.monotonic()
     with shop.store.building(expanded.spec) as folder:
         packages, changes, buildinfo = make(expanded, shop, folder)
-        result = BuildResult(packages, changes, buildinfo, round(time.monotonic() - began, 2))
+        seconds = round(time.monotonic() - began, 2)
+        inspected = _inspect(expanded.spec, [folder / package.file for package in packages], shop)
+        result = BuildResult(packages, changes, buildinfo, seconds, inspected.seconds)
+        write_text(folder / VERDICT, canonical_json(inspected.verdict.as_dict()))
         with storage_errors(f"the store {shop.store.folder}", ExitCode.BUILD_STORAGE):
             shop.store.record(folder, expanded.spec, result)
     return result
+
+
+def _inspect(spec: BuildSpec, packages: Sequence[Path], shop: Workshop) -> Inspected:
+    """Ask the judges of a build; its log gets what they found. Raises `KubedebError` (LINT) for an error or a warning."""
+    previous = shop.inspector.previous or shop.store.previous(spec)
+    inspected = inspect_build(packages, previous, shop.inspector)
+    with shop.store.log(spec).open("a") as log:
+        log.writelines(f"{finding.level}: {finding}\n" for finding in inspected.verdict.findings)
+        log.writelines(f"{name}: {seconds} s\n" for name, seconds in inspected.seconds.items())
+    refuse(spec.title, inspected.verdict)
+    return inspected
 
 
 def check(expanded: Expanded, shop: Workshop, held: BuildResult) -> None:
@@ -88,7 +107,8 @@ def make(
             _run(spec, sandbox, log, shop.store.log(spec))
             packages, changes, buildinfo = _take(spec, sandbox, folder)
             findings = _says(spec, sandbox, log)
-        findings += inspect(spec, [debfacts.read(folder / package.file) for package in packages], copied)
+        findings += [f"{finding.package}: {finding.text}" for finding in
+                     inspect(spec, [read_contents(folder / package.file) for package in packages], copied)]  # fmt: skip
     if findings:
         raise KubedebError(
             f"the packages of {spec.title} are not what the recipe declares", details="\n".join(findings),

@@ -14,6 +14,7 @@ from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.progress import Progress
 from pkgbuild.build import Workshop, build, check
 from pkgbuild.cache import Cache
+from pkgbuild.inspectbuild import NOBODY, Inspector
 from pkgbuild.sandbox import PLAIN, Bind, OpenSandbox, Sandbox, Surroundings
 from pkgbuild.spec import Expanded
 from pkgbuild.store import BuildResult, Store
@@ -54,7 +55,10 @@ Prepare = Callable[[Job], OpenSandbox]
 class LocalBuilder:
     """Builds in threads of this process; used as a context manager, it waits for them."""
 
-    def __init__(self, store: Store, cache: Cache, prepare: Prepare, jobs: int, progress: Progress) -> None:
+    def __init__(
+        self, store: Store, cache: Cache, prepare: Prepare, jobs: int, progress: Progress, inspector: Inspector = NOBODY
+    ) -> None:
+        self._inspector = inspector
         self._store, self._cache, self._prepare, self._progress = store, cache, prepare, progress
         self._pool = ThreadPoolExecutor(jobs, thread_name_prefix="build")
         self._open: set[Sandbox] = set()
@@ -81,7 +85,7 @@ class LocalBuilder:
 
     def _work(self, job: Job) -> BuildResult:
         title = job.expanded.spec.title
-        shop = Workshop(self._store, self._cache, self._tracked(self._prepare(job)))
+        shop = Workshop(self._store, self._cache, self._tracked(self._prepare(job)), self._inspector)
         held = self._store.result(job.expanded.spec)
         if held is None:
             with self._progress.task(f"build {title}") as task:

@@ -37,11 +37,15 @@ def graves(findings: Iterable[Finding]) -> list[Finding]:
 
 @dataclass(frozen=True)
 class Judge:
-    """A tool that judged: its name, its version ("" when it did not run), and why it did not run ("" when it did)."""
+    """A tool that judged: its name, its version ("" when it did not run), and why it did not run ("" when it did).
+
+    `against`: the older version that the packages were upgraded from, "" when there was none.
+    """
 
     name: str
     version: str
     skipped: str = ""
+    against: str = ""
 
 
 @dataclass(frozen=True)

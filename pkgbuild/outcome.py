@@ -53,6 +53,7 @@ class Outcome:
         return {
             **about, "packages": packages, "changes": str(folder / result.changes), "buildinfo": str(folder / result.buildinfo),
             "log": str(store.log(spec)), "seconds": result.seconds,
+            "inspection": result.inspection,
         }  # fmt: skip
 
 

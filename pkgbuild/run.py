@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future
@@ -28,8 +29,11 @@ from pkgbuild.store import BuildResult, Store
 from pkgbuild.survey import Ground, Survey
 
 if TYPE_CHECKING:
+    from docker import DockerClient
+
     from pkgbuild.baselock import BaseLock
     from pkgbuild.builders import Builder, Job
+    from pkgbuild.inspectbuild import Inspector
     from pkgbuild.ours import Offer
     from pkgbuild.sandbox import OpenSandbox
 
@@ -51,7 +55,8 @@ class RunOptions:
 
     `check`: build each once more and compare. `jobs`: builds at once. `verify`: hash every stored file again. `stale`: only
     what a newer base or toolchain concerns. `dry`: say what would be done, and do nothing. `sources`: `.sources` files of apt
-    repositories with packages of ours that recipes build-depend on.
+    repositories with packages of ours that recipes build-depend on. `lintian`, `root_tests`: ask these judges of each build;
+    `previous`: packages that the root tests upgrade from, instead of those that the store holds.
     """
 
     check: bool = False
@@ -60,9 +65,13 @@ class RunOptions:
     stale: bool = False
     dry: bool = False
     sources: tuple[Path, ...] = ()
+    lintian: bool = True
+    root_tests: bool = True
+    previous: tuple[Path, ...] = ()
 
 
 DEFAULT_OPTIONS = RunOptions()
+MACHINES = {"x86_64": Architecture.AMD64, "aarch64": Architecture.ARM64}
 
 
 def run_builds(
@@ -198,11 +207,24 @@ def _builder(target: Target, lock: BaseLock, options: RunOptions, progress: Prog
             tag = dockerd.with_packages(client, image, [(own.path, own.sha256) for own in job.own])
             return partial(docker_sandbox, client, tag, owner=str(run_file))
 
-        builder = LocalBuilder(target.store, target.cache, prepare, options.jobs, progress)
+        inspector = _inspector(client, target, lock, options)
+        builder = LocalBuilder(target.store, target.cache, prepare, options.jobs, progress, inspector)
         try:
             yield builder
         finally:
             builder.close()
+
+
+def _inspector(client: DockerClient, target: Target, lock: BaseLock, options: RunOptions) -> Inspector:
+    """Return who inspects the builds; packages of another architecture than the machine's cannot be tried out."""
+    from pkgbuild.cleanroot import docker_root
+    from pkgbuild.inspectbuild import Inspector
+
+    if not options.root_tests:
+        return Inspector(options.lintian, None, "--no-root-tests", options.previous)
+    if MACHINES.get(platform.machine()) != target.architecture:
+        return Inspector(options.lintian, None, f"this machine does not run {target.architecture}", options.previous)
+    return Inspector(options.lintian, partial(docker_root, client, lock.tag), "", options.previous)
 
 
 def export(outcomes: Sequence[Outcome], store: Store, folder: Path) -> list[Path]:

@@ -7,12 +7,13 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
 from kubedeb.files import canonical_json, sha256_of, sync_folder, sync_tree, write_text
+from kubedeb.versions import DebianVersion
 from pkgbuild import stamps
 from pkgbuild.baselock import BaseLock
 from pkgbuild.sandbox import TIME_LIMIT
@@ -34,12 +35,16 @@ class BuiltPackage:
 
 @dataclass(frozen=True)
 class BuildResult:
-    """What a build left in its folder; `changes` and `buildinfo` are names of files there."""
+    """What a build left in its folder; `changes` and `buildinfo` are names of files there.
+
+    `seconds` is what the build took, `inspection` what each judge took after it, by name.
+    """
 
     packages: tuple[BuiltPackage, ...]
     changes: str
     buildinfo: str
     seconds: float
+    inspection: dict[str, float] = field(default_factory=dict)
 
     @property
     def files(self) -> list[str]:
@@ -77,6 +82,18 @@ class Store:
         """Return the spec of every build that the store holds, as data, the newest last."""
         paths = [(path.stat().st_mtime_ns, path) for path in (self.folder / "builds").glob("[!.]*/spec.json")]
         return [data for _, path in sorted(paths) if (data := _read_json(path))]
+
+    def previous(self, spec: BuildSpec) -> list[Path]:
+        """Return the packages of the newest older version of the same recipe that the store holds, none when there is none."""
+        wanted = DebianVersion(spec.package_version)
+        found = []
+        for path in (self.folder / "builds").glob("*/spec.json"):
+            data = _read_json(path) or {}
+            if all(data.get(key) == getattr(spec, key) for key in ("recipe", "suite", "architecture")):
+                version = DebianVersion(data["package_version"])
+                if version < wanted:
+                    found.append((version, path.stat().st_mtime, path.parent))
+        return sorted(max(found, key=lambda one: one[:2])[2].glob("*.deb")) if found else []
 
     def log(self, spec: BuildSpec) -> Path:
         """Return where the spec's build log lies: kept whether the build succeeds or not."""

@@ -211,9 +211,8 @@ def asks(subject: Subject) -> Iterator[str]:
         yield "it has a debconf config script, which asks questions"
     for script, found in subject.commands.items():
         for command in found:
-            if command.name in ("read", "db_input", "db_go", "ucf") and not (
-                command.name == "ucf" and "--purge" in command.words
-            ):
+            asking = command.name in ("db_input", "db_go", "ucf") and "--purge" not in command.words
+            if asking or any("/dev/tty" in word for word in command.words):
                 yield f"{script}, line {command.line} may ask: {command.text}"
 
 

@@ -155,7 +155,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "asks-questions", Level.WARNING,
-        "A maintainer script may ask something: debconf, ucf, read.",
+        "A maintainer script may ask something: debconf, ucf, the terminal.",
         "An unattended upgrade hangs, or goes on with an answer that nobody gave.",
         f"{POLICY}ch-maintainerscripts.html#s-controllingterminal",
         "Defaults that need no answer.",

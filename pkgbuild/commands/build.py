@@ -32,6 +32,15 @@ from pkgbuild.store import Store
     "--sources", multiple=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE.sources",
     help="An apt repository with packages of ours that recipes build-depend on (repeatable).",
 )  # fmt: skip
+@click.option("--lintian/--no-lintian", default=True, help="Ask lintian of each build (default: yes).")
+@click.option(
+    "--root-tests/--no-root-tests", default=True,
+    help="Install, upgrade, downgrade, remove and purge each build's packages in a clean root (default: yes).",
+)  # fmt: skip
+@click.option(
+    "--previous", multiple=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE.deb",
+    help="A package that the root tests upgrade from (repeatable; default: the store's newest older version).",
+)  # fmt: skip
 @click.option(
     "-o", "--output", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Put the packages here too."
 )

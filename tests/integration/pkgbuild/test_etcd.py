@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 
 from kubedeb.cli import run
-from kubedeb.deb import list_files, read_deb
+from kubedeb.deb import list_files, read_contents, read_deb
 from kubedeb.errors import ExitCode
-from pkgbuild.debfacts import read
 
 pytestmark = pytest.mark.docker
 GONE = "NOT RUN: source gone: etcd-server 3.3.25+dfsg-6+b6 (bullseye, amd64)"
@@ -46,7 +45,7 @@ def test_two_empty_stores_give_the_same_bytes_and_the_third_run_needs_nothing(
     etcd: Any, kept: Path, new_store: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    argv = ["build", "etcd@3.4.23", "--json", "--store", str(new_store("two"))]
+    argv = ["build", "etcd@3.4.23", "--no-lintian", "--no-root-tests", "--json", "--store", str(new_store("two"))]
     assert run([*argv, "--cache", str(kept / "sources")]) == ExitCode.DONE
     again = json.loads(capsys.readouterr().out)["builds"][0]
     first = next(build for build in etcd.builds if build["version"] == "3.4.23")
@@ -66,8 +65,8 @@ def test_the_package_is_debians_binary_with_our_manners(etcd: Any, kept: Path) -
     control = read_deb(etcd.out / SERVER).control
     assert "libc6 (>= 2." in control["Depends"]
     assert "systemd-sysusers" in control["Depends"]
-    ours, theirs = read(etcd.out / SERVER), read(kept / "sources/sha256" / DEBIANS)
-    binary = [[file.sha256 for file in facts.files if file.path == "/usr/bin/etcd"] for facts in (ours, theirs)]
+    ours, theirs = read_contents(etcd.out / SERVER), read_contents(kept / "sources/sha256" / DEBIANS)
+    binary = [[file.sha256 for file in facts.entries if file.path == "/usr/bin/etcd"] for facts in (ours, theirs)]
     assert binary[0] == binary[1]
     assert ours.conffiles == ("/etc/needrestart/conf.d/etcd-server.conf",)
     paths = {entry.path for entry in list_files(etcd.out / SERVER) if entry.kind == "file"}

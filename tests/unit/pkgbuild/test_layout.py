@@ -12,7 +12,6 @@ import pytest
 import debs
 import samplerecipe
 from kubedeb.errors import KubedebError
-from pkgbuild.debfacts import read
 from pkgbuild.layout import places, write_tree
 from pkgbuild.library import choose, find
 from pkgbuild.recipe import Architecture, Suite
@@ -69,15 +68,3 @@ def test_a_file_that_the_source_lacks_is_named(tmp_path: Path) -> None:
     other.write_bytes(debs.deb(data={"./usr/share/doc/hello-source/copyright": b"x"}))
     with pytest.raises(KubedebError, match="source hello-source has no file /usr/bin/hello"):
         write_tree(io.BytesIO(), one.spec, one.tree, {samplerecipe.SOURCE: other})
-
-
-def test_facts_of_a_package_are_read(tmp_path: Path) -> None:
-    path = tmp_path / "x.deb"
-    path.write_bytes(debs.deb(debs.control("hello", "1-1"), data={"./lib/systemd/system/x.service": b"u", "./etc/x": b"c"}))
-    facts = read(path)
-    assert (facts.name, facts.version, facts.architecture) == ("hello", "1-1", "amd64")
-    assert [(file.path, file.sha256) for file in facts.files] == [
-        ("/usr/lib/systemd/system/x.service", hashlib.sha256(b"u").hexdigest()),
-        ("/etc/x", hashlib.sha256(b"c").hexdigest()),
-    ]
-    assert facts.scripts == {}

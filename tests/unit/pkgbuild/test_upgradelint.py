@@ -145,7 +145,8 @@ SAMPLES: dict[str, list[tuple[Sample, Sample, str]]] = {
     ],
     "asks-questions": [
         (Sample(scripts={"prerm": SH + STOP, "config": SH}), Sample(), "it has a debconf config script, which asks questions"),
-        (script("postinst", "read answer\n"), script("postinst", "answer=y\n"), "postinst, line 3 may ask: read answer"),
+        (script("postinst", "read answer </dev/tty\n"), script("postinst", "ls | while read answer; do :; done\n"),
+         "postinst, line 3 may ask: read answer </dev/tty"),
     ],
     "state-shipped": [
         (Sample(more=(Item("./var/lib/etcd/db", b"x"),)),

@@ -1,0 +1,92 @@
+"""lintian: which of its tags are accepted and why, what it says, and the one place that runs it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from kubedeb.errors import ExitCode, KubedebError
+from kubedeb.process import ProcessError, run
+from kubedeb.yamlfile import StrictModel, load_model
+from pkgbuild.finding import Finding, Level
+
+ACCEPTED = Path(__file__).with_name("lintian.yaml")
+LINE = re.compile(r"(?P<code>[EWO]): (?P<package>\S+)(?: (?:source|changes|buildinfo|binary))?: (?P<tag>[\w.-]+)(?P<rest>.*)")
+LEVELS = {"E": Level.ERROR, "W": Level.WARNING}
+TIMEOUT = 900
+HINT = "script/bootstrap installs it; --no-lintian builds without it, and the result says so."
+
+
+class AcceptedTag(StrictModel):
+    """A tag that is accepted in every package, and why."""
+
+    tag: Annotated[str, Field(pattern=r"^[a-z0-9.-]+$")]
+    why: Annotated[str, Field(min_length=20)]
+
+
+class AcceptedTags(StrictModel):
+    """The file."""
+
+    tags: tuple[AcceptedTag, ...]
+
+
+@dataclass(frozen=True)
+class Said:
+    """What lintian of some version said: errors and warnings; and what the packages' own overrides took back."""
+
+    version: str
+    findings: tuple[Finding, ...]
+    overridden: tuple[str, ...]
+
+
+def accepted() -> dict[str, str]:
+    """Return {tag: why} of the tags that are accepted everywhere."""
+    return {row.tag: row.why for row in load_model(ACCEPTED, AcceptedTags, code=ExitCode.BUG).tags}
+
+
+def parse(output: str, everywhere: Collection[str]) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
+    """Return the errors and warnings of lintian's output, and `package: tag` of those that are overridden; pure.
+
+    Tags of `everywhere` are accepted in all packages. They are taken out here: lintian's own --suppress-tags fails for a tag
+    that its version does not know.
+    """
+    findings, overridden = [], set()
+    for line in output.splitlines():
+        match = LINE.fullmatch(line)
+        if match is None:
+            continue
+        if match["code"] == "O" or (match["code"] in LEVELS and match["tag"] in everywhere):
+            overridden.add(f"{match['package']}: {match['tag']}")
+        elif match["code"] in LEVELS:
+            text = f"{match['tag']}{match['rest']}"
+            findings.append(Finding(LEVELS[match["code"]], f"lintian:{match['tag']}", match["package"], text))
+    return tuple(sorted(set(findings))), tuple(sorted(overridden))
+
+
+def uncommented(overrides: str) -> list[int]:
+    """Return the numbers of the lines of an override file that no comment stands before; pure."""
+    found, explained = [], False
+    for number, line in enumerate(overrides.splitlines(), 1):
+        if line.startswith("#"):
+            explained = True
+        elif not line.strip():
+            explained = False
+        elif not explained:
+            found.append(number)
+    return found
+
+
+def ask(packages: Sequence[Path]) -> Said:
+    """Run lintian of this machine on packages. Raises `KubedebError` (LINT) when it is not installed or fails."""
+    version = run(["lintian", "--print-version"], code=ExitCode.LINT, hint=HINT).text.strip()
+    command: list[str | Path] = ["lintian", "--no-cfg", "--no-user-dirs", "--show-overrides", "--fail-on", "none", *packages]
+    try:
+        output = run(command, code=ExitCode.LINT, timeout=TIMEOUT).text
+    except ProcessError as error:
+        raise KubedebError(error.brief, details=error.details, hint=HINT, code=error.code) from error
+    return Said(version, *parse(output, accepted()))

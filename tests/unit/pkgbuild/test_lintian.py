@@ -1,0 +1,57 @@
+"""What lintian's output means, and that every override says why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pkgbuild.finding import Finding, Level
+from pkgbuild.lintian import accepted, parse, uncommented
+
+TOP = Path(__file__).parents[3]
+OUTPUT = """\
+N: hello: a note
+E: hello: bogus-mail-host Maintainer kubedeb@localhost
+E: hello: no-copyright-file
+W: hello: no-manual-page [usr/bin/hello]
+W: hello changes: odd-thing 1
+O: hello: hardening-no-pie [usr/bin/hello]
+I: hello: spelling-error-in-binary
+running with root privileges is not recommended!
+"""
+
+
+def test_errors_and_warnings_count_and_overrides_are_told() -> None:
+    findings, overridden = parse(OUTPUT, accepted())
+    assert findings == (
+        Finding(Level.ERROR, "lintian:no-copyright-file", "hello", "no-copyright-file"),
+        Finding(Level.WARNING, "lintian:no-manual-page", "hello", "no-manual-page [usr/bin/hello]"),
+        Finding(Level.WARNING, "lintian:odd-thing", "hello", "odd-thing 1"),
+    )
+    assert overridden == ("hello: bogus-mail-host", "hello: hardening-no-pie")
+
+
+COMMENTS: dict[str, list[int]] = {
+    "# why\ntag-a\ntag-b\n": [],
+    "tag-a\n": [1],
+    "# why\ntag-a\n\ntag-b\n": [4],
+    "#\n": [],
+    "": [],
+}
+
+
+@pytest.mark.parametrize("text", COMMENTS)
+def test_each_override_has_a_comment(text: str) -> None:
+    assert uncommented(text) == COMMENTS[text]
+
+
+def test_the_list_for_all_packages_is_short_and_every_row_says_why() -> None:
+    assert 0 < len(accepted()) <= 5
+    assert all(len(why) >= 20 for why in accepted().values())
+
+
+def test_the_shipped_recipes_say_why() -> None:
+    files = sorted((TOP / "recipes").glob("*/debian/*.lintian-overrides*"))
+    assert files
+    assert {file.name: uncommented(file.read_text()) for file in files} == {file.name: [] for file in files}
