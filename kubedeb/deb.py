@@ -117,9 +117,16 @@ def list_files(path: Path) -> tuple[Entry, ...]:
     with path.open("rb") as stream:
         for name, member in _Archive(_Hashed(stream)).members():
             if name.startswith("data.tar"):
-                inflated = _inflate(member, name.removeprefix("data.tar"), MAX_DATA_TAR)
-                entries += [_entry(item) for item, _ in _tar(inflated, name)]
+                inflated = inflate(member, name.removeprefix("data.tar"), MAX_DATA_TAR)
+                entries += [_entry(item) for item, _ in tar_entries(inflated, name)]
     return tuple(entries)
+
+
+def data_entries(stream: IO[bytes], limit: int) -> Iterator[tuple[tarfile.TarInfo, IO[bytes] | None]]:
+    """Yield what a `.deb` unpacks, as `tar_entries`; at most `limit` bytes of it. Raises `DebError`."""
+    for name, member in _Archive(_Hashed(stream)).members():
+        if name.startswith("data.tar"):
+            yield from tar_entries(inflate(member, name.removeprefix("data.tar"), limit), name)
 
 
 def read_contents(path: Path, keep: Callable[[str], bool] = lambda _: False) -> Contents:
@@ -142,8 +149,8 @@ def contents_of(stream: IO[bytes], keep: Callable[[str], bool] = lambda _: False
         if name.startswith("control.tar"):
             about = _control_files(member, name, CONTROL | SCRIPTS | {"conffiles"})
         else:
-            inflated = _inflate(member, name.removeprefix("data.tar"), MAX_DATA_TAR)
-            for item, content in _tar(inflated, name):
+            inflated = inflate(member, name.removeprefix("data.tar"), MAX_DATA_TAR)
+            for item, content in tar_entries(inflated, name):
                 entry, text = _read_entry(item, content, keep)
                 entries.append(entry)
                 texts.update({entry.path: text} if text is not None else {})
@@ -335,7 +342,18 @@ class _Inflated:
         return data
 
 
-def _inflate(member: _Member, suffix: str, limit: int) -> _Inflated:
+class Readable(Protocol):
+    """What can be read block by block."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return at most `size` bytes, all that is left when it is negative."""
+
+
+def inflate(member: Readable, suffix: str, limit: int) -> _Inflated:
+    """Return a stream compressed as `suffix` says (`""`, `.gz`, `.xz`, `.bz2`, `.zst`), decompressed while it is read.
+
+    Reading it raises `DebError` when it is damaged or unpacks to more than `limit` bytes.
+    """
     if suffix == "":
         return _Inflated(iter(lambda: member.read(BLOCK), b""), limit)
     if suffix == ".zst":
@@ -345,7 +363,7 @@ def _inflate(member: _Member, suffix: str, limit: int) -> _Inflated:
     return _Inflated(_blocks(member, DECOMPRESSORS[suffix]), limit)
 
 
-def _zstd_blocks(member: _Member) -> Iterator[bytes]:
+def _zstd_blocks(member: Readable) -> Iterator[bytes]:
     import zstandard
 
     reader = zstandard.ZstdDecompressor(max_window_size=MAX_MEMORY).stream_reader(
@@ -358,7 +376,7 @@ def _zstd_blocks(member: _Member) -> Iterator[bytes]:
         raise DebError(f"its zstd data is damaged: {error}") from error
 
 
-def _blocks(member: _Member, make: Callable[[], _Decompressor]) -> Iterator[bytes]:
+def _blocks(member: Readable, make: Callable[[], _Decompressor]) -> Iterator[bytes]:
     """Yield decompressed blocks; several compressed streams one after the other are one, as for dpkg."""
     data = member.read(BLOCK)
     while data:
@@ -375,7 +393,7 @@ def _blocks(member: _Member, make: Callable[[], _Decompressor]) -> Iterator[byte
         data = decompressor.unused_data or member.read(BLOCK)
 
 
-def _tar(stream: _Inflated, name: str) -> Iterator[tuple[tarfile.TarInfo, IO[bytes] | None]]:
+def tar_entries(stream: _Inflated, name: str) -> Iterator[tuple[tarfile.TarInfo, IO[bytes] | None]]:
     """Yield the entries of a tar archive, and the content of each regular file, to be read before the next is asked for."""
     try:
         with tarfile.open(fileobj=stream, mode="r|", bufsize=BLOCK) as archive:  # type: ignore[call-overload]
@@ -391,7 +409,7 @@ def _tar(stream: _Inflated, name: str) -> Iterator[tuple[tarfile.TarInfo, IO[byt
 def _control_files(member: _Member, name: str, wanted: frozenset[str]) -> dict[str, bytes]:
     """Return the wanted files of the control archive; each at most once: readers differ in which of two they take."""
     found: dict[str, bytes] = {}
-    for item, content in _tar(_inflate(member, name.removeprefix("control.tar"), MAX_CONTROL_TAR), "control.tar"):
+    for item, content in tar_entries(inflate(member, name.removeprefix("control.tar"), MAX_CONTROL_TAR), "control.tar"):
         file = item.name.removeprefix("./")
         if content is None or file not in wanted:
             continue

@@ -46,6 +46,8 @@ class ExitCode(IntEnum):
     """A built package is not what its recipe declares."""
     LINT = 37
     """A package has findings of the upgrade-safety lint, of lintian or of the root tests."""
+    SOURCE_REFUSED = 38
+    """A source is an archive that is damaged, or that would write outside of where it is unpacked."""
 
     REPOSITORY = 40
     """There is no repository here, or it is damaged."""
