@@ -1,6 +1,6 @@
 """The one reader of fetched sources: tar (plain, gz, xz, bz2, zst), zip, wheel, `.deb`, or a single file.
 
-What would write outside of the folder that it is unpacked in, make a device or a setuid file, or fill the disk, is refused by an
+What would write outside of the folder that it is unpacked in, make a device or a setuid file, or fill the disk is refused by an
 error that names the member and the source. Nothing is written here: whoever asks gets paths, modes and streams.
 """
 
@@ -220,7 +220,7 @@ class _Guard:
     absolute_links: bool
     files: set[str] = field(default_factory=set)
     links: set[str] = field(default_factory=set)
-    folders: set[str] = field(default_factory=set)
+    folders: set[str] = field(default_factory=lambda: {"."})
     count: int = 0
 
     def passed(self, member: Member) -> Member:

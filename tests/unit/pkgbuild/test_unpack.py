@@ -1,4 +1,4 @@
-"""What an archive may hold, what is refused and how it is named; a mutated one gives members or a refusal, and writes nothing."""
+"""What an archive may hold, what is refused and how it is named; no mutated one writes a file."""
 
 from __future__ import annotations
 
