@@ -82,15 +82,18 @@ def run(
     timeout: float = 600,
     ok: Collection[int] = (0,),
     log: IO[bytes] | None = None,
+    announce: bool = True,
     on_line: Callable[[str], None] | None = None,
     on_error_line: Callable[[str], None] | None = None,
+    started: Callable[[int], object] | None = None,
     hint: str = "",
 ) -> Result:
     """Run `argv` to its end and return its `Result`.
 
-    `env` is added to the clean environment. `log` gets the command line, then both outputs as they come; `on_line`
-    each line of stdout, `on_error_line` each line of stderr. Raises `ProcessError` with `code` when the program is missing,
-    its status is not in `ok`, or `timeout` seconds have passed (the whole process group is then killed).
+    `env` is added to the clean environment. `log` gets the command line (unless `announce` is off), then both outputs as they
+    come; `on_line` each line of stdout, `on_error_line` each line of stderr; `started` the id of the process, which leads a
+    group of its own, so that another thread can end it. Raises `ProcessError` with `code` when the program is missing, its
+    status is not in `ok`, or `timeout` seconds have passed (the whole process group is then killed).
     """
     words = tuple(str(word) for word in argv)
     began = time.monotonic()
@@ -99,11 +102,13 @@ def run(
     def finished(status: int) -> Result:
         return Result(words, status, outputs[0].take(), outputs[1].take(), time.monotonic() - began)
 
-    if log is not None:
+    if log is not None and announce:
         log.write(f"$ {shlex.join(words)}\n".encode())
     running = _launch(words, env, cwd, stdin, outputs)
     if running is None:
         raise ProcessError(f"{words[0]} is not installed", finished(-1), code=code, hint=hint or "Run script/bootstrap.")
+    if started is not None:
+        started(running.pid)
     # sh's own _timeout polls every 0.1 s, which every short command would pay; a timer costs nothing.
     clock = threading.Timer(timeout, running.signal_group, [signal.SIGKILL])
     clock.daemon = True

@@ -1,4 +1,4 @@
-"""Base roots: resolved once into a lock, made by mmdebstrap, imported into docker, kept so that they can be imported again."""
+"""Base roots: resolved once into a lock, made by mmdebstrap, kept in the store for whatever sandbox unpacks them."""
 
 from __future__ import annotations
 
@@ -8,23 +8,17 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
 from kubedeb.files import replacing
 from kubedeb.process import ProcessError, run
 from kubedeb.progress import Progress
-from pkgbuild import dockerd
 from pkgbuild.apt import PrivateApt, full_disk, host_entries, host_options, private_apt
 from pkgbuild.aptsources import KEYRING, AptEntry
 from pkgbuild.baselock import INCLUDE, BaseLock, changed, installed
 from pkgbuild.recipe import Architecture, Suite
 from pkgbuild.session import session
-from pkgbuild.stage import sandbox_stage
 from pkgbuild.store import Store
-
-if TYPE_CHECKING:
-    from docker import DockerClient
 
 DPKG_STATUS = "./var/lib/dpkg/status"
 
@@ -38,28 +32,26 @@ class Update:
 
 
 def update(store: Store, suite: Suite, architecture: Architecture, mirror: str, progress: Progress) -> Update:
-    """Bring the base of a suite and architecture up to date, in the store and in docker; says what was new.
+    """Bring the base of a suite and architecture up to date in the store; says what was new.
 
-    Raises `KubedebError`: FETCH (no mirror), SANDBOX (mmdebstrap or docker fails), BUILD_STORAGE (no room).
+    Raises `KubedebError`: FETCH (no mirror), SANDBOX (mmdebstrap fails), BUILD_STORAGE (no room).
     """
-    with session(store.folder), dockerd.connect() as client:
+    with session(store.folder):
         entries = host_entries(suite, mirror, pockets=True)
         with private_apt(entries, architecture, store.folder / "tmp") as apt:
-            return _update(store, suite, architecture, entries, apt, client, progress)
+            return _update(store, suite, architecture, entries, apt, progress)
 
 
 def _update(
     store: Store, suite: Suite, architecture: Architecture, entries: Sequence[AptEntry], apt: PrivateApt,
-    client: DockerClient, progress: Progress,
+    progress: Progress,
 ) -> Update:  # fmt: skip
     with progress.task(f"read Debian's indices for {suite}"):
         apt.update()
     lock = store.base(suite, architecture)
     reason = _why_anew(lock, apt)
     if lock is None or reason:
-        lock = _make(store, suite, architecture, entries, apt, client, progress)
-    else:
-        ensure_images(client, store, lock, progress)
+        lock = _make(store, suite, architecture, entries, apt, progress)
     return Update(lock, reason)
 
 
@@ -74,9 +66,9 @@ def _why_anew(lock: BaseLock | None, apt: PrivateApt) -> str:
 
 def _make(
     store: Store, suite: Suite, architecture: Architecture, entries: Sequence[AptEntry], apt: PrivateApt,
-    client: DockerClient, progress: Progress,
+    progress: Progress,
 ) -> BaseLock:  # fmt: skip
-    """Make the root, lock it, import it, and only then make it the current one."""
+    """Make the root, lock it, keep it, and only then make it the current one."""
     with storage_errors(f"the store {store.folder}", ExitCode.BUILD_STORAGE):
         folder = tempfile.TemporaryDirectory(dir=store.folder / "tmp", prefix=".base-", ignore_cleanup_errors=True)
     with folder as name:
@@ -92,12 +84,8 @@ def _make(
                 hint="Run kubedeb base update again.", code=ExitCode.FETCH,
             )  # fmt: skip
         lock = BaseLock(suite.value, architecture.value, INCLUDE, tuple(listed[name] for name in sorted(versions)))
-        with progress.task(f"import it into docker as {lock.tag}"):
+        with progress.task(f"keep it as {lock.digest[:12]}"):
             _keep_root(root, store.root_file(lock), store)
-            if not dockerd.has_image(client, lock.tag):  # another store may have made the same base
-                with root.open("rb") as stream:
-                    dockerd.import_root(client, stream, lock.tag)
-        ensure_images(client, store, lock, progress)
     store.keep_base(lock)
     return lock
 
@@ -142,32 +130,3 @@ def _keep_root(root: Path, target: Path, store: Store) -> None:
     writing = storage_errors(f"the store {store.folder}", ExitCode.BUILD_STORAGE)
     with writing, replacing(target) as out, root.open("rb") as stream:
         compressor.copy_stream(stream, out)
-
-
-def ensure_images(client: DockerClient, store: Store, lock: BaseLock, progress: Progress) -> str:
-    """Return the image that the sandbox runs; what docker has lost is made from the kept root.
-
-    Raises `KubedebError` (SANDBOX) when neither docker nor the store has the root.
-    """
-    stage = sandbox_stage()
-    tag = dockerd.sandbox_tag(lock.tag, stage)
-    if dockerd.has_image(client, tag):
-        return tag
-    if not dockerd.has_image(client, lock.tag):
-        _import_again(client, store, lock, progress)
-    dockerd.build_stage(client, stage, lock.tag, tag)
-    return tag
-
-
-def _import_again(client: DockerClient, store: Store, lock: BaseLock, progress: Progress) -> None:
-    import zstandard
-
-    root = store.root_file(lock)
-    if not root.exists():
-        raise KubedebError(
-            f"the base {lock.tag} is neither in docker nor in the store", details=f"{root} is missing too.",
-            hint=f"Make it anew:\nrm {store.folder}/bases/{lock.suite}-{lock.architecture}.json && kubedeb base update",
-            code=ExitCode.SANDBOX,
-        )  # fmt: skip
-    with progress.task(f"import {lock.tag} into docker again"), root.open("rb") as stream:
-        dockerd.import_root(client, zstandard.ZstdDecompressor().stream_reader(stream), lock.tag)

@@ -15,7 +15,7 @@ from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import CHUNK, replacing
 from pkgbuild import dockerd
 from pkgbuild.dockerd import docker_errors
-from pkgbuild.sandbox import PLAIN, TIME_LIMIT, Bind, Surroundings
+from pkgbuild.sandbox import PLAIN, TIME_LIMIT, Bind, Surroundings, command
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -39,10 +39,13 @@ def docker_sandbox(
         container = client.containers.run(
             image, ["sleep", str(int(lifetime))], detach=True, auto_remove=True, network_mode="none",
             hostname=surroundings.hostname, mem_limit=surroundings.memory, volumes=_volumes(binds),
-            labels={dockerd.SANDBOX: owner}, security_opt=["no-new-privileges"], cap_drop=["ALL"],
+            labels={dockerd.SANDBOX: owner}, security_opt=["no-new-privileges"],
+            cap_drop=["ALL"] if surroundings.user else [],
         )  # fmt: skip
     try:
-        yield DockerSandbox(client, container, surroundings)
+        sandbox = DockerSandbox(client, container, surroundings)
+        sandbox.make_build_root()
+        yield sandbox
     finally:
         with suppress(docker.errors.APIError, requests.RequestException):
             _remove(container)
@@ -72,6 +75,19 @@ class DockerSandbox:
         self._container = container
         self.surroundings = surroundings
 
+    def make_build_root(self) -> None:
+        """Make the folder that sources are unpacked below, unless it is the image's own."""
+        around = self.surroundings
+        if (around.build_root, around.user) == (PLAIN.build_root, PLAIN.user):
+            return
+        tree = io.BytesIO()
+        with tarfile.open(fileobj=tree, mode="w") as tar:
+            member = tarfile.TarInfo(around.build_root.lstrip("/"))
+            member.type, member.mode, member.uid, member.gid = tarfile.DIRTYPE, 0o755, around.user, around.user
+            tar.addfile(member)
+        with docker_errors("making the build's folder in the sandbox"):
+            self._container.put_archive("/", tree.getvalue())
+
     def put(self, tree: IO[bytes]) -> None:
         """Unpack a tar stream below the build root, owners as in the stream."""
         with docker_errors("copying the sources into the sandbox"):
@@ -79,15 +95,11 @@ class DockerSandbox:
 
     def run(self, argv: Sequence[str], *, cwd: str, env: Mapping[str, str], log: IO[bytes], timeout: float = TIME_LIMIT) -> int:
         """Run a command; see `Sandbox.run`."""
-        pairs = [f"{name}={value}" for name, value in {**self.surroundings.environment, **env}.items()]
-        # docker gives HOSTNAME and the image's variables to every process: only a clean start knows them all.
-        command = ["env", "-i", *pairs, "sh", "-c", f'umask {self.surroundings.umask:03o} && exec "$@"', "sh", *argv]
+        words = command(self.surroundings, env, argv, cwd)
         name, user = self._container.id or "", f"{self.surroundings.user}:{self.surroundings.user}"
         with docker_errors("running the build"):
             try:
-                return execute(
-                    self._client, name, command, lambda _, block: log.write(block), timeout=timeout, workdir=cwd, user=user
-                )
+                return execute(self._client, name, words, lambda _, block: log.write(block), timeout=timeout, user=user)
             except TimeoutError as error:
                 self._container.kill()
                 raise KubedebError(f"{argv[0]} did not end within {timeout:g} s", code=ExitCode.BUILD) from error

@@ -22,6 +22,7 @@ from pkgbuild.library import Chosen
 from pkgbuild.outcome import Outcome
 from pkgbuild.plan import Verb
 from pkgbuild.recipe import Architecture, Suite
+from pkgbuild.sandbox import SandboxKind
 from pkgbuild.session import session
 from pkgbuild.spec import Expanded, Locked, SourcePin, expand
 from pkgbuild.stage import sandbox_stage
@@ -29,13 +30,11 @@ from pkgbuild.store import BuildResult, Store
 from pkgbuild.survey import Ground, Survey
 
 if TYPE_CHECKING:
-    from docker import DockerClient
-
     from pkgbuild.baselock import BaseLock
     from pkgbuild.builders import Builder, Job
     from pkgbuild.inspectbuild import Inspector
     from pkgbuild.ours import Offer
-    from pkgbuild.sandbox import OpenSandbox
+    from pkgbuild.sandbox import Backend, OpenSandbox
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ class RunOptions:
     `check`: build each once more and compare. `jobs`: builds at once. `verify`: hash every stored file again. `stale`: only
     what a newer base or toolchain concerns. `dry`: say what would be done, and do nothing. `sources`: `.sources` files of apt
     repositories with packages of ours that recipes build-depend on. `lintian`, `root_tests`: ask these judges of each build;
-    `previous`: packages that the root tests upgrade from, instead of those that the store holds.
+    `previous`: packages that the root tests upgrade from, instead of those that the store holds. `sandbox`: its kind.
     """
 
     check: bool = False
@@ -67,6 +66,7 @@ class RunOptions:
     sources: tuple[Path, ...] = ()
     lintian: bool = True
     root_tests: bool = True
+    sandbox: SandboxKind = SandboxKind.AUTO
     previous: tuple[Path, ...] = ()
 
 
@@ -194,20 +194,16 @@ def _fetch(builds: Collection[Expanded], target: Target, progress: Progress) -> 
 
 @contextmanager
 def _builder(target: Target, lock: BaseLock, options: RunOptions, progress: Progress, run_file: Path) -> Iterator[Builder]:
-    """Give what carries builds out: threads of this process with docker's sandboxes."""
-    from pkgbuild import base, dockerd
+    """Give what carries builds out: threads of this process with sandboxes of the chosen kind."""
+    from pkgbuild.backends import backend
     from pkgbuild.builders import LocalBuilder
-    from pkgbuild.dockersandbox import docker_sandbox
 
-    with dockerd.connect() as client:
-        dockerd.sweep(client)
-        image = base.ensure_images(client, target.store, lock, progress)
+    with backend(options.sandbox, target.store, progress, run_file) as sandboxes:
 
         def prepare(job: Job) -> OpenSandbox:
-            tag = dockerd.with_packages(client, image, [(own.path, own.sha256) for own in job.own])
-            return partial(docker_sandbox, client, tag, owner=str(run_file))
+            return sandboxes.prepare(lock, [(own.path, own.sha256) for own in job.own])
 
-        inspector = _inspector(client, target, lock, options)
+        inspector = _inspector(sandboxes, target, lock, options)
         builder = LocalBuilder(target.store, target.cache, prepare, options.jobs, progress, inspector)
         try:
             yield builder
@@ -215,8 +211,9 @@ def _builder(target: Target, lock: BaseLock, options: RunOptions, progress: Prog
             builder.close()
 
 
-def _inspector(client: DockerClient, target: Target, lock: BaseLock, options: RunOptions) -> Inspector:
+def _inspector(sandboxes: Backend, target: Target, lock: BaseLock, options: RunOptions) -> Inspector:
     """Return who inspects the builds; packages of another architecture than the machine's cannot be tried out."""
+    from pkgbuild.backends import DockerBackend
     from pkgbuild.cleanroot import docker_root
     from pkgbuild.inspectbuild import Inspector
 
@@ -224,7 +221,10 @@ def _inspector(client: DockerClient, target: Target, lock: BaseLock, options: Ru
         return Inspector(options.lintian, None, "--no-root-tests", options.previous)
     if MACHINES.get(platform.machine()) != target.architecture:
         return Inspector(options.lintian, None, f"this machine does not run {target.architecture}", options.previous)
-    return Inspector(options.lintian, partial(docker_root, client, lock.tag), "", options.previous)
+    if not isinstance(sandboxes, DockerBackend):
+        return Inspector(options.lintian, None, "the root tests need docker", options.previous)
+    sandboxes.prepare(lock)
+    return Inspector(options.lintian, partial(docker_root, sandboxes.client, lock.tag), "", options.previous)
 
 
 def export(outcomes: Sequence[Outcome], store: Store, folder: Path) -> list[Path]:

@@ -5,17 +5,31 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from pkgbuild.baselock import BaseLock
 
 TIME_LIMIT = 3600.0
+
+
+class SandboxKind(StrEnum):
+    """What `--sandbox` takes."""
+
+    AUTO = "auto"
+    """Docker where a daemon answers, else unshare."""
+    DOCKER = "docker"
+    UNSHARE = "unshare"
 
 
 @dataclass(frozen=True)
 class Surroundings:
     """Everything that a build can see of where it runs. The default is what every build gets; `--check` varies it.
 
-    `user` is uid and gid, `build_root` the folder that sources are unpacked below, `processors` how many it may use (None:
+    `user` is uid and gid (0: root inside, for trying packages out),
+    `build_root` the folder that sources are unpacked below, `processors` how many it may use (None:
     all), `memory` a limit in bytes (None: none).
     """
 
@@ -76,3 +90,28 @@ class OpenSandbox(Protocol):
 
     def __call__(self, surroundings: Surroundings = PLAIN, binds: Sequence[Bind] = ()) -> AbstractContextManager[Sandbox]:
         """Give an open sandbox."""
+
+
+class Backend(Protocol):
+    """A kind of sandbox, ready for use: docker, or namespaces of our own."""
+
+    @property
+    def name(self) -> str:
+        """Return what `--sandbox` calls it."""
+
+    def prepare(self, lock: BaseLock, own: Sequence[tuple[Path, str]] = ()) -> OpenSandbox:
+        """Have the root of a base at hand, with the packages `own` (file, sha256) installed; return what opens sandboxes in it.
+
+        Raises `KubedebError`: SANDBOX when the root is lost, BUILD_STORAGE when there is no room for it.
+        """
+
+
+def command(surroundings: Surroundings, env: Mapping[str, str], argv: Sequence[str], cwd: str) -> list[str]:
+    """Return what starts `argv` with nothing but the surroundings' environment and `env`; pure.
+
+    A clean start is the only way to know them all: docker, for one, gives every process variables of its own.
+    """
+    pairs = [f"{name}={value}" for name, value in {**surroundings.environment, **env}.items()]
+    some = ["taskset", "--cpu-list", f"0-{surroundings.processors - 1}"] if surroundings.processors else []
+    start = f'umask {surroundings.umask:03o} && cd "$1" && shift && exec "$@"'
+    return ["env", "-i", *pairs, "sh", "-c", start, "sh", cwd, *some, *argv]

@@ -12,6 +12,8 @@ from kubedeb.output import json_option, print_json, print_table
 from kubedeb.progress import progress
 from pkgbuild.baselock import BaseLock
 from pkgbuild.commands import options
+from pkgbuild.sandbox import SandboxKind
+from pkgbuild.session import session
 
 
 @click.group()
@@ -23,13 +25,17 @@ def base() -> None:
 @options.suite_option
 @options.architecture_option
 @options.store_option
+@options.sandbox_option
 @json_option
-def update(suite: str, arch: str, store: Path | None, *, as_json: bool) -> None:
+def update(suite: str, arch: str, store: Path | None, sandbox: str, *, as_json: bool) -> None:
     """Resolve and make the base root of a suite, or say that nothing is new."""
     from pkgbuild import base as bases
+    from pkgbuild.backends import backend
 
-    target = options.target(suite, arch, store, None)
-    done = bases.update(target.store, target.suite, target.architecture, target.mirror, progress())
+    target, shown = options.target(suite, arch, store, None), progress()
+    done = bases.update(target.store, target.suite, target.architecture, target.mirror, shown)
+    with session(target.store.folder) as run_file, backend(SandboxKind(sandbox), target.store, shown, run_file) as sandboxes:
+        sandboxes.prepare(done.lock)
     if as_json:
         print_json({"made": bool(done.reason), "reason": done.reason, **_about(done.lock)})
     elif done.reason:

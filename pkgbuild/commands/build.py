@@ -15,6 +15,7 @@ from pkgbuild.library import choose
 from pkgbuild.outcome import Outcome, summary, trouble
 from pkgbuild.plan import Verb
 from pkgbuild.run import RunOptions, export, run_builds
+from pkgbuild.sandbox import SandboxKind
 from pkgbuild.store import Store
 
 
@@ -44,6 +45,7 @@ from pkgbuild.store import Store
 @click.option(
     "-o", "--output", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Put the packages here too."
 )
+@options.sandbox_option
 @options.suite_option
 @options.architecture_option
 @options.recipes_option
@@ -52,13 +54,13 @@ from pkgbuild.store import Store
 @json_option
 def build(
     recipes_wanted: tuple[str, ...], recipes: tuple[Path, ...], output: Path | None, suite: str, arch: str,
-    store: Path | None, cache: Path | None, *, everything: bool, as_json: bool, **how: Any,
+    store: Path | None, cache: Path | None, sandbox: str, *, everything: bool, as_json: bool, **how: Any,
 ) -> None:  # fmt: skip
     """Build packages from recipes, in a clean container without a network.
 
     RECIPE builds all its versions, RECIPE@VERSION one. What the store holds already is not built again.
     """
-    run_options = RunOptions(**how)
+    run_options = RunOptions(sandbox=SandboxKind(sandbox), **how)
     if bool(recipes_wanted) == everything and not (run_options.stale and not everything):
         raise click.UsageError("Name a recipe, or give --all (kubedeb recipe list shows what there is).")
     found = options.known_recipes(recipes)

@@ -11,6 +11,7 @@ from pkgbuild.cache import Cache
 from pkgbuild.library import find, recipe_folders
 from pkgbuild.recipe import Architecture, Suite
 from pkgbuild.run import Target
+from pkgbuild.sandbox import SandboxKind
 from pkgbuild.store import Store
 
 recipes_option = click.option(
@@ -22,6 +23,10 @@ cache_option = click.option("--cache", type=click.Path(path_type=Path), metavar=
 suite_option = click.option(
     "--suite", type=click.Choice([suite.value for suite in Suite]), default=Suite.BOOKWORM.value, show_default=True,
     help="The Debian suite to build for.",
+)  # fmt: skip
+sandbox_option = click.option(
+    "--sandbox", type=click.Choice([kind.value for kind in SandboxKind]), default=SandboxKind.AUTO.value, show_default=True,
+    help="Where builds run; auto: docker where a daemon answers, else unshare, which needs no daemon and no root.",
 )  # fmt: skip
 architecture_option = click.option(
     "--arch", type=click.Choice([architecture.value for architecture in Architecture]), default=Architecture.AMD64.value,

@@ -18,7 +18,7 @@ from kubedeb.cli import run
 from kubedeb.errors import ExitCode
 from kubedeb.process import run as run_process
 from kubedeb.progress import progress
-from pkgbuild import base, dockerd
+from pkgbuild import backends, dockerd
 from pkgbuild.store import Store
 from rootonly import root_only
 
@@ -36,9 +36,7 @@ def with_base(kept: Path) -> Store:
     """Return a store whose base is made and in docker."""
     store = Store(kept)
     lock = store.base("bookworm", "amd64")
-    with dockerd.connect() as client:
-        made = lock is not None and (dockerd.has_image(client, lock.tag) or store.root_file(lock).exists())
-    if not made:
+    if lock is None or not store.root_file(lock).exists():
         (kept / "bases/bookworm-amd64.json").unlink(missing_ok=True)
         assert run(["base", "update", "--store", str(kept)]) == ExitCode.DONE
     return store
@@ -50,7 +48,7 @@ def image(with_base: Store) -> str:
     lock = with_base.base("bookworm", "amd64")
     assert lock is not None
     with dockerd.connect() as client:
-        return base.ensure_images(client, with_base, lock, progress())
+        return backends.ensure_images(client, with_base, lock, progress())
 
 
 @dataclass(frozen=True)

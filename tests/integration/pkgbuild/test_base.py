@@ -13,7 +13,7 @@ from kubedeb.cli import run
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.process import run as run_process
 from kubedeb.progress import progress
-from pkgbuild import base, dockerd
+from pkgbuild import backends, dockerd
 from pkgbuild.store import Store
 
 pytestmark = pytest.mark.docker
@@ -33,12 +33,12 @@ def test_what_docker_lost_comes_back_from_the_store(with_base: Store, tmp_path: 
     assert lock is not None
     other, store = dataclasses.replace(lock, include=("debhelper", os.urandom(4).hex())), Store(tmp_path)
     with dockerd.connect() as client:
-        with pytest.raises(KubedebError, match="is neither in docker nor in the store"):
-            base.ensure_images(client, store, other, progress())
+        with pytest.raises(KubedebError, match="is no longer in the store"):
+            backends.ensure_images(client, store, other, progress())
         store.root_file(other).parent.mkdir()
         store.root_file(other).symlink_to(with_base.root_file(lock))
         try:
-            made = base.ensure_images(client, store, other, progress())
+            made = backends.ensure_images(client, store, other, progress())
             output = client.containers.run(made, ["dpkg-buildpackage", "--version"], remove=True, network_mode="none")
             assert b"dpkg-buildpackage" in output
         finally:

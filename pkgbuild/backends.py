@@ -1,0 +1,169 @@
+"""The kinds of sandboxes, ready for use: docker where a daemon answers, else namespaces of our own."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from filelock import FileLock
+
+from kubedeb.errors import ExitCode, KubedebError, storage_errors
+from kubedeb.files import CHUNK, canonical_json, sha256_bytes
+from kubedeb.process import run
+from kubedeb.progress import Progress
+from pkgbuild import dockerd
+from pkgbuild.baselock import BaseLock
+from pkgbuild.dockersandbox import docker_sandbox
+from pkgbuild.sandbox import PLAIN, Backend, Bind, OpenSandbox, SandboxKind
+from pkgbuild.stage import sandbox_stage
+from pkgbuild.store import Store
+from pkgbuild.unsharesandbox import remove_tree, unshare_sandbox
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+OwnPackages = Sequence[tuple[Path, str]]
+"""Packages (file, sha256) that a root holds beside its base."""
+# What the Dockerfile's first stage does to a base, where no docker does it.
+STAGE = """set -e
+groupadd --gid 1000 builder
+useradd --uid 1000 --gid builder --home-dir /nonexistent --no-create-home --shell /bin/sh builder
+install --directory --owner builder --group builder --mode 0755 /build
+"""
+
+
+@contextmanager
+def backend(choice: SandboxKind, store: Store, progress: Progress, run_file: Path) -> Iterator[Backend]:
+    """Give the chosen kind of sandbox; `run_file` is the file of the run that they belong to.
+
+    Raises `KubedebError` (SANDBOX) when docker is wanted and no daemon answers.
+    """
+    if choice is SandboxKind.UNSHARE or (choice is SandboxKind.AUTO and not docker_answers()):
+        if choice is SandboxKind.AUTO:
+            progress.say("No docker daemon answers: building in the unshare sandbox.")
+        yield UnshareBackend(store, progress)
+        return
+    with dockerd.connect() as client:
+        dockerd.sweep(client)
+        yield DockerBackend(client, store, progress, run_file)
+
+
+def docker_answers() -> bool:
+    """Say whether a docker daemon answers."""
+    with suppress(KubedebError), dockerd.connect():
+        return True
+    return False
+
+
+@dataclass(frozen=True)
+class DockerBackend:
+    """Containers of an image for each root."""
+
+    client: DockerClient
+    store: Store
+    progress: Progress
+    run_file: Path
+    name: str = SandboxKind.DOCKER.value
+
+    def prepare(self, lock: BaseLock, own: OwnPackages = ()) -> OpenSandbox:
+        """Have the image of a base, and of packages on it; see `Backend.prepare`."""
+        image = ensure_images(self.client, self.store, lock, self.progress)
+        tag = dockerd.with_packages(self.client, image, own)
+        return partial(docker_sandbox, self.client, tag, owner=str(self.run_file))
+
+
+def ensure_images(client: DockerClient, store: Store, lock: BaseLock, progress: Progress) -> str:
+    """Return the image that the sandbox runs; what docker has lost is made from the kept root.
+
+    Raises `KubedebError` (SANDBOX) when neither docker nor the store has the root.
+    """
+    stage = sandbox_stage()
+    tag = dockerd.sandbox_tag(lock.tag, stage)
+    if dockerd.has_image(client, tag):
+        return tag
+    if not dockerd.has_image(client, lock.tag):
+        import zstandard
+
+        with progress.task(f"import {lock.tag} into docker"), _root_file(store, lock).open("rb") as stream:
+            dockerd.import_root(client, zstandard.ZstdDecompressor().stream_reader(stream), lock.tag)
+    dockerd.build_stage(client, stage, lock.tag, tag)
+    return tag
+
+
+@dataclass(frozen=True)
+class UnshareBackend:
+    """Overlays on roots that are unpacked once, in the store: `roots-UID/`."""
+
+    store: Store
+    progress: Progress
+    name: str = SandboxKind.UNSHARE.value
+
+    def prepare(self, lock: BaseLock, own: OwnPackages = ()) -> OpenSandbox:
+        """Have the base unpacked, and packages installed over it; see `Backend.prepare`."""
+        base = self._once(f"base-{lock.digest[:16]}-{sandbox_stage().digest[:8]}", partial(self._unpack, lock))
+        lower = [base]
+        if own:
+            name = sha256_bytes(canonical_json([base.name, *sorted(sha256 for _, sha256 in own)]).encode())
+            lower.insert(0, self._once(f"layer-{name[:16]}", partial(self._install, base, own)))
+        return partial(unshare_sandbox, lower, self.store.folder / "tmp")
+
+    def _once(self, name: str, make: partial[None]) -> Path:
+        """Return `roots-UID/NAME`, which `make` fills in a folder beside it when it is not there: whole, and once."""
+        target = self.store.folder / f"roots-{os.getuid()}" / name
+        with storage_errors(f"the store {self.store.folder}", ExitCode.BUILD_STORAGE):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            (self.store.folder / "locks").mkdir(exist_ok=True)
+            with FileLock(self.store.folder / "locks" / f"{name}.lock"):
+                if not target.is_dir():
+                    part = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{name}.", suffix=".part"))
+                    part.chmod(0o755)
+                    try:
+                        make(part)
+                        part.rename(target)
+                    finally:
+                        remove_tree(part)
+        return target
+
+    def _unpack(self, lock: BaseLock, part: Path) -> None:
+        import zstandard
+
+        archive = part.with_suffix(".tar")
+        with self.progress.task(f"unpack the base {lock.digest[:12]}"):
+            try:
+                with _root_file(self.store, lock).open("rb") as packed, archive.open("wb") as out:
+                    zstandard.ZstdDecompressor().copy_stream(packed, out, write_size=CHUNK)
+                mapped = [] if os.getuid() == 0 else ["unshare", "--map-auto", "--map-root-user"]
+                run([*mapped, "tar", "--extract", "--numeric-owner", "--preserve-permissions", "--exclude=./dev/*",
+                     f"--directory={part}", f"--file={archive}"], code=ExitCode.SANDBOX)  # fmt: skip
+            finally:
+                archive.unlink(missing_ok=True)
+            self._keep_changes([part], part, ["sh", "-c", STAGE], ())
+
+    def _install(self, base: Path, own: OwnPackages, part: Path) -> None:
+        binds = [Bind(file.parent, f"/mnt/{number}") for number, (file, _) in enumerate(own)]
+        debs = [f"/mnt/{number}/{file.name}" for number, (file, _) in enumerate(own)]
+        self._keep_changes([base], part, ["dpkg", "--install", *debs], binds)
+
+    def _keep_changes(self, lower: Sequence[Path], part: Path, argv: Sequence[str], binds: Sequence[Bind]) -> None:
+        """Run a command as root over `lower` and merge what it changed into `part`."""
+        with unshare_sandbox(lower, part.parent, PLAIN) as sandbox:
+            sandbox.as_root(argv, binds=binds)
+            mapped = [] if os.getuid() == 0 else ["unshare", "--map-auto", "--map-root-user"]
+            run([*mapped, "cp", "--archive", f"{sandbox.changes}/.", part], code=ExitCode.SANDBOX)
+
+
+def _root_file(store: Store, lock: BaseLock) -> Path:
+    path = store.root_file(lock)
+    if not path.exists():
+        raise KubedebError(
+            f"the root of the base {lock.tag} is no longer in the store", details=f"{path} is missing.",
+            hint=f"Make it anew:\nrm {store.folder}/bases/{lock.suite}-{lock.architecture}.json && kubedeb base update",
+            code=ExitCode.SANDBOX,
+        )  # fmt: skip
+    return path

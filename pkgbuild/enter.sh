@@ -1,0 +1,39 @@
+# Enter a root: run in new namespaces by unsharesandbox.py, which gives every value as an argument.
+#   enter.sh WORK LOWER OVERLAY-OPTION HOSTNAME [BIND-MODE SOURCE TARGET]… -- COMMAND…
+# What cannot be set up ends with status 125 and a last line that begins with "enter: ".
+set -eu
+work=$1 lower=$2 option=$3 name=$4
+shift 4
+root=$work/root
+
+refused() {
+    echo "enter: $1" >&2
+    exit 125
+}
+
+mount -t overlay overlay -o "lowerdir=$lower,upperdir=$work/upper,workdir=$work/work$option" "$root" ||
+    refused "the kernel refuses an overlay file system here"
+mount -t proc -o nosuid,nodev,noexec proc "$root/proc" || refused "the kernel refuses a new /proc here"
+mount -t tmpfs -o nosuid,mode=0755 tmpfs "$root/dev" || refused "the kernel refuses a tmpfs here"
+for device in null zero full random urandom tty; do
+    : >"$root/dev/$device"
+    mount --bind "/dev/$device" "$root/dev/$device" || refused "/dev/$device cannot be seen inside"
+done
+mkdir "$root/dev/pts" "$root/dev/shm"
+mount -t devpts -o newinstance,ptmxmode=0666,mode=0620 devpts "$root/dev/pts" || refused "the kernel refuses terminals here"
+mount -t tmpfs -o nosuid,nodev,mode=1777 tmpfs "$root/dev/shm"
+ln -s pts/ptmx "$root/dev/ptmx"
+ln -s /proc/self/fd "$root/dev/fd"
+ln -s fd/0 "$root/dev/stdin"
+ln -s fd/1 "$root/dev/stdout"
+ln -s fd/2 "$root/dev/stderr"
+while [ "$1" != -- ]; do
+    mkdir -p "$root$3"
+    mount --rbind "$2" "$root$3" || refused "$2 cannot be seen inside"
+    [ "$1" = rw ] || mount -o remount,bind,ro "$root$3" || refused "$2 cannot be made read-only inside"
+    shift 3
+done
+shift
+hostname "$name"
+ip link set lo up 2>/dev/null || true
+exec chroot "$root" "$@"

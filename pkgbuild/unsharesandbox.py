@@ -1,0 +1,181 @@
+"""The unshare sandbox: an overlay on an unpacked root in namespaces of its own; no daemon, and no root either.
+
+Each command enters anew and finds what the ones before it left in the overlay's upper folder. Another user than root lives in
+a user namespace, whose ids come from /etc/subuid through newuidmap.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from kubedeb.errors import ExitCode, KubedebError, storage_errors
+from kubedeb.files import CHUNK
+from kubedeb.process import ANY_STATUS, ProcessError, Result, run
+from pkgbuild.sandbox import PLAIN, TIME_LIMIT, Bind, Surroundings, command
+
+ENTER = Path(__file__).with_name("enter.sh")
+EXCHANGE = "/run/kubedeb"
+REFUSED = "enter: "
+REFUSED_STATUS = 125
+# Whoever is root inside and keeps the rights of it may try packages out; a build needs and gets none of them.
+DROPPED = ("--no-new-privs", "--inh-caps=-all", "--bounding-set=-all")
+
+
+def namespaces(uid: int) -> list[str]:
+    """Return the command that makes the namespaces for a user; whatever runs in them dies with kubedeb."""
+    mapped = [] if uid == 0 else ["--map-auto", "--map-root-user"]
+    return [
+        "setpriv", "--pdeathsig", "KILL", "unshare", *mapped, "--mount", "--pid", "--fork", "--kill-child", "--net", "--uts",
+        "--ipc", "--propagation", "private",
+    ]  # fmt: skip
+
+
+def overlay_option(uid: int) -> str:
+    """Return what overlayfs needs besides: in a user namespace it may only keep its notes in `user.` attributes."""
+    return "" if uid == 0 else ",userxattr"
+
+
+@contextmanager
+def unshare_sandbox(
+    lower: Sequence[Path], where: Path, surroundings: Surroundings = PLAIN, binds: Sequence[Bind] = ()
+) -> Iterator[UnshareSandbox]:
+    """Give a sandbox over the folders `lower`, the topmost first; its own changes lie in a new folder below `where`.
+
+    Raises `KubedebError`: SANDBOX when the kernel refuses, BUILD_STORAGE when the disk is full.
+    """
+    with storage_errors(str(where), ExitCode.BUILD_STORAGE):
+        where.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(dir=where, prefix=".sandbox-"))
+        for name in ("upper", "work", "root", "exchange"):
+            (work / name).mkdir(mode=0o700 if name == "exchange" else 0o755)
+        work.chmod(0o755)
+    try:
+        sandbox = UnshareSandbox(lower, work, surroundings, binds)
+        sandbox.make_build_root()
+        yield sandbox
+    finally:
+        remove_tree(work)
+
+
+class UnshareSandbox:
+    """An open sandbox; made by `unshare_sandbox`."""
+
+    def __init__(self, lower: Sequence[Path], work: Path, surroundings: Surroundings, binds: Sequence[Bind]) -> None:
+        self._lower = ":".join(str(folder) for folder in lower)
+        self._work = work
+        self._binds = tuple(binds)
+        self._running = 0
+        self.surroundings = surroundings
+
+    @property
+    def changes(self) -> Path:
+        """Return the folder with what has changed below the root; a layer, when it is kept."""
+        return self._work / "upper"
+
+    def make_build_root(self) -> None:
+        """Make the folder that sources are unpacked below."""
+        owner = [f"--owner={self.surroundings.user}", f"--group={self.surroundings.user}"]
+        self.as_root(["install", "--directory", "--mode=0755", *owner, self.surroundings.build_root])
+
+    def put(self, tree: IO[bytes]) -> None:
+        """Unpack a tar stream below the build root, owners as in the stream."""
+        with storage_errors(str(self._work), ExitCode.BUILD_STORAGE), (self._work / "exchange/put.tar").open("wb") as out:
+            shutil.copyfileobj(tree, out, CHUNK)
+        below = self.surroundings.build_root
+        self.as_root(["tar", "--extract", "--numeric-owner", f"--file={EXCHANGE}/put.tar", f"--directory={below}"])
+        (self._work / "exchange/put.tar").unlink()
+
+    def run(self, argv: Sequence[str], *, cwd: str, env: Mapping[str, str], log: IO[bytes], timeout: float = TIME_LIMIT) -> int:
+        """Run a command; see `Sandbox.run`."""
+        user = str(self.surroundings.user)
+        dropped = DROPPED if self.surroundings.user else ()
+        start = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", *dropped]
+        words = [*start, *command(self.surroundings, env, argv, cwd)]
+        try:
+            return self._enter(words, self._binds, log, timeout).status
+        except ProcessError as error:
+            if error.code is ExitCode.SANDBOX:
+                raise
+            raise KubedebError(f"{argv[0]} did not end within {timeout:g} s", code=ExitCode.BUILD) from error
+
+    def get(self, path: str, target: Path) -> None:
+        """Copy one file out; see `Sandbox.get`."""
+        out = self._work / "exchange/out"
+        copy = ["sh", "-c", 'test -e "$1" || exit 3; test -f "$1" -a ! -L "$1" || exit 4; cp -- "$1" "$2"', "sh"]
+        status = self.as_root([*copy, path, f"{EXCHANGE}/out"], ok=(0, 3, 4))
+        if status:
+            what = {3: f"the build made no {path}", 4: f"{path} is no regular file"}
+            raise KubedebError(what[status], code=ExitCode.BUILD)
+        with storage_errors(str(target), ExitCode.BUILD_STORAGE):
+            shutil.move(out, target)
+            target.chmod(0o644)
+
+    def stop(self) -> None:
+        """End whatever runs in it, at once; see `Sandbox.stop`."""
+        if self._running:
+            with suppress(ProcessLookupError):
+                os.killpg(self._running, signal.SIGKILL)
+
+    def as_root(self, argv: Sequence[str], *, ok: Sequence[int] = (0,), binds: Sequence[Bind] = ()) -> int:
+        """Run a command of ours as the root of the sandbox, and return its status. Raises `KubedebError` (SANDBOX)."""
+        words = command(Surroundings(user=0), {"DEBIAN_FRONTEND": "noninteractive"}, argv, "/")
+        done = self._enter(words, [Bind(self._work / "exchange", EXCHANGE, writable=True), *binds], None, 600)
+        if done.status not in ok:
+            raise ProcessError(f"{argv[0]} failed in the sandbox with exit status {done.status}", done, code=ExitCode.SANDBOX)
+        return done.status
+
+    def _note(self, process: int) -> None:
+        self._running = process
+
+    def _enter(self, words: Sequence[str], binds: Sequence[Bind], log: IO[bytes] | None, timeout: float) -> Result:
+        uid = os.getuid()
+        seen = [word for bind in binds for word in ("rw" if bind.writable else "ro", str(bind.source), bind.target)]
+        setting: list[str | Path] = [self._work, self._lower, overlay_option(uid), self.surroundings.hostname, *seen, "--"]
+        argv = [*namespaces(uid), "sh", ENTER, *setting, *words]
+        done = run(argv, code=ExitCode.BUILD, ok=ANY_STATUS, timeout=timeout, log=log, announce=False, started=self._note)
+        self._running = 0
+        said = done.stderr.decode(errors="replace").strip()
+        if done.status == REFUSED_STATUS and (last := said.rpartition("\n")[2]).startswith(REFUSED):
+            raise refused(last.removeprefix(REFUSED), done)
+        if done.status and said.startswith(("unshare:", "newuidmap:", "setpriv: ")):
+            raise refused(missing(said, uid), done)
+        return done
+
+
+def missing(said: str, uid: int) -> str:
+    """Return in words what a user namespace lacks here, from what unshare or newuidmap said; pure."""
+    if "newuidmap" in said or "subuid" in said or "failed to find" in said:
+        return f"uid {uid} has no range in /etc/subuid and /etc/subgid, or newuidmap is not installed (package uidmap)"
+    if "Operation not permitted" in said:
+        return (
+            "the kernel refuses user namespaces to ordinary users (kernel.unprivileged_userns_clone, user.max_user_namespaces "
+            "or AppArmor's kernel.apparmor_restrict_unprivileged_userns)"
+        )
+    if "No space left" in said:
+        return "no further user namespace may be made (user.max_user_namespaces)"
+    return said.splitlines()[0]
+
+
+def refused(why: str, done: Result) -> KubedebError:
+    """Return the error for a machine that cannot run the unshare sandbox."""
+    return KubedebError(
+        f"the unshare sandbox cannot be used: {why}", details=done.stderr.decode(errors="replace").strip(),
+        hint="Mend that, or build in docker: --sandbox docker", code=ExitCode.SANDBOX,
+    )  # fmt: skip
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a folder with files of ids that only the user namespace knows."""
+    uid = os.getuid()
+    if uid == 0:
+        shutil.rmtree(folder, ignore_errors=True)
+    elif folder.exists():
+        mapped = ["unshare", "--map-auto", "--map-root-user", "--user"]
+        run([*mapped, "rm", "-rf", folder], code=ExitCode.SANDBOX, ok=range(256), timeout=600)

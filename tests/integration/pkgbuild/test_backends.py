@@ -1,0 +1,160 @@
+"""Both kinds of sandbox: what may be seen inside, the same bytes from both, and unshare without any right of its own."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+import samplerecipe
+from kubedeb.cli import run
+from kubedeb.errors import ExitCode, KubedebError
+from kubedeb.process import PATH
+from kubedeb.process import run as run_process
+from kubedeb.progress import progress
+from pkgbuild.backends import backend
+from pkgbuild.sandbox import Bind, OpenSandbox, Sandbox, SandboxKind, Surroundings
+from pkgbuild.store import Store
+from rootonly import root_only
+
+pytestmark = pytest.mark.docker
+KINDS = (SandboxKind.DOCKER, SandboxKind.UNSHARE)
+USER = "kubedeb-test-user"
+QUICK = ("--no-root-tests", "--no-lintian")
+TOP = Path(__file__).parents[3]
+
+
+@contextmanager
+def opener(kind: SandboxKind, store: Store, tmp_path: Path) -> Iterator[OpenSandbox]:
+    lock = store.base("bookworm", "amd64")
+    assert lock is not None
+    (tmp_path / "run").touch()
+    with backend(kind, store, progress(), tmp_path / "run") as sandboxes:
+        assert sandboxes.name == kind.value
+        yield sandboxes.prepare(lock)
+
+
+def said(sandbox: Sandbox, *argv: str) -> list[str]:
+    log = io.BytesIO()
+    assert sandbox.run(argv, cwd="/", env={}, log=log, timeout=60) == 0, log.getvalue().decode()
+    return log.getvalue().decode().splitlines()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_surroundings_are_what_is_seen(
+    kind: SandboxKind, with_base: Store, image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    (tmp_path / "seen").mkdir()
+    (tmp_path / "seen/file").write_text("from outside")
+    around = Surroundings(user=1234, umask=0o027, hostname="elsewhere", zone="Asia/Kathmandu", build_root="/b/c", processors=1)
+    with opener(kind, with_base, tmp_path) as opened, opened(around, [Bind(tmp_path / "seen", "/seen")]) as sandbox:
+        assert sandbox.surroundings == around
+        script = "id -u; id -g; umask; hostname; date +%Z; nproc; cat /seen/file; echo; test -O /b/c && echo mine"
+        assert said(sandbox, "sh", "-c", script) == [
+            "1234", "1234", "0027", "elsewhere", "+0545", "1", "from outside", "mine",
+        ]  # fmt: skip
+        names = {line.partition("=")[0] for line in said(sandbox, "env")}
+        assert names <= {"PATH", "HOME", "LC_ALL", "TZ", "TERM", "PWD", "OLDPWD", "SHLVL", "_"}
+        assert sandbox.run(["sh", "-c", "echo x >/seen/file"], cwd="/", env={}, log=io.BytesIO()) != 0
+        assert said(sandbox, "sh", "-c", "grep -c : /proc/net/dev; test $(wc -l </proc/net/route) -le 1 && echo no way out")[
+            1:
+        ] == ["no way out"]
+        with pytest.raises(KubedebError, match=r"the build made no /b/c/nothing"):
+            sandbox.get("/b/c/nothing", tmp_path / "out")
+        with pytest.raises(KubedebError, match="is no regular file"):
+            sandbox.get("/b/c", tmp_path / "out")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_command_is_ended_by_time_and_by_hand(kind: SandboxKind, with_base: Store, image: str, tmp_path: Path) -> None:
+    with opener(kind, with_base, tmp_path) as opened:
+        with opened() as sandbox, pytest.raises(KubedebError, match="sleep did not end within 1 s"):
+            sandbox.run(["sleep", "60"], cwd="/", env={}, log=io.BytesIO(), timeout=1)
+        with opened() as sandbox:
+            threading.Timer(1, sandbox.stop).start()
+            began = time.monotonic()
+            assert sandbox.run(["sleep", "60"], cwd="/", env={}, log=io.BytesIO()) != 0
+            assert time.monotonic() - began < 20
+    assert list((with_base.folder / "tmp").glob(".sandbox-*")) == []
+
+
+def test_both_give_the_same_bytes(
+    new_store: Callable[[str], Path], with_base: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = samplerecipe.write_recipe(tmp_path / "recipes")
+    monkeypatch.setenv("KUBEDEB_CACHE", str(tmp_path / "cache"))
+    where = ["--recipes", str(folder)]
+    assert run(["recipe", "fetch", "hello", *where, "--from", str(folder / "sources")]) == ExitCode.DONE
+    made = {}
+    for kind in KINDS:
+        store = with_root(new_store(kind.value), with_base)
+        out = tmp_path / f"out-{kind.value}"
+        options = ["--sandbox", kind.value, "--store", str(store), "-o", str(out), *QUICK]
+        assert run(["build", "hello", *where, *options]) == ExitCode.DONE
+        made[kind] = {path.name: path.read_bytes() for path in out.glob("*.deb")}
+    assert made[SandboxKind.DOCKER] == made[SandboxKind.UNSHARE]
+    assert made[SandboxKind.DOCKER]
+
+
+def with_root(store: Path, with_base: Store) -> Path:
+    """Give a new store the root of the base too: it knows the lock only, and docker has the image."""
+    lock = with_base.base("bookworm", "amd64")
+    assert lock is not None
+    os.link(with_base.root_file(lock), store / "bases" / with_base.root_file(lock).name)
+    return store
+
+
+@pytest.fixture
+def somebody() -> Iterator[str]:
+    """Give a user without any right, whose home and id ranges are made and taken away here."""
+    root_only("makes a user")
+    run_process(["useradd", "--create-home", USER], code=ExitCode.BUG)
+    try:
+        yield USER
+    finally:
+        run_process(["userdel", "--remove", USER], code=ExitCode.BUG, ok=(0, 12))
+
+
+def test_a_user_without_rights_builds_the_same(
+    somebody: str, new_store: Callable[[str, Path], Path], with_base: Store, tmp_path: Path
+) -> None:
+    """The whole tool runs as that user: the code is copied where anybody may read it, as an installed one lies."""
+    home = Path(run_process(["getent", "passwd", somebody], code=ExitCode.BUG).text.split(":")[5])
+    recipes = samplerecipe.write_recipe(home / "recipes")
+    with_root(new_store("store", home), with_base)
+    for name in ("kubedeb", "pkgbuild", "repo", "upgrade_plans", "recipes"):
+        shutil.copytree(TOP / name, home / "code" / name)
+    shutil.copy(TOP / "Dockerfile", home / "code")
+    shutil.copytree(next(path for path in sys.path if path.endswith("site-packages")), home / "libraries", symlinks=True)
+    run_process(["chown", "--recursive", f"{somebody}:", home], code=ExitCode.BUG)
+    environment = {"HOME": home, "PATH": PATH, "PYTHONPATH": f"{home}/code:{home}/libraries", "LC_ALL": "C.UTF-8"}
+    python = [*_as(somebody), "env", *(f"{name}={value}" for name, value in environment.items()), _python(somebody)]
+    there = ["--recipes", recipes, "--cache", home / "cache"]
+    fetch = ["recipe", "fetch", "hello", *there, "--from", recipes / "sources"]
+    build = ["build", "hello", *there, "--store", home / "store", "--sandbox", "unshare", *QUICK, "-o", home / "out"]
+    for words in (fetch, build):
+        run_process([*python, "-m", "kubedeb", *words], code=ExitCode.BUG, cwd=home, timeout=300)
+    here = ["--store", str(new_store("docker", tmp_path)), "--sandbox", "docker", "-o", str(tmp_path / "out")]
+    assert run(["build", "hello", *map(str, there), *here, *QUICK]) == ExitCode.DONE
+    name = "hello_1.10-1~deb12u1_amd64.deb"
+    assert (home / "out" / name).read_bytes() == (tmp_path / "out" / name).read_bytes()
+
+
+def _as(user: str) -> list[str]:
+    return ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups"]
+
+
+def _python(user: str) -> Path:
+    """Return the Python of the tests where that user may run it, else the system's."""
+    python = Path(sys.executable).resolve()
+    readable = run_process([*_as(user), "test", "-x", python], code=ExitCode.BUG, ok=(0, 1)).status == 0
+    return python if readable else Path("/usr/bin/python3")
