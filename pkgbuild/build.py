@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -13,17 +13,23 @@ from typing import IO
 from kubedeb.deb import read_contents
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
 from kubedeb.files import canonical_json, sha256_of, write_text
+from pkgbuild.builddeps import named_files
 from pkgbuild.cache import Cache
+from pkgbuild.checksum import Checksum
+from pkgbuild.compilecache import compile_cache
+from pkgbuild.gomake import CACHE_VARIABLE
 from pkgbuild.inspectbuild import NOBODY, Inspected, Inspector, inspect_build, refuse
 from pkgbuild.inspection import inspect
-from pkgbuild.layout import COPYRIGHT, folder_name, write_tree
+from pkgbuild.layout import Files, folder_name, write_tree
+from pkgbuild.recipe import BUILD_ARCHITECTURE, Architecture, Kind
 from pkgbuild.render import LAID_OUT
 from pkgbuild.sandbox import PLAIN, Bind, OpenSandbox, Sandbox, Surroundings
 from pkgbuild.spec import BuildSpec, Expanded
+from pkgbuild.steps import Step, environment, steps
 from pkgbuild.store import BuildResult, BuiltPackage, Store
 
-# The base holds no compiler, which dpkg counts among what every build may rely on.
-BUILD_COMMAND = ("dpkg-buildpackage", "--build=binary", "--unsigned-source", "--unsigned-changes", "--ignore-builtin-builddeps")
+MACHINES = {Architecture.AMD64: 62, Architecture.ARM64: 183}
+"""ELF's e_machine (elf.h): EM_X86_64, EM_AARCH64."""
 LOG_TAIL = 15
 VERDICT = "lint.json"
 """The `LintVerdict` of a build, beside its packages in the store."""
@@ -97,14 +103,26 @@ def check(expanded: Expanded, shop: Workshop, held: BuildResult) -> None:
 
 
 def make(
-    expanded: Expanded, shop: Workshop, folder: Path, surroundings: Surroundings = PLAIN, binds: Sequence[Bind] = ()
+    expanded: Expanded,
+    shop: Workshop,
+    folder: Path,
+    surroundings: Surroundings = PLAIN,
+    binds: Sequence[Bind] = (),
+    *,
+    cached: bool = True,
 ) -> tuple[tuple[BuiltPackage, ...], str, str]:
-    """Build and inspect into `folder`; return the packages and the names of the .changes and .buildinfo files."""
+    """Build and inspect into `folder`; return the packages and the names of the .changes and .buildinfo files.
+
+    `cached`: a `go` build may take from and add to the compile cache.
+    """
     spec = expanded.spec
+    caching = compile_cache(shop.store.folder, spec) if cached and spec.go else nullcontext()
     with _log(shop.store.log(spec)) as log, storage_errors(f"the store {shop.store.folder}", ExitCode.BUILD_STORAGE):
-        with shop.sandbox(surroundings, binds) as sandbox:
-            copied = _put(expanded, shop.cache, sandbox, folder)
-            _run(spec, sandbox, log, shop.store.log(spec))
+        with caching as cache, shop.sandbox(surroundings, [*binds, *([cache] if cache else [])]) as sandbox:
+            files = fetched(spec, shop.cache)
+            copied = _put(expanded, files, sandbox, folder)
+            for step in steps(spec, next((name for name in files.beside if name.endswith(".dsc")), "")):
+                _run(spec, step, sandbox, log, shop.store.log(spec), {CACHE_VARIABLE: cache.target} if cache else {})
             packages, changes, buildinfo = _take(spec, sandbox, folder)
             findings = _says(spec, sandbox, log)
         findings += [f"{finding.package}: {finding.text}" for finding in
@@ -125,25 +143,39 @@ def _log(path: Path) -> Iterator[IO[bytes]]:
             yield log
 
 
-def _put(expanded: Expanded, cache: Cache, sandbox: Sandbox, folder: Path) -> dict[tuple[str, str], str]:
+def fetched(spec: BuildSpec, cache: Cache) -> Files:
+    """Return the files of a spec's sources, and of each .dsc among them the files that it names.
+
+    Raises `KubedebError` (RECIPE) for a .dsc that is none.
+    """
+    sources = {pin.name: cache.path(pin.checksum) for pin in spec.sources}
+    beside: dict[str, Path] = {}
+    for pin in spec.sources:
+        if pin.kind == "dsc":
+            text = sources[pin.name].read_text(errors="replace")
+            beside[f"{pin.name}_{pin.version.rpartition(':')[2]}.dsc"] = sources[pin.name]
+            beside.update({name: cache.path(Checksum.sha256(sha256)) for name, sha256 in named_files(text, str(pin)).items()})
+    return Files(sources, beside)
+
+
+def _put(expanded: Expanded, files: Files, sandbox: Sandbox, folder: Path) -> dict[tuple[str, str], str]:
     """Lay the tree out in the sandbox and return {(package, path): sha256} of what came from sources."""
     spec = expanded.spec
-    sources = {pin.name: cache.path(pin.checksum) for pin in spec.sources}
     with tempfile.TemporaryFile(dir=folder) as stream:
-        copied = write_tree(stream, spec, expanded.tree, sources, sandbox.surroundings.user)
+        copied = write_tree(stream, spec, expanded.tree, files, sandbox.surroundings.user)
         stream.seek(0)
         sandbox.put(stream)
-    laid = {path.removeprefix(f"{LAID_OUT}/"): sha256 for path, sha256 in copied.items() if path != COPYRIGHT}
+    laid = {path.removeprefix(f"{LAID_OUT}/"): sha256 for path, sha256 in copied.items() if path.startswith(f"{LAID_OUT}/")}
     return {(path.partition("/")[0], "/" + path.partition("/")[2]): sha256 for path, sha256 in laid.items()}
 
 
-def _run(spec: BuildSpec, sandbox: Sandbox, log: IO[bytes], path: Path) -> None:
+def _run(spec: BuildSpec, step: Step, sandbox: Sandbox, log: IO[bytes], path: Path, variables: Mapping[str, str]) -> None:
     hint = f"The whole log: {path}"
     try:
         status = sandbox.run(
-            BUILD_COMMAND,
-            cwd=f"{sandbox.surroundings.build_root}/{folder_name(spec)}",
-            env={"SOURCE_DATE_EPOCH": str(spec.epoch)},
+            step.argv,
+            cwd=f"{sandbox.surroundings.build_root}/{step.folder}".rstrip("/"),
+            env={**environment(spec), **variables},
             log=log,
         )
     except KubedebError as error:
@@ -153,7 +185,7 @@ def _run(spec: BuildSpec, sandbox: Sandbox, log: IO[bytes], path: Path) -> None:
     if status != 0:
         tail = path.read_text(errors="replace").splitlines()[-LOG_TAIL:]
         full = any(FULL in line for line in tail)
-        reason = "docker's disk is full" if full else f"{BUILD_COMMAND[0]} failed with exit status {status}"
+        reason = "docker's disk is full" if full else f"{step.argv[0]} failed with exit status {status}"
         raise KubedebError(
             f"{spec.title} did not build: {reason}", details="\n".join(tail),
             hint=f"{hint}\nThe network is off while building.",
@@ -191,7 +223,10 @@ def _says(spec: BuildSpec, sandbox: Sandbox, log: IO[bytes]) -> list[str]:
         if package.says is None:
             continue
         program, *rest = package.says.command
-        laid = f"{below}/{folder_name(spec)}/{LAID_OUT}/{package.name}{program}"
+        laid = f"{below}/{folder_name(spec)}/{'debian' if spec.kind == Kind.DEBIAN else LAID_OUT}/{package.name}{program}"
+        if spec.architecture != BUILD_ARCHITECTURE:
+            findings += _made_for(spec, package.name, program, laid, sandbox)
+            continue
         with tempfile.TemporaryFile() as output:
             sandbox.run([laid, *rest], cwd=below, env=_environment(package.says.environment), log=output, timeout=60)
             output.seek(0)
@@ -201,6 +236,18 @@ def _says(spec: BuildSpec, sandbox: Sandbox, log: IO[bytes]) -> list[str]:
             first = (said.splitlines() or ["nothing"])[0]
             findings.append(f"{package.name}: {program} does not say {package.says.output.strip()!r} but: {first}")
     return findings
+
+
+def _made_for(spec: BuildSpec, package: str, program: str, laid: str, sandbox: Sandbox) -> list[str]:
+    """Say what is wrong with a program that cannot run here: it must at least be made for the right machine."""
+    with tempfile.TemporaryDirectory() as name:
+        sandbox.get(laid, Path(name) / "program")
+        with (Path(name) / "program").open("rb") as stream:
+            head = stream.read(20)
+    machine = int.from_bytes(head[18:20], "little") if head[:4] == b"\x7fELF" else None
+    if machine in (None, MACHINES[Architecture(spec.architecture)]):  # a script runs on every machine
+        return []
+    return [f"{package}: {program} is made for ELF machine {machine}, not for {spec.architecture}"]
 
 
 def _environment(pairs: tuple[tuple[str, str], ...]) -> Mapping[str, str]:

@@ -4,19 +4,32 @@ from __future__ import annotations
 
 import hashlib
 import io
+import shutil
 import tarfile
+import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import CHUNK
+from pkgbuild.gomake import TOOLCHAIN, tree_folder
+from pkgbuild.recipe import Kind
 from pkgbuild.render import LAID_OUT, TreeFile
 from pkgbuild.sandbox import PLAIN
-from pkgbuild.spec import BuildSpec
+from pkgbuild.spec import BuildSpec, SourcePin
+from pkgbuild.unpack import Member, MemberKind, members
 
 COPYRIGHT = "debian/copyright"
+OVERLAY = "overlay"
+"""Where the rendered tree waits until dpkg-source has unpacked the package that it goes over."""
+KINDS = {
+    MemberKind.FOLDER: tarfile.DIRTYPE,
+    MemberKind.SYMLINK: tarfile.SYMTYPE,
+    MemberKind.HARDLINK: tarfile.LNKTYPE,
+}
 
 
 @dataclass(frozen=True)
@@ -36,59 +49,122 @@ def places(spec: BuildSpec) -> dict[tuple[str, str], list[str]]:
     """Return where each file of a source goes: {(source, path in it): [paths in the tree]}."""
     wanted: dict[tuple[str, str], list[str]] = {}
     copies = [(f"{LAID_OUT}/{package.name}{path}", origin) for package in spec.packages for path, origin in package.copies]
-    for path, origin in [(COPYRIGHT, spec.copyright), *copies]:
+    given = [(COPYRIGHT, spec.copyright)] if spec.copyright else []
+    for path, origin in [*given, *copies]:
         source, _, inside = origin.partition("/")
-        wanted.setdefault((source, f"/{inside}"), []).append(path)
+        wanted.setdefault((source, inside), []).append(path)
     return wanted
 
 
+def tree_root(spec: BuildSpec) -> str:
+    """Return the folder below the build root that the rendered tree goes to: beside what dpkg-source is to unpack."""
+    return OVERLAY if spec.kind == Kind.DEBIAN else folder_name(spec)
+
+
+@dataclass(frozen=True)
+class Files:
+    """What fetched sources are laid out from: their files by name, and those that a .dsc names, itself too, by file name."""
+
+    sources: Mapping[str, Path]
+    beside: Mapping[str, Path] = field(default_factory=dict)
+
+
 def write_tree(
-    out: IO[bytes], spec: BuildSpec, tree: Mapping[str, TreeFile], sources: Mapping[str, Path], owner: int = PLAIN.user
+    out: IO[bytes], spec: BuildSpec, tree: Mapping[str, TreeFile], files: Files, owner: int = PLAIN.user
 ) -> dict[str, str]:
     """Write the whole source tree as a tar stream and return {path in the tree: sha256} of what was copied from sources.
 
-    `sources` are the fetched files by source name. Every member is `owner`'s (uid and gid), dated with the spec's epoch, and
-    the order is that of the paths. Raises `KubedebError` (RECIPE) when a source lacks a file.
+    Every member is `owner`'s (uid and gid), dated with the spec's epoch, and the order is that of the paths. Raises
+    `KubedebError`: RECIPE when a source lacks a file, and what `unpack.members` raises for a hostile one.
     """
     stamp = Stamp(owner, spec.epoch)
-    root = folder_name(spec)
+    root = tree_root(spec)
     copied: dict[str, str] = {}
     with tarfile.open(fileobj=out, mode="w", format=tarfile.GNU_FORMAT) as tar:
+        made = [f"{LAID_OUT}/{package.name}{path}" for package in spec.packages for path, _ in package.programs]
         laid = [path for paths in places(spec).values() for path in paths]
-        for folder in _folders([*tree, *laid]):
+        whole = dict(_whole_trees(spec))
+        for folder in _folders([*tree, *laid, *made, *(f"{folder}/" for folder in whole.values())]):
             tar.addfile(_member(stamp, f"{root}/{folder}".rstrip("/"), 0, tarfile.DIRTYPE, 0o755))
         for path, file in sorted(tree.items()):
             mode = 0o755 if file.executable else 0o644
             tar.addfile(_member(stamp, f"{root}/{path}", len(file.data), tarfile.REGTYPE, mode), io.BytesIO(file.data))
-        for name, archive in sources.items():
-            wanted = {inside: paths for (source, inside), paths in places(spec).items() if source == name}
-            copied.update(_copy(tar, spec, stamp, archive, wanted))
+        for name, beside in sorted(files.beside.items()):
+            with beside.open("rb") as stream:
+                tar.addfile(_member(stamp, name, beside.stat().st_size, tarfile.REGTYPE, 0o644), stream)
+        for pin in spec.sources:
+            if pin.kind != "dsc":
+                copied.update(_Source(tar, spec, stamp, pin, whole.get(pin.name, "")).copy(files.sources[pin.name]))
     for (source, inside), paths in places(spec).items():
         if missing := [path for path in paths if path not in copied]:
             raise KubedebError(
                 f"source {source} has no file {inside}", details=f"{spec.title} wants it as {', '.join(missing)}.",
-                hint="Mend the path in the recipe; dpkg-deb --contents lists what the source holds.", code=ExitCode.RECIPE,
+                hint="Mend the path in the recipe; tar, dpkg-deb --contents or unzip -l lists what the source holds.",
+                code=ExitCode.RECIPE,
             )  # fmt: skip
     return copied
 
 
-def _copy(
-    tar: tarfile.TarFile, spec: BuildSpec, stamp: Stamp, archive: Path, wanted: Mapping[str, list[str]]
-) -> dict[str, str]:
-    from debian.debfile import DebFile
+def _whole_trees(spec: BuildSpec) -> list[tuple[str, str]]:
+    """Return (source, folder) of the archives that are unpacked whole: the Go sources, and the toolchain."""
+    if spec.go is None:
+        return []
+    given = [(spec.go.toolchain, TOOLCHAIN)] if spec.go.toolchain_is_source else []
+    archives = {pin.name for pin in spec.sources if pin.kind == "archive"}
+    return [(name, folder) for name, folder in [(spec.go.source, tree_folder(spec.go)), *given] if name in archives]
 
-    copied: dict[str, str] = {}
-    with DebFile(archive) as deb:
-        for member in deb.data.tgz():
-            paths = wanted.get("/" + member.name.removeprefix("./"), [])
-            if not paths or not member.isreg():
-                continue
-            mode = 0o755 if member.mode & 0o100 else 0o644
+
+@dataclass(frozen=True)
+class _Source:
+    """One fetched source on its way into the stream; `whole` is the folder that all of it goes to, or empty."""
+
+    tar: tarfile.TarFile
+    spec: BuildSpec
+    stamp: Stamp
+    pin: SourcePin
+    whole: str
+
+    def copy(self, file: Path) -> dict[str, str]:
+        """Write what is wanted of it and return {path in the tree: sha256} of the single files."""
+        wanted = {inside: paths for (source, inside), paths in places(self.spec).items() if source == self.pin.name}
+        copied: dict[str, str] = {}
+        for member in members(file, self.pin) if wanted or self.whole else ():
+            paths = wanted.get(member.path, [])
+            if self.whole:
+                below = member.path.partition("/")[2]
+                self._unpack(member, f"{self.whole}/{below}" if below else "", paths, copied)
+            elif paths and member.stream is not None:
+                copied.update(self._lay(member.stream, member.mode, member.size, paths))
+        return copied
+
+    def _unpack(self, member: Member, path: str, also: list[str], copied: dict[str, str]) -> None:
+        if not path:
+            return  # the single top folder that a release has, or a file beside it
+        if member.stream is not None:
+            copied.update(self._lay(member.stream, member.mode, member.size, [path, *also]))
+            return
+        kind = KINDS[member.kind]
+        info = _member(self.stamp, f"{tree_root(self.spec)}/{path}", 0, kind, 0o755)
+        if kind == tarfile.SYMTYPE:
+            info.linkname = member.link
+        elif kind == tarfile.LNKTYPE:
+            info.linkname = f"{tree_root(self.spec)}/{self.whole}/{member.link.partition('/')[2]}"
+        self.tar.addfile(info)
+
+    def _lay(self, stream: IO[bytes], mode: int, size: int, paths: list[str]) -> dict[str, str]:
+        """Write one file to each of its places; a stream can be read once, so a second place waits on disk."""
+        mode = 0o755 if mode & 0o100 else 0o644
+        hashing = _Hashing(stream)
+        with tempfile.TemporaryFile() if len(paths) > 1 else nullcontext(hashing) as kept:
+            if len(paths) > 1:
+                shutil.copyfileobj(hashing, kept, CHUNK)
             for path in paths:
-                stream = _Hashing(deb.data.tgz().extractfile(member))
-                tar.addfile(_member(stamp, f"{folder_name(spec)}/{path}", member.size, tarfile.REGTYPE, mode), stream)
-                copied[path] = stream.digest.hexdigest()
-    return copied
+                if len(paths) > 1:
+                    kept.seek(0)
+                self.tar.addfile(
+                    _member(self.stamp, f"{tree_root(self.spec)}/{path}", size, tarfile.REGTYPE, mode), cast("IO[bytes]", kept)
+                )
+        return dict.fromkeys(paths, hashing.digest.hexdigest())
 
 
 def _member(stamp: Stamp, name: str, size: int, kind: bytes, mode: int) -> tarfile.TarInfo:

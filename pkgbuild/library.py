@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from kubedeb.config import resolve
 from kubedeb.errors import ExitCode, KubedebError
-from kubedeb.yamlfile import load_model
-from pkgbuild.recipe import Recipe, Row
+from kubedeb.yamlfile import Document, validate
+from kubedeb.yamlfile import load as load_yaml
+from pkgbuild.patches import near, read_patches
+from pkgbuild.recipe import Kind, Recipe, Row
+from pkgbuild.sources import ArchiveSource
 
 RECIPE_FILE = "recipe.yaml"
 
 
 @dataclass(frozen=True)
 class LoadedRecipe:
-    """A recipe and what lies beside it: `debian/` (templates end in .j2) as text, `files/` as (bytes, executable)."""
+    """A recipe and what lies beside it: `debian/` (templates end in .j2) as text, `files/` as (bytes, executable).
+
+    `patches` are (name, bytes) by version, in the order of their series; `keyring` is {file: its text, armoured}.
+    """
 
     recipe: Recipe
     folder: Path
     debian: dict[str, str]
     files: dict[str, tuple[bytes, bool]]
+    patches: dict[str, tuple[tuple[str, bytes], ...]] = field(default_factory=dict)
+    keyring: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -59,7 +66,8 @@ def find(folders: Iterable[Path]) -> dict[str, Path]:
 def load(folder: Path) -> LoadedRecipe:
     """Read one recipe. Raises `KubedebError` (RECIPE) with file and line."""
     path = folder / RECIPE_FILE
-    recipe = load_model(path, Recipe, code=ExitCode.RECIPE)
+    document = load_yaml(path, code=ExitCode.RECIPE)
+    recipe = validate(document, Recipe, code=ExitCode.RECIPE)
     if recipe.name != folder.name:
         raise KubedebError(
             f"{path}: the recipe is named {recipe.name!r} but lies in the folder {folder.name!r}",
@@ -68,9 +76,31 @@ def load(folder: Path) -> LoadedRecipe:
     try:
         debian = {name: file.read_text() for name, file in _tree(folder / "debian")}
         files = {name: (file.read_bytes(), bool(file.stat().st_mode & 0o100)) for name, file in _tree(folder / "files")}
+        keyring = {name: file.read_text() for name, file in _tree(folder / "keyring")}
+        patches = read_patches(folder / "patches", [row.version for row in recipe.versions])
     except (OSError, UnicodeDecodeError) as error:
         raise KubedebError(f"cannot read the recipe in {folder}", details=str(error), code=ExitCode.RECIPE) from error
-    return LoadedRecipe(recipe, folder, debian, files)
+    if patches and recipe.kind is Kind.PREBUILT:
+        raise KubedebError(
+            f"{folder / 'patches'}: a prebuilt recipe has no source tree to patch", code=ExitCode.RECIPE,
+            hint="Its binaries stay bit for bit; kind go or debian builds from source.",
+        )  # fmt: skip
+    _check_keyrings(document, recipe, keyring)
+    return LoadedRecipe(recipe, folder, debian, files, patches, keyring)
+
+
+def _check_keyrings(document: Document, recipe: Recipe, keyring: Collection[str]) -> None:
+    """Refuse a signature whose keyring is not in the recipe's folder."""
+    for row_place, row in enumerate(recipe.versions):
+        for architecture, sources in row.sources.items():
+            for place, source in enumerate(sources):
+                signature = source.signature if isinstance(source, ArchiveSource) else None
+                if signature and signature.keyring not in keyring:
+                    where = ("versions", row_place, "sources", architecture.value, place, "signature", "keyring")
+                    raise KubedebError(
+                        f"{document.path}:{document.line_of(where)}: there is no keyring/{signature.keyring}",
+                        details=near(signature.keyring, keyring), code=ExitCode.RECIPE,
+                    )  # fmt: skip
 
 
 def _tree(folder: Path) -> list[tuple[str, Path]]:
@@ -88,7 +118,7 @@ def choose(found: dict[str, Path], wanted: Sequence[str]) -> list[Chosen]:
         name, at, version = text.partition("@")
         if name not in found:
             raise KubedebError(
-                f"there is no recipe {name!r}", details=_near(name, found),
+                f"there is no recipe {name!r}", details=near(name, found),
                 hint="kubedeb recipe list shows all; --recipes DIR adds a folder.", code=ExitCode.RECIPE,
             )  # fmt: skip
         loaded = load(found[name])
@@ -96,15 +126,8 @@ def choose(found: dict[str, Path], wanted: Sequence[str]) -> list[Chosen]:
         if not rows:
             known = [row.version for row in loaded.recipe.versions]
             raise KubedebError(
-                f"recipe {name!r} has no version {version!r}", details=_near(version, known),
+                f"recipe {name!r} has no version {version!r}", details=near(version, known),
                 hint=f"Add a row for it to {loaded.folder / RECIPE_FILE}.", code=ExitCode.RECIPE,
             )  # fmt: skip
         chosen.update({(name, row.version): Chosen(loaded, row) for row in rows})
     return list(chosen.values())
-
-
-def _near(word: str, known: Iterable[str]) -> str:
-    names = list(known)
-    near = difflib.get_close_matches(word, names, n=1)
-    listed = f"Known are: {', '.join(names) or 'none'}."
-    return f"Did you mean {near[0]!r}? {listed}" if near else listed

@@ -6,7 +6,7 @@ import re
 
 from kubedeb.errors import KubedebError
 from pkgbuild.library import Chosen, LoadedRecipe
-from pkgbuild.recipe import Recipe, Suite
+from pkgbuild.recipe import Kind, Recipe, Suite
 from pkgbuild.render import TreeFile
 from pkgbuild.spec import expand
 
@@ -35,6 +35,8 @@ def _stray(loaded: LoadedRecipe) -> list[str]:
 
 
 def _control(recipe: Recipe, tree: dict[str, TreeFile]) -> list[str]:
+    if recipe.kind is Kind.DEBIAN:
+        return []  # they are in the source package
     missing = [f"debian/{name} is missing" for name in ("control", "rules") if f"debian/{name}" not in tree]
     if missing:
         return missing

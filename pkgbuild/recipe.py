@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -24,8 +25,8 @@ AbsolutePath = Annotated[str, Field(pattern=r"^(/[A-Za-z0-9+_.@:~-]*[A-Za-z0-9+_
 SourcePath = Annotated[
     str,
     Field(
-        pattern=r"^[a-z0-9][a-z0-9+.-]+(/[A-Za-z0-9+_.@:~-]*[A-Za-z0-9+_@:~-])+$",
-        description="A file in a source: SOURCE/path/in/it, where SOURCE is the source's name.",
+        pattern=r"^[a-z0-9][a-z0-9+.-]+(/([A-Za-z0-9+_.@:~-]|\{version\}|\{architecture\})*([A-Za-z0-9+_@:~-]|\{version\}|\{architecture\}))+$",
+        description="SOURCE/path/in/it, where SOURCE is the source's name; `{version}` and `{architecture}` are filled in.",
     ),
 ]
 
@@ -56,6 +57,50 @@ class Kind(StrEnum):
     PREBUILT = "prebuilt"
     """Laid out as they are: a binary in the package is bit for bit the source's."""
 
+    GO = "go"
+    """Compiled by Go from vendored sources, the version stamped in when it is linked."""
+    DEBIAN = "debian"
+    """Debian's source package, with our patches and a revision of our own."""
+
+
+BUILD_ARCHITECTURE = Architecture.AMD64
+"""What every build runs on; packages for another architecture are cross-built there, without emulation."""
+
+
+class GoMode(StrEnum):
+    """How Go finds packages: by go.mod, or by their place below GOPATH."""
+
+    MODULE = "module"
+    GOPATH = "gopath"
+
+
+StampName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._~/-]+$")]
+StampValue = Annotated[str, Field(pattern=r"^[^'\"\s$\\`#]*$")]
+
+
+class Go(StrictModel):
+    """How a `go` recipe is compiled; the variables and the target for it are generated into debian/kubedeb.mk."""
+
+    source: Name = Field(description="The source that is the tree: an archive (its single top folder is left out) or a dsc.")
+    mode: GoMode = GoMode.MODULE
+    import_path: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._~/-]*$")] | None = Field(
+        default=None, description="Where the tree lies below GOPATH/src; for mode gopath."
+    )
+    toolchain: Name = Field(description="golang-X.Y-go or golang-go of `build_depends`, or an archive among the sources.")
+    stamps: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9._~/-]+$")], Annotated[str, Field(pattern=r"^[^'\"\s$\\`#]*$")]] = (
+        Field(default_factory=dict, description="Variables that the linker sets (-X); `{version}` is filled in.")
+    )
+    tags: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9_.]+$")], ...] = ()
+    cgo: bool = False
+
+    @model_validator(mode="after")
+    def _placed(self) -> Go:
+        if (self.mode is GoMode.GOPATH) != (self.import_path is not None):
+            raise ValueError("import_path is for mode gopath, and needed there")
+        if self.import_path and ".." in self.import_path.split("/"):
+            raise ValueError("import_path leaves GOPATH")
+        return self
+
 
 class Row(StrictModel):
     """One version: what is built, from which bytes, with which date."""
@@ -64,6 +109,9 @@ class Row(StrictModel):
     revision: Annotated[int, Field(ge=1, description="Of the packaging; the suite's suffix is added: 1 → 1~deb12u1.")]
     date: datetime.date = Field(description="The changelog's date: every timestamp in the packages is 12:00 UTC of it.")
     changes: Annotated[tuple[str, ...], NotEmpty, Field(description="The changelog's lines.")]
+    build_options: tuple[Annotated[str, Field(pattern=r"^[a-z][a-z0-9=_-]*$")], ...] = Field(
+        default=(), description="Words of DEB_BUILD_OPTIONS for this version: nocheck, nodoc, …"
+    )
     sources: Annotated[dict[Architecture, tuple[Source, ...]], NotEmpty]
 
 
@@ -79,7 +127,12 @@ class Package(StrictModel):
     """One binary package: exactly these files, from there."""
 
     name: Name
-    copies: dict[AbsolutePath, SourcePath] = Field(description="Path in the package: file in a source, bit for bit.")
+    copies: dict[AbsolutePath, SourcePath] = Field(
+        default_factory=dict, description="Path in the package: file in a source, bit for bit."
+    )
+    programs: dict[AbsolutePath, Annotated[str, Field(pattern=r"^\.?[A-Za-z0-9._~/-]*$")]] = Field(
+        default_factory=dict, description="Path in the package: the Go package that is compiled to it, ./cmd/hello."
+    )
     contents: tuple[AbsolutePath, ...] = Field(
         default=(), description="Every other file in it; changelog and copyright go without saying."
     )
@@ -99,7 +152,13 @@ class Recipe(StrictModel):
     homepage: str
     maintainer: Annotated[str, Field(pattern=r"^[^<>]+ <[^<>@ ]+@[^<>@ ]+>$", description="Name <address>")]
     kind: Kind
-    copyright: SourcePath = Field(description="The copyright file that every package ships.")
+    copyright: SourcePath | None = Field(
+        default=None, description="The copyright file that every package ships; a `debian` recipe's is its source's own."
+    )
+    go: Go | None = Field(default=None, description="For kind go.")
+    compression: Annotated[str, Field(pattern=r"^(xz|gzip)-[0-9]$")] = Field(
+        default="xz-1", description="Of the packages: compressor and level."
+    )
     build_depends: tuple[Name, ...] = Field(
         default=(), description="Debian packages that the build needs beside debhelper; locked by `kubedeb base update`."
     )
@@ -116,6 +175,8 @@ class Recipe(StrictModel):
             known.add(row.version)
             for architecture, sources in row.sources.items():
                 self._check_sources(row, architecture, [source.name for source in sources])
+        if wrong := wrong_for_kind(self):
+            raise ValueError(wrong)
         names = [package.name for package in self.packages]
         if len(set(names)) < len(names):
             raise ValueError("a package is listed twice")
@@ -127,7 +188,8 @@ class Recipe(StrictModel):
     def _check_sources(self, row: Row, architecture: Architecture, given: list[str]) -> None:
         if len(set(given)) < len(given):
             raise ValueError(f"version {row.version}, {architecture}: a source is listed twice")
-        wanted = [self.copyright, *(path for package in self.packages for path in package.copies.values())]
+        given_away = [self.copyright] if self.copyright else []
+        wanted = [*given_away, *(path for package in self.packages for path in package.copies.values())]
         for path in wanted:
             source = path.partition("/")[0]
             if source not in given:
@@ -135,3 +197,42 @@ class Recipe(StrictModel):
                     f"version {row.version}, {architecture}: {path} is from source {source!r}, "
                     f"but its sources are {', '.join(given) or 'none'}"
                 )
+
+
+def wrong_for_kind(recipe: Recipe) -> str:
+    """Return what a recipe's kind forbids or lacks, empty when all is well; pure."""
+    if (recipe.kind is Kind.GO) != (recipe.go is not None):
+        return "the key go is for kind go, and needed there"
+    if recipe.kind is not Kind.GO and any(package.programs for package in recipe.packages):
+        return "programs are compiled by recipes of kind go only"
+    if recipe.kind is Kind.DEBIAN:
+        return _wrong_for_debian(recipe)
+    if recipe.copyright is None:
+        return "'copyright' is missing"
+    return _wrong_for_go(recipe, recipe.go) if recipe.go else ""
+
+
+def _wrong_for_debian(recipe: Recipe) -> str:
+    if recipe.copyright or any(package.copies for package in recipe.packages):
+        return "a debian recipe copies nothing from sources: its source package says what is in its packages"
+    for row in recipe.versions:
+        for architecture, sources in row.sources.items():
+            if [(source.kind, source.name) for source in sources] != [("dsc", recipe.name)]:
+                return f"version {row.version}, {architecture}: a debian recipe has one source, the dsc of {recipe.name}"
+            if architecture is not BUILD_ARCHITECTURE:
+                return f"version {row.version}: a debian recipe is built for {BUILD_ARCHITECTURE}, not for {architecture}"
+    return ""
+
+
+def _wrong_for_go(recipe: Recipe, go: Go) -> str:
+    for row in recipe.versions:
+        for architecture, sources in row.sources.items():
+            kinds = {source.name: source.kind for source in sources}
+            where = f"version {row.version}, {architecture}"
+            if kinds.get(go.source) not in ("archive", "dsc"):
+                return f"{where}: go.source {go.source!r} is no archive or dsc of its sources"
+            if go.toolchain not in recipe.build_depends and kinds.get(go.toolchain) != "archive":
+                return f"{where}: go.toolchain {go.toolchain!r} is neither in build_depends nor an archive"
+    if not re.fullmatch(r"golang-([0-9]+\.[0-9]+-)?go", go.toolchain) and go.toolchain in recipe.build_depends:
+        return f"go.toolchain {go.toolchain!r} is not golang-X.Y-go or golang-go"
+    return ""

@@ -11,12 +11,15 @@ from typing import Any
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import sha256_bytes
 from pkgbuild.library import Chosen
-from pkgbuild.recipe import Architecture, Package, Recipe, Row, Suite
+from pkgbuild.recipe import Architecture, Kind, Package, Recipe, Row, Suite
 
 TEMPLATE = ".j2"
 LAID_OUT = "tree"
 """The folder that holds each package's files as they will lie on the target: `tree/etcd-server/usr/bin/etcd`."""
-GENERATED = ("debian/changelog", "debian/copyright", "debian/source/format")
+OUR_CHANGELOG = ".kubedeb/changelog"
+"""The entry that goes before those of a Debian source package."""
+PATCHES = ".kubedeb/patches"
+GENERATED = ("debian/changelog", "debian/copyright", "debian/source/format", "debian/kubedeb.mk")
 
 
 @dataclass(frozen=True)
@@ -46,10 +49,12 @@ def render(chosen: Chosen, about: Rendered) -> dict[str, TreeFile]:
     """Return {path: file} of the whole source tree but the copies from sources. Raises `KubedebError` (RECIPE)."""
     loaded, row = chosen.loaded, chosen.row
     recipe = loaded.recipe
-    tree = {
-        "debian/changelog": TreeFile(changelog(recipe, row, about).encode()),
-        "debian/source/format": TreeFile(b"3.0 (quilt)\n"),
-    }
+    entry = TreeFile(changelog(recipe, row, about).encode())
+    if recipe.kind is Kind.DEBIAN:
+        tree = {OUR_CHANGELOG: entry}
+    else:
+        tree = {"debian/changelog": entry, "debian/source/format": TreeFile(b"3.0 (quilt)\n")}
+    tree.update({f"{PATCHES}/{name}": TreeFile(data) for name, data in loaded.patches.get(row.version, ())})
     values = {
         "recipe": recipe, "row": row, "version": row.version, "package_version": about.package_version,
         "suite": about.suite.value, "architecture": about.architecture.value,
@@ -62,7 +67,7 @@ def render(chosen: Chosen, about: Rendered) -> dict[str, TreeFile]:
         shown = _fill(text, values, str(where)) if name.endswith(TEMPLATE) else text
         tree[path] = TreeFile(shown.encode(), executable=path == "debian/rules")
     tree.update({f"{LAID_OUT}/{name}": TreeFile(*content) for name, content in loaded.files.items()})
-    for package in recipe.packages:
+    for package in recipe.packages if recipe.kind is not Kind.DEBIAN else ():
         path = f"debian/{package.name}.install"
         written = tree[path].data if path in tree else b""
         tree[path] = TreeFile(install_list(package, list(loaded.files)).encode() + written)
@@ -81,15 +86,15 @@ def changelog(recipe: Recipe, row: Row, about: Rendered) -> str:
 def install_list(package: Package, files: list[str]) -> str:
     """Return debian/PACKAGE.install for everything that is laid out for the package."""
     own = [name for name in files if name.startswith(f"{package.name}/")]
-    laid = sorted([f"{package.name}{path}" for path in package.copies] + own)
+    laid = sorted([f"{package.name}{path}" for path in [*package.copies, *package.programs]] + own)
     lines = [f"{LAID_OUT}/{path} {PurePosixPath(path).relative_to(package.name).parent}\n" for path in laid]
     return "".join(lines)
 
 
 def _fill(text: str, values: dict[str, Any], where: str) -> str:
-    import jinja2
+    import jinja2.sandbox
 
-    environment = jinja2.Environment(  # noqa: S701 - Debian control files, not HTML
+    environment = jinja2.sandbox.ImmutableSandboxedEnvironment(
         undefined=jinja2.StrictUndefined, keep_trailing_newline=True, trim_blocks=True, lstrip_blocks=True
     )
     try:
@@ -99,3 +104,5 @@ def _fill(text: str, values: dict[str, Any], where: str) -> str:
     except jinja2.UndefinedError as error:
         known = ", ".join(sorted(values))
         raise KubedebError(f"{where}: {error.message}", hint=f"Templates know: {known}.", code=ExitCode.RECIPE) from error
+    except Exception as error:  # a template computes: it may divide by zero, or call what cannot be called
+        raise KubedebError(f"{where}: {type(error).__name__}: {error}", code=ExitCode.RECIPE) from error

@@ -11,12 +11,13 @@ from typing import Any
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import canonical_json, sha256_bytes
 from pkgbuild.checksum import Checksum
+from pkgbuild.gomake import MAKEFILE, GoSpec, makefile
 from pkgbuild.library import Chosen
-from pkgbuild.recipe import Architecture, Package, Row, Suite
+from pkgbuild.recipe import Architecture, Go, Package, Recipe, Row, Suite
 from pkgbuild.render import Rendered, TreeFile, render
 from pkgbuild.sources import ArchiveSource, Source, WheelSource
 
-FORMAT = 2
+FORMAT = 3
 """Raised by hand when kubedeb itself begins to build differently, so that every package is built anew."""
 
 
@@ -66,7 +67,10 @@ class SaysSpec:
 
 @dataclass(frozen=True)
 class PackageSpec:
-    """What one package must be: `copies` are (path in it, path in a source)."""
+    """What one package must be: `copies` are (path in it, path in a source), `programs` (path in it, Go package).
+
+    `contents` are all other files, the programs among them.
+    """
 
     name: str
     copies: tuple[tuple[str, str], ...]
@@ -74,6 +78,7 @@ class PackageSpec:
     conffiles: tuple[str, ...]
     unit: str | None
     says: SaysSpec | None
+    programs: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -82,7 +87,7 @@ class BuildSpec:
 
     `epoch` is in seconds (SOURCE_DATE_EPOCH); `tree` holds (path, sha256) of every rendered file; `base` is the digest of
     the base root's lock, empty when there is none yet, `sandbox` that of the Dockerfile's stage on it, `layer` that of the
-    locked packages that `build_depends` adds to the root.
+    locked packages that `build_depends` adds to the root. `patches` are named in their order, their bytes are in the tree.
     """
 
     recipe: str
@@ -92,7 +97,7 @@ class BuildSpec:
     architecture: str
     kind: str
     epoch: int
-    copyright: str
+    copyright: str | None
     sources: tuple[SourcePin, ...]
     packages: tuple[PackageSpec, ...]
     tree: tuple[tuple[str, str], ...]
@@ -100,6 +105,10 @@ class BuildSpec:
     base: str
     layer: str
     sandbox: str
+    compression: str = "xz-1"
+    build_options: tuple[str, ...] = ()
+    patches: tuple[str, ...] = ()
+    go: GoSpec | None = None
     format: int = FORMAT
 
     @property
@@ -155,8 +164,11 @@ def expand(chosen: Chosen, suite: Suite, architecture: Architecture, room: Locke
         )  # fmt: skip
     package_version = f"{row.version}-{row.revision}{suite.version_suffix}"
     noon = datetime.datetime.combine(row.date, datetime.time(12), datetime.UTC)
+    go = _go(recipe, recipe.go, row) if recipe.go else None
     rendered = Rendered(package_version, suite, architecture, noon)
     tree = render(chosen, rendered)
+    if go:
+        tree[MAKEFILE] = TreeFile(makefile(go, architecture, recipe.packages, row.version).encode())
     spec = BuildSpec(
         recipe=recipe.name,
         version=row.version,
@@ -165,37 +177,55 @@ def expand(chosen: Chosen, suite: Suite, architecture: Architecture, room: Locke
         architecture=architecture.value,
         kind=recipe.kind.value,
         epoch=int(noon.timestamp()),
-        copyright=recipe.copyright,
-        sources=tuple(_pin(source, row, architecture) for source in sources),
-        packages=tuple(_package(package, row.version) for package in recipe.packages),
+        copyright=_filled(recipe.copyright, row.version, architecture) if recipe.copyright else None,
+        sources=tuple(_pin(source, row, architecture, chosen.loaded.keyring) for source in sources),
+        packages=tuple(_package(package, row.version, architecture) for package in recipe.packages),
         tree=tuple((path, file.digest) for path, file in sorted(tree.items())),
         build_depends=tuple(sorted(recipe.build_depends)),
         base=room.base,
         layer=room.layer(recipe.build_depends),
         sandbox=room.sandbox,
+        compression=recipe.compression,
+        build_options=tuple(sorted({*row.build_options, "noautodbgsym"})),
+        patches=tuple(name for name, _ in chosen.loaded.patches.get(row.version, ())),
+        go=go,
     )
     return Expanded(spec, tree)
 
 
-def _pin(source: Source, row: Row, architecture: Architecture) -> SourcePin:
+def _filled(text: str, version: str, architecture: Architecture) -> str:
+    return text.replace("{version}", version).replace("{architecture}", architecture.value)
+
+
+def _go(recipe: Recipe, go: Go, row: Row) -> GoSpec:
+    stamps = tuple(sorted((name, value.replace("{version}", row.version)) for name, value in go.stamps.items()))
+    given = go.toolchain not in recipe.build_depends
+    return GoSpec(go.source, go.mode.value, go.import_path or "", go.toolchain, given, stamps, tuple(sorted(go.tags)), go.cgo)
+
+
+def _pin(source: Source, row: Row, architecture: Architecture, keyring: Mapping[str, str]) -> SourcePin:
     checksum, arch = source.checksum, architecture.value
     if isinstance(source, ArchiveSource):
-        url = source.url.replace("{version}", row.version).replace("{architecture}", arch)
-        return SourcePin(source.kind, source.name, row.version, checksum, arch, file=PurePosixPath(url).name, url=url)
+        url = _filled(source.url, row.version, architecture)
+        given = source.signature
+        signed = SignaturePin(_filled(given.url, row.version, architecture), keyring[given.keyring]) if given else None
+        file = PurePosixPath(url).name
+        return SourcePin(source.kind, source.name, row.version, checksum, arch, file=file, url=url, signature=signed)
     if isinstance(source, WheelSource):
         return SourcePin(source.kind, source.name, source.version, checksum, arch, file=source.file)
     return SourcePin(source.kind, source.name, source.version, checksum, arch, suite=source.suite)
 
 
-def _package(package: Package, version: str) -> PackageSpec:
+def _package(package: Package, version: str, architecture: Architecture) -> PackageSpec:
     says = package.says
     return PackageSpec(
         name=package.name,
-        copies=tuple(sorted(package.copies.items())),
-        contents=tuple(sorted(package.contents)),
+        copies=tuple(sorted((path, _filled(origin, version, architecture)) for path, origin in package.copies.items())),
+        contents=tuple(sorted({*package.contents, *package.programs})),
         conffiles=tuple(sorted(package.conffiles)),
         unit=package.unit,
         says=SaysSpec(tuple(says.command), tuple(sorted(says.environment.items())), says.output.replace("{version}", version))
         if says
         else None,
+        programs=tuple(sorted(package.programs.items())),
     )

@@ -120,7 +120,7 @@ FAILURES = {
     ),
     "a source without the file": (
         samplerecipe.RECIPE.replace("hello-source/usr/bin/hello", "hello-source/usr/bin/hi"), RULES, ExitCode.RECIPE,
-        ["source hello-source has no file /usr/bin/hi"],
+        ["source hello-source has no file usr/bin/hi"],
     ),
 }  # fmt: skip
 

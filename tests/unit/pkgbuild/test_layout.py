@@ -12,7 +12,7 @@ import pytest
 import debs
 import samplerecipe
 from kubedeb.errors import KubedebError
-from pkgbuild.layout import places, write_tree
+from pkgbuild.layout import Files, places, write_tree
 from pkgbuild.library import choose, find
 from pkgbuild.recipe import Architecture, Suite
 from pkgbuild.sandbox import PLAIN
@@ -26,7 +26,7 @@ def expanded(folder: Path) -> Expanded:
 def laid_out(folder: Path) -> tuple[bytes, dict[str, str]]:
     one = expanded(folder)
     out = io.BytesIO()
-    copied = write_tree(out, one.spec, one.tree, {samplerecipe.SOURCE: folder / "sources/any-name.deb"})
+    copied = write_tree(out, one.spec, one.tree, Files({samplerecipe.SOURCE: folder / "sources/any-name.deb"}))
     return out.getvalue(), copied
 
 
@@ -57,8 +57,8 @@ def test_the_same_bytes_each_time_and_all_the_builders(tmp_path: Path) -> None:
 
 def test_places_group_what_one_source_gives(tmp_path: Path) -> None:
     assert places(expanded(tmp_path).spec) == {
-        (samplerecipe.SOURCE, "/usr/share/doc/hello-source/copyright"): ["debian/copyright"],
-        (samplerecipe.SOURCE, "/usr/bin/hello"): ["tree/hello/usr/bin/hello"],
+        (samplerecipe.SOURCE, "usr/share/doc/hello-source/copyright"): ["debian/copyright"],
+        (samplerecipe.SOURCE, "usr/bin/hello"): ["tree/hello/usr/bin/hello"],
     }
 
 
@@ -66,5 +66,5 @@ def test_a_file_that_the_source_lacks_is_named(tmp_path: Path) -> None:
     one = expanded(tmp_path)
     other = tmp_path / "other.deb"
     other.write_bytes(debs.deb(data={"./usr/share/doc/hello-source/copyright": b"x"}))
-    with pytest.raises(KubedebError, match="source hello-source has no file /usr/bin/hello"):
-        write_tree(io.BytesIO(), one.spec, one.tree, {samplerecipe.SOURCE: other})
+    with pytest.raises(KubedebError, match="source hello-source has no file usr/bin/hello"):
+        write_tree(io.BytesIO(), one.spec, one.tree, Files({samplerecipe.SOURCE: other}))

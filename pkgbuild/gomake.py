@@ -1,0 +1,91 @@
+"""`debian/kubedeb.mk` of a `go` recipe: Go's variables, and the target that compiles its programs; pure.
+
+debian/rules includes it, and puts steps of its own before or after the target. What may vary (network, build path, version
+control, the toolchain's own mind about which toolchain to use) is off, as facts of reproducible Go builds demand
+(https://go.dev/blog/rebuild).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pkgbuild.recipe import Architecture, Package
+
+MAKEFILE = "debian/kubedeb.mk"
+TOOLCHAIN = ".kubedeb/toolchain"
+CACHE_VARIABLE = "KUBEDEB_GOCACHE"
+KNOWS_BUILDVCS = (1, 18)
+
+
+@dataclass(frozen=True)
+class GoSpec:
+    """How Go compiles; `stamps` are what the linker sets, and alone do not decide what the compiler makes."""
+
+    source: str
+    mode: str
+    import_path: str
+    toolchain: str
+    toolchain_is_source: bool
+    stamps: tuple[tuple[str, str], ...]
+    tags: tuple[str, ...]
+    cgo: bool
+
+
+def tree_folder(go: GoSpec) -> str:
+    """Return where the Go sources lie in the build's folder."""
+    return f"go/src/{go.import_path}" if go.import_path else "src"
+
+
+def program(go: GoSpec) -> str:
+    """Return the go command, as make sees it."""
+    if go.toolchain_is_source:
+        return f"$(CURDIR)/{TOOLCHAIN}/bin/go"
+    return f"/usr/lib/{go.toolchain.removesuffix('-go').replace('golang', 'go', 1)}/bin/go"
+
+
+def flags(go: GoSpec) -> list[str]:
+    """Return GOFLAGS: the same in every build of the recipe, so that only the linker sees the stamp."""
+    found = re.search(r"golang-([0-9]+)\.([0-9]+)-go", go.toolchain)
+    version = (int(found[1]), int(found[2])) if found else KNOWS_BUILDVCS
+    return [
+        "-trimpath",
+        *(["-buildvcs=false"] if version >= KNOWS_BUILDVCS else []),
+        *(["-mod=vendor"] if go.mode == "module" else []),
+        *([f"-tags={','.join(go.tags)}"] if go.tags else []),
+    ]
+
+
+def makefile(go: GoSpec, architecture: Architecture, packages: Iterable[Package], version: str) -> str:
+    """Return the file's text."""
+    stamps = "".join(f" -X {name}={value}" for name, value in go.stamps)
+    variables = {
+        "GO111MODULE": "on" if go.mode == "module" else "off",
+        "GOFLAGS": " ".join(flags(go)),
+        "GOTOOLCHAIN": "local",
+        "GOPROXY": "off",
+        "GOSUMDB": "off",
+        "GOWORK": "off",
+        "GOENV": "off",
+        "GOOS": "linux",
+        "GOARCH": architecture.value,
+        "CGO_ENABLED": "1" if go.cgo else "0",
+        "GOPATH": "$(CURDIR)/go",
+        "GOCACHE": f"$(or $({CACHE_VARIABLE}),$(CURDIR)/.kubedeb/gocache)",
+    }
+    lines = [
+        f"# Generated for version {version}: debian/rules includes it, its override_dh_auto_build needs kubedeb-go-build.",
+        *(f"export {name} := {value}" for name, value in variables.items()),
+        f"GO := {program(go)}",
+        f"GO_SOURCE := $(CURDIR)/{tree_folder(go)}",
+        f"GO_LDFLAGS := -buildid={stamps}",
+        "",
+        ".PHONY: kubedeb-go-build",
+        "kubedeb-go-build:",
+    ]
+    for package in packages:
+        for path, what in sorted(package.programs.items()):
+            out = f"$(CURDIR)/tree/{package.name}{path}"
+            lines.append(f'\tcd $(GO_SOURCE) && $(GO) build -ldflags "$(GO_LDFLAGS)" -o {out} {what}')
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,3 @@
+package library
+
+func Name() string { return "the vendored library" }
