@@ -41,6 +41,10 @@ SETTINGS = {
         Setting("store", "KUBEDEB_STORE", "where build results, base roots and locks are kept"),
         Setting("cache", "KUBEDEB_CACHE", "where fetched sources are kept, by sha256; may be pre-filled"),
         Setting("mirror", "KUBEDEB_MIRROR", "Debian mirror to fetch pinned Debian packages from, instead of the host's own"),
+        Setting("farm_store", "KUBEDEB_FARM_STORE", "what a build farm's machines share: a folder or an fsspec URL"),
+        Setting("farm_ca", "KUBEDEB_FARM_CA", "the certificate authority of the build farm, PEM"),
+        Setting("farm_cert", "KUBEDEB_FARM_CERT", "this machine's certificate for the build farm, PEM"),
+        Setting("farm_key", "KUBEDEB_FARM_KEY", "the key of that certificate, PEM"),
         Setting("repository", "KUBEDEB_REPOSITORY", "the apt repository that `kubedeb repo` works on"),
         Setting("state", "KUBEDEB_STATE", "where runs keep their journals and backups"),
     )
@@ -70,6 +74,10 @@ def defaults(environment: Mapping[str, str]) -> dict[str, str]:
         "store": str(data / "store"),
         "cache": str(cache / "sources"),
         "mirror": "",
+        "farm_store": "",
+        "farm_ca": "",
+        "farm_cert": "",
+        "farm_key": "",
         "repository": str(data / "repository"),
         "state": str(state),
     }

@@ -6,8 +6,10 @@ import re
 from dataclasses import dataclass
 from functools import total_ordering
 from itertools import zip_longest
+from typing import TYPE_CHECKING
 
-import semver
+if TYPE_CHECKING:
+    import semver
 
 UPSTREAM = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?(?:-([0-9A-Za-z.-]+))?")
 DEBIAN = re.compile(r"(?:(?P<epoch>\d+):)?(?P<upstream>[0-9][A-Za-z0-9.+~:-]*?)(?:-(?P<revision>[A-Za-z0-9+.~]+))?")
@@ -42,6 +44,8 @@ class Version:
         return self._semver() < other._semver()
 
     def _semver(self) -> semver.Version:
+        import semver
+
         return semver.Version(self.major, self.minor, self.patch, self.pre or None)
 
     def __str__(self) -> str:

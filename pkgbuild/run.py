@@ -6,46 +6,36 @@ import platform
 import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
-from kubedeb.files import CHUNK, replacing
+from kubedeb.files import CHUNK, replacing, sha256_of
 from kubedeb.progress import Progress
 from pkgbuild import outcome as outcomes_of
-from pkgbuild.cache import Cache
 from pkgbuild.jobs import work_through
 from pkgbuild.library import Chosen
 from pkgbuild.outcome import Outcome
 from pkgbuild.plan import Verb
-from pkgbuild.recipe import Architecture, Suite
+from pkgbuild.recipe import Architecture
 from pkgbuild.sandbox import SandboxKind
 from pkgbuild.session import session
 from pkgbuild.spec import Expanded, Locked, SourcePin, expand
 from pkgbuild.stage import sandbox_stage
 from pkgbuild.store import BuildResult, Store
 from pkgbuild.survey import Ground, Survey
+from pkgbuild.target import Target
 
 if TYPE_CHECKING:
     from pkgbuild.baselock import BaseLock
     from pkgbuild.builders import Builder, Job
+    from pkgbuild.farm import Farm
     from pkgbuild.inspectbuild import Inspector
     from pkgbuild.ours import Offer
     from pkgbuild.sandbox import Backend, OpenSandbox
-
-
-@dataclass(frozen=True)
-class Target:
-    """What packages are built for, where they are kept, and the mirror of the settings ("": the machine's own)."""
-
-    suite: Suite
-    architecture: Architecture
-    store: Store
-    cache: Cache
-    mirror: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,7 +45,8 @@ class RunOptions:
     `check`: build each once more and compare. `jobs`: builds at once. `verify`: hash every stored file again. `stale`: only
     what a newer base or toolchain concerns. `dry`: say what would be done, and do nothing. `sources`: `.sources` files of apt
     repositories with packages of ours that recipes build-depend on. `lintian`, `root_tests`: ask these judges of each build;
-    `previous`: packages that the root tests upgrade from, instead of those that the store holds. `sandbox`: its kind.
+    `previous`: packages that the root tests upgrade from, instead of those that the store holds. `sandbox`: its kind. `farm`:
+    where builds run, None on this machine.
     """
 
     check: bool = False
@@ -68,6 +59,7 @@ class RunOptions:
     root_tests: bool = True
     sandbox: SandboxKind = SandboxKind.AUTO
     previous: tuple[Path, ...] = ()
+    farm: Farm | None = None
 
 
 DEFAULT_OPTIONS = RunOptions()
@@ -192,8 +184,28 @@ def _fetch(builds: Collection[Expanded], target: Target, progress: Progress) -> 
     return lost
 
 
+def _builder(
+    target: Target, lock: BaseLock, options: RunOptions, progress: Progress, run_file: Path
+) -> AbstractContextManager[Builder]:
+    """Return what gives the builder: this machine, or a farm."""
+    if options.farm is None:
+        return local_builder(target, lock, options, progress, run_file)
+    from pkgbuild.farm import Terms, farm_builder
+
+    if not target.store.root_file(lock).exists():
+        raise KubedebError(
+            f"the root of {lock.tag} is not in the store, and the farm's workers need it",
+            details=f"{target.store.root_file(lock)} is missing.",
+            hint=f"Make it anew:\nrm {target.store.folder}/bases/{lock.suite}-{lock.architecture}.json && kubedeb base update",
+            code=ExitCode.SANDBOX,
+        )
+    root = sha256_of(target.store.root_file(lock))
+    terms = Terms(lock, root, options.farm.store, options.lintian, options.root_tests, options.sandbox)
+    return farm_builder(options.farm, target, terms, progress)
+
+
 @contextmanager
-def _builder(target: Target, lock: BaseLock, options: RunOptions, progress: Progress, run_file: Path) -> Iterator[Builder]:
+def local_builder(target: Target, lock: BaseLock, options: RunOptions, progress: Progress, run_file: Path) -> Iterator[Builder]:
     """Give what carries builds out: threads of this process with sandboxes of the chosen kind."""
     from pkgbuild.backends import backend
     from pkgbuild.builders import LocalBuilder

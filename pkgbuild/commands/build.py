@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from kubedeb.config import resolve
 from kubedeb.output import json_option, print_json, print_table, table
 from kubedeb.progress import Progress, progress
 from pkgbuild.commands import options
@@ -17,6 +18,9 @@ from pkgbuild.plan import Verb
 from pkgbuild.run import RunOptions, export, run_builds
 from pkgbuild.sandbox import SandboxKind
 from pkgbuild.store import Store
+
+if TYPE_CHECKING:
+    from pkgbuild.farm import Farm
 
 
 @click.command()
@@ -42,6 +46,11 @@ from pkgbuild.store import Store
     "--previous", multiple=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE.deb",
     help="A package that the root tests upgrade from (repeatable; default: the store's newest older version).",
 )  # fmt: skip
+@click.option("--farm", metavar="tls://HOST:PORT", help="Build on the workers of this dask.distributed scheduler.")
+@click.option("--farm-store", metavar="LOCATION", help="What all workers share: a folder or an fsspec URL.")
+@click.option("--farm-ca", metavar="FILE", help="The certificate authority of the farm, PEM.")
+@click.option("--farm-cert", metavar="FILE", help="This client's certificate, PEM.")
+@click.option("--farm-key", metavar="FILE", help="This client's key, PEM.")
 @click.option(
     "-o", "--output", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Put the packages here too."
 )
@@ -54,13 +63,18 @@ from pkgbuild.store import Store
 @json_option
 def build(
     recipes_wanted: tuple[str, ...], recipes: tuple[Path, ...], output: Path | None, suite: str, arch: str,
-    store: Path | None, cache: Path | None, sandbox: str, *, everything: bool, as_json: bool, **how: Any,
+    store: Path | None, cache: Path | None, farm: str | None, farm_store: str | None, farm_ca: str | None,
+    farm_cert: str | None, farm_key: str | None, sandbox: str, *, everything: bool, as_json: bool, **how: Any,
 ) -> None:  # fmt: skip
     """Build packages from recipes, in a clean container without a network.
 
     RECIPE builds all its versions, RECIPE@VERSION one. What the store holds already is not built again.
     """
-    run_options = RunOptions(sandbox=SandboxKind(sandbox), **how)
+    run_options = RunOptions(
+        sandbox=SandboxKind(sandbox),
+        **how,
+        farm=_farm(farm, farm_store=farm_store, farm_ca=farm_ca, farm_cert=farm_cert, farm_key=farm_key),
+    )
     if bool(recipes_wanted) == everything and not (run_options.stale and not everything):
         raise click.UsageError("Name a recipe, or give --all (kubedeb recipe list shows what there is).")
     found = options.known_recipes(recipes)
@@ -79,6 +93,18 @@ def build(
         shown.say("nothing to do: no build was made with an older base or toolchain")
     if error := trouble(outcomes):
         raise error
+
+
+def _farm(address: str | None, **flags: str | None) -> Farm | None:
+    """Return the farm of the flags and settings; none without an address."""
+    if address is None:
+        return None
+    from pkgbuild.farm import Farm
+
+    settings = resolve(flags)
+    farm = Farm(address, *(settings[name].text for name in flags))
+    farm.check()
+    return farm
 
 
 def _print(outcomes: Sequence[Outcome], store: Store, output: Path | None, shown: Progress, *, dry: bool) -> None:

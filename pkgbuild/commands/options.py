@@ -10,9 +10,9 @@ from kubedeb.config import path_setting, resolve
 from pkgbuild.cache import Cache
 from pkgbuild.library import find, recipe_folders
 from pkgbuild.recipe import Architecture, Suite
-from pkgbuild.run import Target
 from pkgbuild.sandbox import SandboxKind
 from pkgbuild.store import Store
+from pkgbuild.target import Target
 
 recipes_option = click.option(
     "--recipes", multiple=True, type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIR",

@@ -11,10 +11,7 @@ from kubedeb.files import write_bytes
 from kubedeb.output import json_option, print_json, print_table
 from kubedeb.progress import progress
 from pkgbuild.commands import options
-from pkgbuild.fetch import apt_archive, fetch
 from pkgbuild.library import Chosen, choose, load
-from pkgbuild.lint import lint
-from pkgbuild.schema import schema
 from pkgbuild.spec import Expanded, Locked, expand
 from pkgbuild.stage import sandbox_stage
 
@@ -95,6 +92,8 @@ def render(name: str, recipes: tuple[Path, ...], suite: str, arch: str, output: 
 @json_option
 def lint_recipes(names: tuple[str, ...], recipes: tuple[Path, ...], *, as_json: bool) -> None:
     """Check recipes: form, templates of every version and suite, packages against debian/control."""
+    from pkgbuild.lint import lint
+
     found = options.known_recipes(recipes)
     chosen = {one.loaded.folder: one.loaded for one in choose(found, names or sorted(found))}
     findings = {loaded.recipe.name: lint(loaded) for loaded in chosen.values()}
@@ -124,6 +123,8 @@ def fetch_sources(
     *, everything: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Bring pinned sources into the cache, from a folder or from the mirror."""
+    from pkgbuild.fetch import apt_archive, fetch
+
     if bool(names) == everything:
         raise click.UsageError("Name a recipe, or give --all (kubedeb recipe list shows what there is).")
     found = options.known_recipes(recipes)
@@ -149,6 +150,8 @@ def fetch_sources(
 @recipe.command("schema")
 def print_schema() -> None:
     """Print the JSON schema of recipe.yaml (kept in recipes/recipe.schema.json)."""
+    from pkgbuild.schema import schema
+
     click.echo(schema(), nl=False)
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
-import statistics
 import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,27 +13,7 @@ from typing import Any
 from kubedeb.cli import guarded
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.process import run
-
-RUNS = 7
-KUBEDEB = Path(sys.executable).parent / "kubedeb"
-Figure = dict[str, Any]
-
-
-def median(action: Callable[[], object], runs: int = RUNS) -> float:
-    """Return the median wall time of `action` in seconds, after one run that is not counted."""
-    action()
-    times = []
-    for _ in range(runs):
-        began = time.perf_counter()
-        action()
-        times.append(time.perf_counter() - began)
-    return statistics.median(times)
-
-
-def figure(what: str, ours: float, goal: float, peer: float | None = None) -> Figure:
-    """Return a figure in seconds; it holds when ours is at most the goal."""
-    ratio = round(ours / peer, 3) if peer else None
-    return {"what": what, "ours": round(ours, 4), "peer": peer, "ratio": ratio, "goal": goal, "holds": ours <= goal}
+from script.lib.measure import KUBEDEB, Figure, figure, median
 
 
 def start() -> list[Figure]:
@@ -66,7 +44,14 @@ def prove() -> list[Figure]:
     return figures
 
 
-BENCHMARKS: dict[str, Callable[[], list[Figure]]] = {"start": start, "prove": prove}
+def build() -> list[Figure]:
+    """Measure building."""
+    from script.lib import bench_build
+
+    return bench_build.build()
+
+
+BENCHMARKS: dict[str, Callable[[], list[Figure]]] = {"start": start, "prove": prove, "build": build}
 
 
 def machine() -> dict[str, Any]:

@@ -57,14 +57,15 @@ versions:
 """
 
 
-def source_deb(script: str = "#!/bin/sh\necho hello 1.10\n") -> bytes:
+def source_deb(script: str | bytes = "#!/bin/sh\necho hello 1.10\n") -> bytes:
     """Return the package that the recipe takes its program from."""
     data = io.BytesIO()
     with tarfile.open(fileobj=data, mode="w") as tar:
         for name, text, mode in ((PROGRAM, script, 0o755), (COPYRIGHT, "Copyright: nobody\nLicense: MIT\n", 0o644)):
             member = tarfile.TarInfo(name)
-            member.size, member.mode = len(text), mode
-            tar.addfile(member, io.BytesIO(text.encode()))
+            content = text if isinstance(text, bytes) else text.encode()
+            member.size, member.mode = len(content), mode
+            tar.addfile(member, io.BytesIO(content))
     about = debs.tar({"./control": debs.control(SOURCE, "1.10-3").encode()})
     return debs.ar([("debian-binary", b"2.0\n"), ("control.tar", about), ("data.tar", data.getvalue())])
 

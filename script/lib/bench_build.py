@@ -1,0 +1,74 @@
+"""`script/bench build`: what building costs, and what it costs to find that there is nothing to build."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import samplerecipe
+from kubedeb.errors import ExitCode
+from kubedeb.process import Result, run
+from script.lib.measure import KUBEDEB, Figure, figure, median
+
+TOP = Path(__file__).parents[2]
+KEPT = TOP / "build/bench"
+"""Base and fetched sources, kept between runs."""
+LARGE = 256 * 1024 * 1024
+# VmHWM begins anew with exec; getrusage's ru_maxrss would begin with what this process had when it forked.
+PEAK = """\
+import re, sys
+from pathlib import Path
+from kubedeb.cli import run
+assert run(sys.argv[1:]) == 0
+print(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1], file=sys.stderr)
+"""
+
+
+def build() -> list[Figure]:
+    """Return every figure of building that needs no peer."""
+    kubedeb("base", "update")
+    return [*nothing_to_do(), *recipe_show(), *memory()]
+
+
+def kubedeb(*argv: str | Path, cwd: Path | None = None) -> Result:
+    """Run the command with the kept store and cache."""
+    env = {"KUBEDEB_STORE": str(KEPT / "store"), "KUBEDEB_CACHE": str(KEPT / "sources")}
+    return run([KUBEDEB, *argv], code=ExitCode.BUG, env=env, timeout=1800, cwd=cwd)
+
+
+def nothing_to_do() -> list[Figure]:
+    """Measure a build of all recipes whose results the store holds."""
+    kubedeb("build", "--all", "--jobs", "2")
+    return [figure("kubedeb build --all, nothing to do, s", median(lambda: kubedeb("build", "--all")), 0.5)]
+
+
+def recipe_show() -> list[Figure]:
+    """Measure how long it takes to show one BuildSpec."""
+    return [figure("kubedeb recipe show, s", median(lambda: kubedeb("recipe", "show", "etcd@3.4.23")), 0.3)]
+
+
+def memory() -> list[Figure]:
+    """Measure kubedeb's own peak memory while it builds a package around one large program."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        program = b"#!/bin/sh\necho hello 1.10\nexit\n" + bytes(LARGE)
+        samplerecipe.write_recipe(folder / "recipes", source=samplerecipe.source_deb(program))
+        del program
+        (folder / "store/bases").mkdir(parents=True)
+        for lock in (KEPT / "store/bases").glob("*.json"):
+            (folder / "store/bases" / lock.name).write_bytes(lock.read_bytes())
+        where: list[str | Path] = ["--recipes", folder / "recipes", "--cache", folder / "cache"]
+        fetched = peak("recipe", "fetch", "hello", "--from", folder / "recipes/sources", *where)
+        built = peak("build", "hello", *where, "--store", folder / "store")
+    size = LARGE // 1024 // 1024
+    return [
+        figure(f"peak memory of kubedeb recipe fetch, a source of {size} MiB, MB", fetched, 150),
+        figure(f"peak memory of kubedeb build, a program of {size} MiB, MB", built, 150),
+    ]
+
+
+def peak(*argv: str | Path) -> float:
+    """Return the peak resident memory of one kubedeb command, in MB."""
+    done = run([sys.executable, "-c", PEAK, *argv], code=ExitCode.BUG, timeout=1800)
+    return int(done.stderr.decode().split()[-1]) * 1024 / 1e6
