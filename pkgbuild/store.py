@@ -121,8 +121,10 @@ class Store:
         """Give a new folder for the spec's result, which takes its place whole, power cut or not, or vanishes."""
         target = self.build_folder(spec)
         with storage_errors(f"the store {self.folder}", ExitCode.BUILD_STORAGE):
-            for name in ("builds", "logs"):
-                (self.folder / name).mkdir(parents=True, exist_ok=True)
+            if not target.parent.exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                sync_folder(self.folder)
+            (self.folder / "logs").mkdir(exist_ok=True)
             part = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{spec.digest[:12]}."))
             try:
                 yield part
