@@ -32,6 +32,7 @@ COMMANDS = {
     "base": Lazy("pkgbuild.commands.base:base", "Make and list the base roots that builds start from."),
     "recipe": Lazy("pkgbuild.commands.recipe:recipe", "List, show, check and render recipes."),
     "lint": Lazy("pkgbuild.commands.lint:lint", "Say whether packages are safe to upgrade on a node that serves."),
+    "attest": Lazy("pkgbuild.commands.attest:attest", "Sign and verify what is stated about packages."),
     "repo": Lazy("repo.commands:repo", "Keep a signed apt repository."),
     "cluster": Lazy("upgrade_plans.commands.cluster:cluster", "Check and show cluster files."),
     "inspect": Lazy("upgrade_plans.commands.inspect:inspect", "Read a live cluster (read-only) into a facts file."),

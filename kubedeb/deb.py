@@ -129,17 +129,27 @@ def data_entries(stream: IO[bytes], limit: int) -> Iterator[tuple[tarfile.TarInf
             yield from tar_entries(inflate(member, name.removeprefix("data.tar"), limit), name)
 
 
-def read_contents(path: Path, keep: Callable[[str], bool] = lambda _: False) -> Contents:
-    """Read a `.deb` from end to end, once, and hash every file in it.
+class Watcher(Protocol):
+    """Is given the content of every regular file while it is hashed."""
+
+    def block(self, path: str, data: bytes) -> None:
+        """Take the next block of the file at `path`."""
+
+    def end(self, path: str) -> None:
+        """Know that the file at `path` is whole."""
+
+
+def read_contents(path: Path, keep: Callable[[str], bool] = lambda _: False, watcher: Watcher | None = None) -> Contents:
+    """Read a `.deb` from end to end, once, and hash every file in it; `watcher` sees their content go by.
 
     `keep` chooses by absolute path the regular files whose content is wanted as text, each at most 1 MiB. Memory is a few
     blocks, the list of entries and what is kept, whatever the size of the package. Raises `DebError`, `OSError`.
     """
     with path.open("rb") as stream:
-        return contents_of(stream, keep)
+        return contents_of(stream, keep, watcher)
 
 
-def contents_of(stream: IO[bytes], keep: Callable[[str], bool] = lambda _: False) -> Contents:
+def contents_of(stream: IO[bytes], keep: Callable[[str], bool] = lambda _: False, watcher: Watcher | None = None) -> Contents:
     """Read a `.deb` from a stream to its end, as `read_contents`."""
     hashed = _Hashed(stream)
     about: dict[str, bytes] = {}
@@ -151,7 +161,7 @@ def contents_of(stream: IO[bytes], keep: Callable[[str], bool] = lambda _: False
         else:
             inflated = inflate(member, name.removeprefix("data.tar"), MAX_DATA_TAR)
             for item, content in tar_entries(inflated, name):
-                entry, text = _read_entry(item, content, keep)
+                entry, text = _read_entry(item, content, keep, watcher)
                 entries.append(entry)
                 texts.update({entry.path: text} if text is not None else {})
     deb = Deb(hashed.count, hashed.digest.hexdigest(), _stanza(about))
@@ -160,7 +170,9 @@ def contents_of(stream: IO[bytes], keep: Callable[[str], bool] = lambda _: False
     return Contents(deb, tuple(entries), scripts, tuple(line for line in conffiles if line), texts)
 
 
-def _read_entry(item: tarfile.TarInfo, content: IO[bytes] | None, keep: Callable[[str], bool]) -> tuple[Entry, str | None]:
+def _read_entry(
+    item: tarfile.TarInfo, content: IO[bytes] | None, keep: Callable[[str], bool], watcher: Watcher | None
+) -> tuple[Entry, str | None]:
     """Return the entry with its digest, and its text when that is wanted."""
     entry = _entry(item)
     if item.issparse():
@@ -173,8 +185,12 @@ def _read_entry(item: tarfile.TarInfo, content: IO[bytes] | None, keep: Callable
     digest = hashlib.sha256()
     while block := content.read(BLOCK):
         digest.update(block)
+        if watcher is not None:
+            watcher.block(entry.path, block)
         if kept is not None:
             kept += block
+    if watcher is not None:
+        watcher.end(entry.path)
     return replace(entry, sha256=digest.hexdigest()), None if kept is None else kept.decode(errors="replace")
 
 

@@ -13,6 +13,7 @@ from typing import IO
 from kubedeb.deb import read_contents
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
 from kubedeb.files import canonical_json, sha256_of, write_text
+from pkgbuild.attest import attest
 from pkgbuild.builddeps import named_files
 from pkgbuild.cache import Cache
 from pkgbuild.checksum import Checksum
@@ -25,6 +26,7 @@ from pkgbuild.recipe import BUILD_ARCHITECTURE, Architecture, Kind
 from pkgbuild.render import LAID_OUT
 from pkgbuild.sandbox import PLAIN, Bind, OpenSandbox, Sandbox, Surroundings
 from pkgbuild.spec import BuildSpec, Expanded
+from pkgbuild.statement import Material
 from pkgbuild.steps import Step, environment, steps
 from pkgbuild.store import BuildResult, BuiltPackage, Store
 
@@ -38,12 +40,15 @@ FULL = "No space left on device"
 
 @dataclass(frozen=True)
 class Workshop:
-    """Where builds happen: the store for results and logs, the cache of sources, what opens a sandbox, who inspects."""
+    """Where builds happen: the store for results and logs, the cache of sources, what opens a sandbox, who inspects, and
+    which packages of ours are in the root.
+    """
 
     store: Store
     cache: Cache
     sandbox: OpenSandbox
     inspector: Inspector = NOBODY
+    own: tuple[Material, ...] = ()
 
 
 def build(
@@ -69,8 +74,10 @@ def _build(expanded: Expanded, shop: Workshop) -> BuildResult:
         packages, changes, buildinfo = make(expanded, shop, folder)
         seconds = round(time.monotonic() - began, 2)
         inspected = _inspect(expanded.spec, [folder / package.file for package in packages], shop)
-        result = BuildResult(packages, changes, buildinfo, seconds, inspected.seconds)
         write_text(folder / VERDICT, canonical_json(inspected.verdict.as_dict()))
+        lock = shop.store.lock_of(expanded.spec)
+        stated = attest(folder, expanded.spec, packages, buildinfo, lock, shop.own, inspected.verdict)
+        result = BuildResult(packages, changes, buildinfo, seconds, inspected.seconds, stated)
         with storage_errors(f"the store {shop.store.folder}", ExitCode.BUILD_STORAGE):
             shop.store.record(folder, expanded.spec, result)
     return result

@@ -17,6 +17,7 @@ from pkgbuild.cache import Cache
 from pkgbuild.inspectbuild import NOBODY, Inspector
 from pkgbuild.sandbox import PLAIN, Bind, OpenSandbox, Sandbox, Surroundings
 from pkgbuild.spec import Expanded
+from pkgbuild.statement import Material
 from pkgbuild.store import BuildResult, Store
 
 
@@ -36,6 +37,10 @@ class Job:
     reason: str
     own: tuple[OwnFile, ...] = ()
     check: bool = False
+
+
+def _materials(own: Sequence[OwnFile]) -> tuple[Material, ...]:
+    return tuple(Material(file.path.name, "", "sha256", file.sha256) for file in own)
 
 
 class Builder(Protocol):
@@ -85,7 +90,7 @@ class LocalBuilder:
 
     def _work(self, job: Job) -> BuildResult:
         title = job.expanded.spec.title
-        shop = Workshop(self._store, self._cache, self._tracked(self._prepare(job)), self._inspector)
+        shop = Workshop(self._store, self._cache, self._tracked(self._prepare(job)), self._inspector, _materials(job.own))
         held = self._store.result(job.expanded.spec)
         if held is None:
             with self._progress.task(f"build {title}") as task:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
-from kubedeb.files import canonical_json, sha256_of, sync_folder, sync_tree, write_text
+from kubedeb.files import canonical_json, sha256_of, sync_folder, sync_tree, write_bytes, write_text
 from kubedeb.versions import DebianVersion
 from pkgbuild import stamps
 from pkgbuild.baselock import BaseLock
@@ -37,7 +37,8 @@ class BuiltPackage:
 class BuildResult:
     """What a build left in its folder; `changes` and `buildinfo` are names of files there.
 
-    `seconds` is what the build took, `inspection` what each judge took after it, by name.
+    `seconds` is what the build took, `inspection` what each judge took after it, by name; `attestations` are names of the
+    statements and bills of materials.
     """
 
     packages: tuple[BuiltPackage, ...]
@@ -45,11 +46,12 @@ class BuildResult:
     buildinfo: str
     seconds: float
     inspection: dict[str, float] = field(default_factory=dict)
+    attestations: tuple[str, ...] = ()
 
     @property
     def files(self) -> list[str]:
-        """Return the names of everything that a repository takes."""
-        return [*(package.file for package in self.packages), self.changes, self.buildinfo]
+        """Return the names of everything that a repository takes, and of what is stated about it."""
+        return [*(package.file for package in self.packages), self.changes, self.buildinfo, *self.attestations]
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class Store:
             data = _read_json(folder / "result.json") or {}
             sha256 = data.pop("sha256")
             packages = tuple(BuiltPackage(**package) for package in data.pop("packages"))
-            result = BuildResult(packages=packages, **data)
+            result = BuildResult(packages=packages, attestations=tuple(data.pop("attestations")), **data)
             files = {folder / name: sha256[name] for name in result.files}
             return result if stamps.unchanged(files, self.folder / "checked" / f"{spec.digest}.json", verify=verify) else None
         except (AttributeError, KeyError, TypeError, OSError):  # a record of another form, or a file that is gone
@@ -142,6 +144,14 @@ class Store:
         write_text(folder / "spec.json", canonical_json(spec.as_dict()))
         write_text(folder / "result.json", canonical_json({**asdict(result), "sha256": _sha256(folder, result)}))
 
+    def amend(self, spec: BuildSpec, result: BuildResult, files: Mapping[str, bytes]) -> None:
+        """Write attestations of a stored build anew. Killed in between, the build counts as nothing and is made again."""
+        folder = self.build_folder(spec)
+        with storage_errors(f"the store {self.folder}", ExitCode.BUILD_STORAGE):
+            for name, data in files.items():
+                write_bytes(folder / name, data, sync=True)
+            write_text(folder / "result.json", canonical_json({**asdict(result), "sha256": _sha256(folder, result)}), sync=True)
+
     def base(self, suite: str, architecture: str) -> BaseLock | None:
         """Return the lock of the current base, None when there is none yet."""
         return self._lock(self.folder / "bases" / f"{suite}-{architecture}.json")
@@ -163,6 +173,11 @@ class Store:
             return self._lock(self.folder / "bases/locks" / f"{digest}.json")
         except KubedebError:
             return None
+
+    def lock_of(self, spec: BuildSpec) -> BaseLock | None:
+        """Return the lock of the base that a spec stands on, None when the store never had it."""
+        current = self.base(spec.suite, spec.architecture)
+        return current if current is not None and current.digest == spec.base else self.past_base(spec.base)
 
     def root_file(self, lock: BaseLock) -> Path:
         """Return where the base's root file system is kept, compressed."""

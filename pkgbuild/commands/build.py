@@ -11,6 +11,8 @@ import click
 from kubedeb.config import resolve
 from kubedeb.output import json_option, print_json, print_table, table
 from kubedeb.progress import Progress, progress
+from pkgbuild import dsse
+from pkgbuild.attest import STATEMENTS, sign_files
 from pkgbuild.commands import options
 from pkgbuild.library import choose
 from pkgbuild.outcome import Outcome, summary, trouble
@@ -55,6 +57,10 @@ if TYPE_CHECKING:
     "-o", "--output", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Put the packages here too."
 )
 @options.sandbox_option
+@click.option(
+    "--sign", "key", type=click.Path(dir_okay=False, path_type=Path), metavar="KEY.pem",
+    help="Sign what is stated about the packages in DIR (with -o; kubedeb attest key makes a key).",
+)  # fmt: skip
 @options.suite_option
 @options.architecture_option
 @options.recipes_option
@@ -64,7 +70,7 @@ if TYPE_CHECKING:
 def build(
     recipes_wanted: tuple[str, ...], recipes: tuple[Path, ...], output: Path | None, suite: str, arch: str,
     store: Path | None, cache: Path | None, farm: str | None, farm_store: str | None, farm_ca: str | None,
-    farm_cert: str | None, farm_key: str | None, sandbox: str, *, everything: bool, as_json: bool, **how: Any,
+    farm_cert: str | None, farm_key: str | None, sandbox: str, key: Path | None, *, everything: bool, as_json: bool, **how: Any,
 ) -> None:  # fmt: skip
     """Build packages from recipes, in a clean container without a network.
 
@@ -77,12 +83,17 @@ def build(
     )
     if bool(recipes_wanted) == everything and not (run_options.stale and not everything):
         raise click.UsageError("Name a recipe, or give --all (kubedeb recipe list shows what there is).")
+    if key and not output:
+        raise click.UsageError("--sign goes with -o: the store keeps unsigned statements.")
+    signer = dsse.private_key(key) if key else None
     found = options.known_recipes(recipes)
     chosen = choose(found, recipes_wanted or sorted(found))
     target = options.target(suite, arch, store, cache)
     shown = progress()
     outcomes = run_builds(chosen, target, shown, run_options)
     placed = export(outcomes, target.store, output) if output else []
+    if signer:
+        sign_files([path for path in placed if path.name.endswith(STATEMENTS)], signer)
     if as_json:
         print_json(
             {"builds": [outcome.as_dict(target.store) for outcome in outcomes], "placed": [str(path) for path in placed]}
