@@ -45,6 +45,8 @@ SETTINGS = {
         Setting("farm_ca", "KUBEDEB_FARM_CA", "the certificate authority of the build farm, PEM"),
         Setting("farm_cert", "KUBEDEB_FARM_CERT", "this machine's certificate for the build farm, PEM"),
         Setting("farm_key", "KUBEDEB_FARM_KEY", "the key of that certificate, PEM"),
+        Setting("cache_shared", "KUBEDEB_CACHE_SHARED", "a cache that machines share behind their own: file:///…, s3://…"),
+        Setting("mirrors", "KUBEDEB_MIRRORS", "where archives lie too: PREFIX=REPLACEMENT of their URLs, separated by blanks"),
         Setting("repository", "KUBEDEB_REPOSITORY", "the apt repository that `kubedeb repo` works on"),
         Setting("state", "KUBEDEB_STATE", "where runs keep their journals and backups"),
     )
@@ -78,6 +80,8 @@ def defaults(environment: Mapping[str, str]) -> dict[str, str]:
         "farm_ca": "",
         "farm_cert": "",
         "farm_key": "",
+        "cache_shared": "",
+        "mirrors": "",
         "repository": str(data / "repository"),
         "state": str(state),
     }

@@ -22,6 +22,8 @@ CONFIGURATION = """\
 #clear Acquire::IndexTargets::deb;
 #clear Acquire::Languages;
 Acquire::IndexTargets::deb::Packages {{ MetaKey "$(COMPONENT)/binary-$(ARCHITECTURE)/Packages"; }};
+#clear Acquire::IndexTargets::deb-src;
+Acquire::IndexTargets::deb-src::Sources {{ MetaKey "$(COMPONENT)/source/Sources"; }};
 Acquire::Languages "none";
 APT::Sandbox::User "root";
 APT::Update::Error-Mode "any";
@@ -79,6 +81,25 @@ class PrivateApt:
         self._apt("apt-get", "download", f"{name}={version}", cwd=folder, timeout=1800)
         return next(iter(folder.glob("*.deb")))
 
+    def show_sources(self, name: str) -> list[IndexEntry]:
+        """Return every version of a source package in the signed index; `sha256` is that of its `.dsc`."""
+        from debian.deb822 import Deb822
+
+        found = self._apt("apt-cache", "showsrc", "--only-source", name, ok=(0, 100)).text
+        stanzas = [Deb822(block) for block in found.split("\n\n") if block.strip()]
+        return [
+            IndexEntry(stanza["Package"], stanza["Version"], "source", sha256)
+            for stanza in stanzas
+            for sha256 in (line.split()[0] for line in stanza.get("Checksums-Sha256", "").splitlines() if line.endswith(".dsc"))
+        ]
+
+    def download_source(self, name: str, version: str) -> Path:
+        """Fetch one source package, checked by apt against the signed index, and return its `.dsc`, its files beside it."""
+        folder = Path(tempfile.mkdtemp(dir=self._folder))
+        words = ("source", "--download-only", "--only-source", f"{name}={version}")
+        self._apt("apt-get", *words, cwd=folder, timeout=1800)
+        return next(iter(folder.glob("*.dsc")))
+
     def _apt(self, *words: str, ok: tuple[int, ...] = (0,), cwd: Path | None = None, timeout: float = 60) -> Result:
         program, *rest = words
         try:
@@ -112,8 +133,8 @@ def _told_apart(error: ProcessError) -> KubedebError:
 
 
 @contextmanager
-def private_apt(entries: Sequence[AptEntry], architecture: str, where: Path) -> Iterator[PrivateApt]:
-    """Give an apt for `entries` in a new folder below `where`, which is removed afterwards."""
+def private_apt(entries: Sequence[AptEntry], architecture: str, where: Path, *, sources: bool = False) -> Iterator[PrivateApt]:
+    """Give an apt for `entries` in a new folder below `where`, which is removed afterwards; `sources`: for source packages."""
     if not Path(aptsources.KEYRING).exists():
         raise KubedebError(
             f"{aptsources.KEYRING} is missing", details="Debian's indices cannot be verified without its keys.",
@@ -128,7 +149,7 @@ def private_apt(entries: Sequence[AptEntry], architecture: str, where: Path) -> 
             for part in ("state/lists/partial", "cache/archives/partial"):
                 (folder / part).mkdir(parents=True)
             write_text(folder / "status", "")
-            write_text(folder / "sources.list", "".join(entry.line(architecture) for entry in entries))
+            write_text(folder / "sources.list", "".join(entry.line(architecture, source=sources) for entry in entries))
             write_text(folder / "apt.conf", CONFIGURATION.format(folder=folder, architecture=architecture))
         yield PrivateApt(folder)
 

@@ -27,9 +27,9 @@ class AptEntry:
     uri: str
     release: str
 
-    def line(self, architecture: str) -> str:
-        """Return the entry as a one-line apt source, trusted by Debian's own keys alone."""
-        return f"deb [arch={architecture} signed-by={KEYRING}] {self.uri} {self.release} main\n"
+    def line(self, architecture: str, *, source: bool = False) -> str:
+        """Return the entry as a one-line apt source, trusted by Debian's own keys alone; `source`: of its source packages."""
+        return f"{'deb-src' if source else 'deb'} [arch={architecture} signed-by={KEYRING}] {self.uri} {self.release} main\n"
 
 
 def pocket_of(release: str) -> str | None:

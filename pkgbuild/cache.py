@@ -1,8 +1,12 @@
-"""Fetched sources by digest: `CACHE/sha256/HEX`, whole or not at all; may be copied in by anybody, is checked on use."""
+"""Fetched sources by digest: `CACHE/sha256/HEX`, whole or not at all; may be copied in by anybody, is checked on use.
+
+A shared place behind it is read through and written through.
+"""
 
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,23 +14,28 @@ from pathlib import Path
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
 from kubedeb.files import CHUNK, replacing
 from pkgbuild.checksum import Checksum
+from pkgbuild.sharedcache import SharedCache
 
 
 @dataclass(frozen=True)
 class Cache:
-    """A folder of sources, named by their digest."""
+    """A folder of sources, named by their digest; `shared` is what several machines have in common."""
 
     folder: Path
+    shared: SharedCache | None = None
 
     def path(self, checksum: Checksum) -> Path:
         """Return where the file of this digest lies, or would lie."""
         return self.folder / checksum.algorithm / checksum.value
 
     def get(self, checksum: Checksum) -> Path | None:
-        """Return the file of this digest, None when it is not here. Raises `KubedebError` when its bytes are others."""
+        """Return the file of this digest, brought from the shared place if need be, None when neither has it.
+
+        Raises `KubedebError`: SOURCE_MISMATCH when its bytes are others, FETCH when the shared place cannot be reached.
+        """
         path = self.path(checksum)
         if not path.is_file():
-            return None
+            return self._from_shared(checksum) if self.shared else None
         if (actual := checksum.of(path)) != checksum:
             raise mismatch(
                 str(path), checksum, actual, hint=f"Something changed the cache. Remove the file and run again:\nrm {path}"
@@ -36,10 +45,32 @@ class Cache:
     def adopt(self, file: Path, checksum: Checksum) -> Path:
         """Take a copy of `file`, whose digest the caller has checked. Raises `KubedebError` (BUILD_STORAGE)."""
         path = self.path(checksum)
+        if self.shared:
+            self.shared.write_from(file, checksum)
+        return self._keep(file, path)
+
+    def _keep(self, file: Path, path: Path) -> Path:
         writing = storage_errors(f"the source cache {self.folder}", ExitCode.BUILD_STORAGE)
         with writing, replacing(path, sync=True) as out, file.open("rb") as stream:
             shutil.copyfileobj(stream, out, CHUNK)
         return path
+
+    def _from_shared(self, checksum: Checksum) -> Path | None:
+        if self.shared is None:
+            return None
+        with storage_errors(f"the source cache {self.folder}", ExitCode.BUILD_STORAGE):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            folder = tempfile.TemporaryDirectory(dir=self.folder, prefix=".shared-", ignore_cleanup_errors=True)
+        with folder as name:
+            came = Path(name) / "file"
+            if not self.shared.read_to(checksum, came):
+                return None
+            if (actual := checksum.of(came)) != checksum:
+                place = f"{self.shared.url.rstrip('/')}/{checksum.algorithm}/{checksum.value}"
+                raise mismatch(
+                    place, checksum, actual, hint="Something changed the shared cache. Remove that file and run again."
+                )
+            return self._keep(came, self.path(checksum))
 
     def prefill(self, folder: Path, wanted: Collection[Checksum]) -> list[Path]:
         """Take every file of `folder` whose digest is wanted and not here yet; return those files."""

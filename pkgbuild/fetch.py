@@ -1,21 +1,31 @@
-"""The only phase with a network: pinned sources into the cache, each checked against the signed index and its bytes."""
+"""The only phase with a network: pinned sources into the cache, side by side, each checked against its pin."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from kubedeb.errors import ExitCode, KubedebError
-from kubedeb.progress import Progress
+from kubedeb.errors import ExitCode, KubedebError, storage_errors
+from kubedeb.progress import Progress, Task
 from pkgbuild.apt import IndexEntry, NotThereError, host_entries, private_apt
 from pkgbuild.cache import Cache, mismatch
 from pkgbuild.checksum import Checksum
+from pkgbuild.dsc import named_files
+from pkgbuild.requestlog import Request, RequestLog
 from pkgbuild.spec import SourcePin
 
+if TYPE_CHECKING:
+    from pkgbuild.download import Downloads
+
 NOT_RUN = "NOT RUN: source gone"
+AT_ONCE = 8
+"""Downloads at a time: more would only share the same line."""
+COMPARE = "Either the recipe's digest is wrong or the archive was changed: compare with a second source before you trust it."
 
 
 class Archive(Protocol):
@@ -27,66 +37,211 @@ class Archive(Protocol):
     def show(self, words: list[str]) -> list[IndexEntry]:
         """Return the index entries of `NAME=VERSION`."""
 
+    def show_sources(self, name: str) -> list[IndexEntry]:
+        """Return every version of a source package; `sha256` is that of its `.dsc`."""
+
     def download(self, name: str, version: str) -> Path:
         """Fetch a package."""
 
+    def download_source(self, name: str, version: str) -> Path:
+        """Fetch a source package's files and return its `.dsc`."""
 
-OpenArchive = Callable[[str, str, Path], AbstractContextManager[Archive]]
-"""Opens (suite, architecture, folder for temporary files)."""
+
+class OpenArchive(Protocol):
+    """Opens (suite, architecture or `source`, folder for temporary files)."""
+
+    def __call__(self, suite: str, architecture: str, where: Path) -> AbstractContextManager[Archive]:
+        """Open a suite."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """What fetches: suites through apt, archives by URL, wheels through pip. `offline`: nothing may be asked."""
+
+    archive: OpenArchive
+    downloads: Downloads
+    log: RequestLog
+    offline: bool = False
+
+
+def network(
+    cache: Cache, mirror: str, mirrors: str, say: Callable[[str], object] = lambda _: None, *, offline: bool = False
+) -> Network:
+    """Return the machine's own network: `mirror` (Debian's) and `mirrors` (of URL prefixes) as the settings give them."""
+    from pkgbuild import mirrors as by_prefix
+    from pkgbuild.download import Downloads
+
+    log = RequestLog(cache.folder, say)
+    return Network(apt_archive(mirror), Downloads(log, by_prefix.parse(mirrors)), log, offline)
 
 
 def apt_archive(mirror: str) -> OpenArchive:
     """Return what opens a suite through the machine's own apt, or through the mirror of the settings."""
 
     def opened(suite: str, architecture: str, where: Path) -> AbstractContextManager[Archive]:
-        return private_apt(host_entries(suite, mirror, pockets=False), architecture, where)
+        entries = host_entries(suite, mirror, pockets=False)
+        return private_apt(entries, architecture, where, sources=architecture == "source")
 
     return opened
 
 
-def fetch(pins: Iterable[SourcePin], cache: Cache, archive: OpenArchive, progress: Progress) -> dict[SourcePin, KubedebError]:
+def held(pin: SourcePin, cache: Cache) -> bool:
+    """Say whether the cache has a pin whole: a `dsc` with every file that it names. Raises as `Cache.get`."""
+    file = cache.get(pin.checksum)
+    if file is None or pin.kind != "dsc":
+        return file is not None
+    return all(cache.get(named.checksum) is not None for named in named_files(file))
+
+
+def fetch(pins: Iterable[SourcePin], cache: Cache, net: Network, progress: Progress) -> dict[SourcePin, KubedebError]:
     """Bring every pin into the cache and return those that are gone, each with its error.
 
-    Raises `KubedebError`: SOURCE_MISMATCH (both digests shown), FETCH (the mirror does not answer), BUILD_STORAGE.
+    What can be fetched is, whatever becomes of the rest. Raises `KubedebError`: SOURCE_MISMATCH (both digests shown), FETCH
+    (the mirror does not answer), BUILD_STORAGE; SOURCE_GONE, naming all that is missing, when the network is off.
     """
-    missing = sorted({pin for pin in pins if cache.get(pin.checksum) is None}, key=_place)
-    lost: dict[SourcePin, KubedebError] = {}
-    for (suite, architecture), group in groupby(missing, key=lambda pin: (pin.suite, pin.architecture)):
-        wanted = list(group)
-        try:
-            with (
-                progress.task(f"fetch {len(wanted)} sources from {suite}") as task,
-                archive(suite, architecture, cache.folder) as source,
-            ):
-                source.update()
-                for pin in wanted:
-                    task.note(str(pin))
-                    try:
-                        _fetch_one(pin, source, cache)
-                    except NotThereError as error:
-                        lost[pin] = gone(pin, error.details)
-        except NotThereError as error:
-            lost.update({pin: gone(pin, error.details) for pin in wanted})
+    lost = fetch_all(pins, cache, net, progress)
+    if serious := [error for error in lost.values() if error.code is not ExitCode.SOURCE_GONE]:
+        raise serious[0]
     return lost
 
 
-def _place(pin: SourcePin) -> tuple[str, str, str]:
-    return pin.suite, pin.architecture, pin.name
+def fetch_all(pins: Iterable[SourcePin], cache: Cache, net: Network, progress: Progress) -> dict[SourcePin, KubedebError]:
+    """As `fetch`, but only a full disk and a network that is off raise; every other error is that of its pin."""
+    missing = sorted({pin for pin in pins if not held(pin, cache)}, key=_place)
+    if missing and net.offline:
+        raise _offline(missing)
+    groups = [list(group) for _, group in groupby(missing, key=_place)]
+    lost: dict[SourcePin, KubedebError] = {}
+    with ThreadPoolExecutor(AT_ONCE, "fetch") as pool:
+        for result in pool.map(lambda group: _fetch_group(group, cache, net, progress), groups):
+            lost |= result
+    if full := [error for error in lost.values() if error.code is ExitCode.BUILD_STORAGE]:
+        raise full[0]
+    return {pin: lost[pin] for pin in missing if pin in lost}
 
 
-def _fetch_one(pin: SourcePin, source: Archive, cache: Cache) -> None:
-    listed = source.show([f"{pin.name}={pin.version}"])
+def _place(pin: SourcePin) -> tuple[str, str, str, str]:
+    """Return what is fetched together: the packages of one suite; every other file by itself."""
+    together = "" if pin.suite else f"{pin.name} {pin.checksum}"
+    return pin.kind, pin.suite, "source" if pin.kind == "dsc" else pin.architecture, together
+
+
+def _offline(missing: list[SourcePin]) -> KubedebError:
+    return KubedebError(
+        f"NOT RUN: the network is off, and {len(missing)} sources are not in the cache",
+        details="\n".join(f"{pin} {pin.checksum}" for pin in missing),
+        hint="With a network: kubedeb recipe fetch. From a folder that has them: kubedeb recipe fetch --from FOLDER",
+        code=ExitCode.SOURCE_GONE,
+    )
+
+
+def _fetch_group(group: list[SourcePin], cache: Cache, net: Network, progress: Progress) -> dict[SourcePin, KubedebError]:
+    first = group[0]
+    try:
+        if first.kind in ("deb", "dsc"):
+            return _from_suite(group, cache, net, progress)
+        with progress.task(f"fetch {first}"):
+            _from_url(first, cache, net) if first.kind == "archive" else _from_pip(first, cache, net)
+    except KubedebError as error:
+        gone_too = error.code is ExitCode.SOURCE_GONE
+        return {pin: gone(pin, error.details) if gone_too else error for pin in group}
+    return {}
+
+
+def _from_suite(group: list[SourcePin], cache: Cache, net: Network, progress: Progress) -> dict[SourcePin, KubedebError]:
+    kind, suite, architecture, _ = _place(group[0])
+    lost: dict[SourcePin, KubedebError] = {}
+    with (
+        progress.task(f"fetch {len(group)} {'source packages' if kind == 'dsc' else 'sources'} from {suite}") as task,
+        net.archive(suite, architecture, cache.folder) as source,
+    ):
+        _logged(net, f"apt-get update of {suite} ({architecture})", source.update)
+        for pin in group:
+            try:
+                _from_archive(pin, source, cache, net, task)
+            except NotThereError as error:
+                lost[pin] = gone(pin, error.details)
+            except KubedebError as error:
+                lost[pin] = error
+    return lost
+
+
+def _logged(net: Network, asked: str, ask: Callable[[], Path | None]) -> Path | None:
+    """Ask apt or pip, and note what came of it."""
+    try:
+        file = ask()
+    except KubedebError as error:
+        net.log.add(Request(asked, error.brief))
+        raise
+    size, digest = (file.stat().st_size, str(Checksum.sha256("").of(file))) if file else (0, "")
+    net.log.add(Request(asked, "ok", size, digest))
+    return file
+
+
+def _from_archive(pin: SourcePin, source: Archive, cache: Cache, net: Network, task: Task) -> None:
+    task.note(str(pin))
+    is_source = pin.kind == "dsc"
+    listed = source.show_sources(pin.name) if is_source else source.show([f"{pin.name}={pin.version}"])
+    listed = [entry for entry in listed if entry.version == pin.version]
     if not listed:
         raise NotThereError(
             "", details=f"The suite's signed index does not list {pin.name} {pin.version}.", code=ExitCode.SOURCE_GONE
         )
-    hint = "Either the recipe's digest is wrong or the archive was changed: compare with a second source before you trust it."
     if pin.checksum not in {Checksum.sha256(entry.sha256) for entry in listed}:
-        raise mismatch(f"{pin} in the signed index", pin.checksum, Checksum.sha256(listed[0].sha256), hint)
-    file = source.download(pin.name, pin.version)
-    if (actual := pin.checksum.of(file)) != pin.checksum:
-        raise mismatch(str(pin), pin.checksum, actual, hint)
+        raise mismatch(f"{pin} in the signed index", pin.checksum, Checksum.sha256(listed[0].sha256), COMPARE)
+    get = source.download_source if is_source else source.download
+    file = _logged(
+        net, f"apt-get {'source' if is_source else 'download'} {pin.name}={pin.version}", lambda: get(pin.name, pin.version)
+    )
+    if file is None or (actual := pin.checksum.of(file)) != pin.checksum:
+        raise mismatch(str(pin), pin.checksum, actual, COMPARE)
+    for named in named_files(file) if is_source else ():
+        if (other := named.checksum.of(file.with_name(named.name))) != named.checksum:
+            raise mismatch(f"{named.name} of {pin}", named.checksum, other, COMPARE)
+        cache.adopt(file.with_name(named.name), named.checksum)
     cache.adopt(file, pin.checksum)
+
+
+def _from_url(pin: SourcePin, cache: Cache, net: Network) -> None:
+    """Fetch an archive beside the cache's files, where a killed run's part lies too, and take it in when it is the pinned."""
+    from filelock import FileLock
+
+    part = cache.folder / "parts" / f"{pin.checksum.algorithm}-{pin.checksum.value}"
+    with storage_errors(f"the source cache {cache.folder}", ExitCode.BUILD_STORAGE):
+        part.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{part}.lock", timeout=3600):
+        if held(pin, cache):  # another run brought it while this one waited
+            return
+        begun = part.exists()
+        if not begun or pin.checksum.of(part) != pin.checksum:
+            net.downloads.to_file(pin.url, part, pin.checksum)
+        if begun and pin.checksum.of(part) != pin.checksum:  # the rest was put behind the part of another file
+            part.unlink()
+            net.downloads.to_file(pin.url, part, pin.checksum)
+        if (actual := pin.checksum.of(part)) != pin.checksum:
+            part.unlink()
+            raise mismatch(str(pin), pin.checksum, actual, COMPARE)
+        if pin.signature is not None:
+            from pkgbuild.signature import verify
+
+            verify(part, net.downloads.small(pin.signature.url, part.parent), pin.signature.keyring, pin)
+        cache.adopt(part, pin.checksum)
+        part.unlink()
+
+
+def _from_pip(pin: SourcePin, cache: Cache, net: Network) -> None:
+    import tempfile
+
+    from pkgbuild.wheel import download
+
+    with storage_errors(f"the source cache {cache.folder}", ExitCode.BUILD_STORAGE):
+        cache.folder.mkdir(parents=True, exist_ok=True)
+        folder = tempfile.TemporaryDirectory(dir=cache.folder, prefix=".wheel-", ignore_cleanup_errors=True)
+    with folder as name:
+        file = _logged(net, f"pip download {pin.name}=={pin.version}", lambda: download(pin, Path(name)))
+        if file is None or (actual := pin.checksum.of(file)) != pin.checksum:
+            raise mismatch(str(pin), pin.checksum, actual, COMPARE)
+        cache.adopt(file, pin.checksum)
 
 
 def gone(pin: SourcePin, details: str) -> KubedebError:

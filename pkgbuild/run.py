@@ -46,13 +46,16 @@ class RunOptions:
     what a newer base or toolchain concerns. `dry`: say what would be done, and do nothing. `sources`: `.sources` files of apt
     repositories with packages of ours that recipes build-depend on. `lintian`, `root_tests`: ask these judges of each build;
     `previous`: packages that the root tests upgrade from, instead of those that the store holds. `sandbox`: its kind. `farm`:
-    where builds run, None on this machine.
+    where builds run, None on this machine. `offline`: sources come from the cache alone. `verbose`: say each request of the
+    fetch phase.
     """
 
     check: bool = False
     jobs: int = 1
     verify: bool = False
     stale: bool = False
+    offline: bool = False
+    verbose: bool = False
     dry: bool = False
     sources: tuple[Path, ...] = ()
     lintian: bool = True
@@ -84,9 +87,8 @@ def run_builds(
     if options.dry or all(survey.actions[place].verb is Verb.SKIP for place in places):
         return [Outcome(survey.actions[place], survey.result(place)) for place in places]
     with session(target.store.folder) as run_file:
-        lost = _fetch(
-            [survey.expanded[place] for place in places if survey.actions[place].verb is not Verb.SKIP], target, progress
-        )
+        wanted = [survey.expanded[place] for place in places if survey.actions[place].verb is not Verb.SKIP]
+        lost = _fetch(wanted, target, options, progress)
         with _builder(target, lock, options, progress, run_file) as builder:
             work = _Work(survey, target, options, lost, offered, builder)
             try:
@@ -165,23 +167,16 @@ def _offers(chosen: Sequence[Chosen], target: Target, options: RunOptions) -> di
     return offers(options.sources, wanted, target.architecture, target.store.folder / "tmp")
 
 
-def _fetch(builds: Collection[Expanded], target: Target, progress: Progress) -> dict[SourcePin, KubedebError]:
-    """Bring all sources into the cache; where that fails for one build, only that one is lost."""
-    from pkgbuild.fetch import apt_archive, fetch
+def _fetch(
+    builds: Collection[Expanded], target: Target, options: RunOptions, progress: Progress
+) -> dict[SourcePin, KubedebError]:
+    """Bring all sources into the cache; where that fails for one build of several, only that one is lost."""
+    from pkgbuild.fetch import fetch, fetch_all, network
 
-    archive = apt_archive(target.mirror)
-    try:
-        return fetch([pin for one in builds for pin in one.spec.sources], target.cache, archive, progress)
-    except KubedebError:
-        if len(builds) == 1:
-            raise
-    lost: dict[SourcePin, KubedebError] = {}
-    for one in builds:
-        try:
-            lost |= fetch(one.spec.sources, target.cache, archive, progress)
-        except KubedebError as error:
-            lost.update(dict.fromkeys(one.spec.sources, error))
-    return lost
+    say = progress.say if options.verbose else lambda _: None
+    net = network(target.cache, target.mirror, target.mirrors, say, offline=options.offline)
+    pins = [pin for one in builds for pin in one.spec.sources]
+    return (fetch if len(builds) == 1 else fetch_all)(pins, target.cache, net, progress)
 
 
 def _builder(

@@ -11,10 +11,13 @@ from pkgbuild.store import Store
 
 @dataclass(frozen=True)
 class Target:
-    """What packages are built for, where they are kept, and the mirror of the settings ("": the machine's own)."""
+    """What packages are built for, where they are kept, and the mirrors of the settings: Debian's ("": the machine's own), and
+    those of archives by URL prefix.
+    """
 
     suite: Suite
     architecture: Architecture
     store: Store
     cache: Cache
     mirror: str = ""
+    mirrors: str = ""

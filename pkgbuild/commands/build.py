@@ -61,6 +61,9 @@ if TYPE_CHECKING:
     "--sign", "key", type=click.Path(dir_okay=False, path_type=Path), metavar="KEY.pem",
     help="Sign what is stated about the packages in DIR (with -o; kubedeb attest key makes a key).",
 )  # fmt: skip
+@click.option("--offline", is_flag=True, help="Take sources from the cache alone, and name all that it lacks.")
+@options.verbose_option
+@options.shared_cache_option
 @options.suite_option
 @options.architecture_option
 @options.recipes_option
@@ -70,7 +73,8 @@ if TYPE_CHECKING:
 def build(
     recipes_wanted: tuple[str, ...], recipes: tuple[Path, ...], output: Path | None, suite: str, arch: str,
     store: Path | None, cache: Path | None, farm: str | None, farm_store: str | None, farm_ca: str | None,
-    farm_cert: str | None, farm_key: str | None, sandbox: str, key: Path | None, *, everything: bool, as_json: bool, **how: Any,
+    farm_cert: str | None, farm_key: str | None, sandbox: str, key: Path | None, shared_cache: str | None, *, everything: bool,
+    as_json: bool, **how: Any,
 ) -> None:  # fmt: skip
     """Build packages from recipes, in a clean container without a network.
 
@@ -88,7 +92,7 @@ def build(
     signer = dsse.private_key(key) if key else None
     found = options.known_recipes(recipes)
     chosen = choose(found, recipes_wanted or sorted(found))
-    target = options.target(suite, arch, store, cache)
+    target = options.target(suite, arch, store, cache, shared_cache)
     shown = progress()
     outcomes = run_builds(chosen, target, shown, run_options)
     placed = export(outcomes, target.store, output) if output else []

@@ -11,6 +11,7 @@ from pkgbuild.cache import Cache
 from pkgbuild.library import find, recipe_folders
 from pkgbuild.recipe import Architecture, Suite
 from pkgbuild.sandbox import SandboxKind
+from pkgbuild.sharedcache import SharedCache
 from pkgbuild.store import Store
 from pkgbuild.target import Target
 
@@ -20,6 +21,10 @@ recipes_option = click.option(
 )  # fmt: skip
 store_option = click.option("--store", type=click.Path(path_type=Path), metavar="DIR", help="Where builds and bases are kept.")
 cache_option = click.option("--cache", type=click.Path(path_type=Path), metavar="DIR", help="Where fetched sources are kept.")
+shared_cache_option = click.option(
+    "--shared-cache", metavar="URL", help="A cache that machines share, read and written through: file:///…, s3://…"
+)
+verbose_option = click.option("-v", "--verbose", is_flag=True, help="Say each request of the fetch phase.")
 suite_option = click.option(
     "--suite", type=click.Choice([suite.value for suite in Suite]), default=Suite.BOOKWORM.value, show_default=True,
     help="The Debian suite to build for.",
@@ -34,11 +39,19 @@ architecture_option = click.option(
 )  # fmt: skip
 
 
-def target(suite: str, arch: str, store: Path | None, cache: Path | None) -> Target:
+def target(suite: str, arch: str, store: Path | None, cache: Path | None, shared_cache: str | None = None) -> Target:
     """Return what is built for and where, the settings applied."""
-    mirror = resolve()["mirror"].text
+    settings = resolve({"cache_shared": shared_cache})
+    shared = settings["cache_shared"].text
     folder, sources = path_setting("store", store).absolute(), path_setting("cache", cache).absolute()
-    return Target(Suite(suite), Architecture(arch), Store(folder), Cache(sources), mirror)
+    return Target(
+        Suite(suite),
+        Architecture(arch),
+        Store(folder),
+        Cache(sources, SharedCache(shared) if shared else None),
+        settings["mirror"].text,
+        settings["mirrors"].text,
+    )
 
 
 def known_recipes(folders: tuple[Path, ...]) -> dict[str, Path]:

@@ -114,25 +114,30 @@ def lint_recipes(names: tuple[str, ...], recipes: tuple[Path, ...], *, as_json: 
     "--from", "folder", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIR",
     help="Take every file of this folder whose sha256 is pinned, whatever its name, before asking the mirror.",
 )  # fmt: skip
+@click.option("--offline", is_flag=True, help="Ask no network: say what the cache lacks.")
+@options.verbose_option
+@options.shared_cache_option
 @options.architecture_option
 @options.recipes_option
 @options.cache_option
 @json_option
 def fetch_sources(
     names: tuple[str, ...], folder: Path | None, arch: str, recipes: tuple[Path, ...], cache: Path | None,
-    *, everything: bool, as_json: bool,
+    shared_cache: str | None, *, everything: bool, offline: bool, verbose: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Bring pinned sources into the cache, from a folder or from the mirror."""
-    from pkgbuild.fetch import apt_archive, fetch
+    from pkgbuild.fetch import fetch, network
 
     if bool(names) == everything:
         raise click.UsageError("Name a recipe, or give --all (kubedeb recipe list shows what there is).")
     found = options.known_recipes(recipes)
-    target = options.target("bookworm", arch, None, cache)
+    target = options.target("bookworm", arch, None, cache, shared_cache)
     specs = [expand(one, target.suite, target.architecture).spec for one in choose(found, names or sorted(found))]
     pins = [pin for spec in specs for pin in spec.sources]
     taken = target.cache.prefill(folder, {pin.checksum for pin in pins}) if folder else []
-    lost = fetch(pins, target.cache, apt_archive(target.mirror), progress())
+    shown = progress()
+    net = network(target.cache, target.mirror, target.mirrors, shown.say if verbose else lambda _: None, offline=offline)
+    lost = fetch(pins, target.cache, net, shown)
     if as_json:
         held = [
             {"source": str(pin), pin.checksum.algorithm.value: pin.checksum.value,

@@ -18,7 +18,9 @@ from kubedeb.progress import progress
 from pkgbuild.apt import IndexEntry, NotThereError
 from pkgbuild.cache import Cache
 from pkgbuild.checksum import Checksum
-from pkgbuild.fetch import fetch
+from pkgbuild.download import Downloads
+from pkgbuild.fetch import Network, fetch
+from pkgbuild.requestlog import RequestLog
 from pkgbuild.spec import SourcePin
 
 DATA = b"the package"
@@ -49,6 +51,12 @@ class Archive:
     def show(self, words: list[str]) -> list[IndexEntry]:
         return [IndexEntry("hello", "1.10-3", "amd64", self.listed)] if words == ["hello=1.10-3"] and self.listed else []
 
+    def show_sources(self, name: str) -> list[IndexEntry]:
+        raise NotImplementedError(name)
+
+    def download_source(self, name: str, version: str) -> Path:
+        raise NotImplementedError(name, version)
+
     def download(self, name: str, version: str) -> Path:
         self.where.mkdir(parents=True, exist_ok=True)
         path = self.where / f"{name}_{version}.deb"
@@ -57,7 +65,8 @@ class Archive:
 
 
 def run(archive: Archive, cache: Cache, *pins: SourcePin) -> dict[SourcePin, KubedebError]:
-    return fetch(pins, cache, archive.open, progress(io.StringIO()))
+    log = RequestLog(cache.folder)
+    return fetch(pins, cache, Network(archive.open, Downloads(log), log), progress(io.StringIO()))
 
 
 def held(cache: Cache) -> list[str]:
