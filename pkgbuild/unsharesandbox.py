@@ -80,7 +80,9 @@ class UnshareSandbox:
         return self._work / "upper"
 
     def make_build_root(self) -> None:
-        """Make the folder that sources are unpacked below."""
+        """Make the folder that sources are unpacked below, unless it is the root's own."""
+        if (self.surroundings.build_root, self.surroundings.user) == (PLAIN.build_root, PLAIN.user):
+            return
         owner = [f"--owner={self.surroundings.user}", f"--group={self.surroundings.user}"]
         self.as_root(["install", "--directory", "--mode=0755", *owner, self.surroundings.build_root])
 
