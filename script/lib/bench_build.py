@@ -9,6 +9,7 @@ from pathlib import Path
 import samplerecipe
 from kubedeb.errors import ExitCode
 from kubedeb.process import Result, run
+from script.lib.bench_peers import small_build
 from script.lib.measure import KUBEDEB, Figure, figure, median
 
 TOP = Path(__file__).parents[2]
@@ -26,9 +27,9 @@ print(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1], 
 
 
 def build() -> list[Figure]:
-    """Return every figure of building that needs no peer."""
+    """Return every figure of building, the peers' beside ours."""
     kubedeb("base", "update")
-    return [*nothing_to_do(), *recipe_show(), *memory()]
+    return [*nothing_to_do(), *recipe_show(), *memory(), *small_build(KUBEDEB, KEPT / "store")]
 
 
 def kubedeb(*argv: str | Path, cwd: Path | None = None) -> Result:

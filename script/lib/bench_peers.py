@@ -11,14 +11,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import peers
 from kindsamples import DSC, fill_cache, lay_out
+from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.process import run
-from kubedeb.errors import ExitCode
 from kubedeb.progress import progress
 from pkgbuild.backends import backend
 from pkgbuild.sandbox import SandboxKind
 from pkgbuild.store import Store
+from script.lib import peers
 
 RUNS = 5
 RECIPE = "hello-daemon"
@@ -29,13 +29,14 @@ FASTER = {"sbuild, schroot overlay": 1.5, "cowbuilder": 1.5, "sbuild, its defaul
 MORE_THAN_BARE = 1.2
 
 
-def small_build(kubedeb: Path) -> list[dict[str, Any]]:
+def small_build(kubedeb: Path, with_base: Path) -> list[dict[str, Any]]:
     """Return the figures of the small build: roots alone, against the bare build on the host, against each peer."""
-    with tempfile.TemporaryDirectory(prefix="kubedeb-bench-", dir="/var/tmp") as name:  # noqa: S108 - peers' users read it
+    with tempfile.TemporaryDirectory(prefix="kubedeb-bench-", dir="/var/tmp") as name:
         work = Path(name)
         work.chmod(0o755)
         recipes = lay_out(work / "recipes", RECIPE)
         store = work / "store"
+        shutil.copytree(with_base / "bases", store / "bases")
         ours = {kind: _ours(kubedeb, kind, recipes, store) for kind in KINDS}
         roots = {kind: _root(kind, Store(store)) for kind in KINDS}
         with peers.bench(work / "peers", recipes / "sources" / DSC) as on:
@@ -62,15 +63,18 @@ def _figure(what: str, ours: float, goal: float | None, peer: dict[str, Any] | N
 def _ours(kubedeb: Path, kind: SandboxKind, recipes: Path, store: Path) -> float:
     """Return the median seconds from command to packages, warm: base, layer and sources are there, the result is not."""
     cache = fill_cache(recipes, store.parent / "cache")
-    build = [kubedeb, "build", RECIPE, "--recipes", recipes, "--store", store, "--cache", cache, "--sandbox", kind.value,
+    build: list[str | Path] = [kubedeb, "build", RECIPE, "--recipes", recipes, "--store", store, "--cache", cache, "--sandbox", kind.value,
              "--no-lintian", "--no-root-tests"]  # fmt: skip
-    return _median(lambda: run(build, code=ExitCode.BUG, timeout=900), lambda: shutil.rmtree(store / "builds", ignore_errors=True))
+    return _median(
+        lambda: run(build, code=ExitCode.BUG, timeout=900), lambda: shutil.rmtree(store / "builds", ignore_errors=True)
+    )
 
 
 def _root(kind: SandboxKind, store: Store) -> float:
     """Return the median seconds of a sandbox that is opened, runs `true` and is gone."""
     lock = store.base("bookworm", "amd64")
-    assert lock is not None
+    if lock is None:
+        raise KubedebError("the bench has no base", code=ExitCode.BUG)
     run_file = store.folder / "locks/bench"
     run_file.touch()
     with backend(kind, store, progress(io.StringIO()), run_file) as sandboxes:
