@@ -8,6 +8,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -63,11 +64,10 @@ def _figure(what: str, ours: float, goal: float | None, peer: dict[str, Any] | N
 def _ours(kubedeb: Path, kind: SandboxKind, recipes: Path, store: Path) -> float:
     """Return the median seconds from command to packages, warm: base, layer and sources are there, the result is not."""
     cache = fill_cache(recipes, store.parent / "cache")
-    build: list[str | Path] = [kubedeb, "build", RECIPE, "--recipes", recipes, "--store", store, "--cache", cache, "--sandbox", kind.value,
-             "--no-lintian", "--no-root-tests"]  # fmt: skip
-    return _median(
-        lambda: run(build, code=ExitCode.BUG, timeout=900), lambda: shutil.rmtree(store / "builds", ignore_errors=True)
-    )
+    where: list[str | Path] = ["--recipes", recipes, "--store", store, "--cache", cache, "--sandbox", kind.value]
+    build = [kubedeb, "build", RECIPE, *where, "--no-lintian", "--no-root-tests"]
+    forget = partial(shutil.rmtree, store / "builds", ignore_errors=True)
+    return _median(lambda: run(build, code=ExitCode.BUG, timeout=900), forget)
 
 
 def _root(kind: SandboxKind, store: Store) -> float:
