@@ -17,6 +17,7 @@ import pytest
 import samplerecipe
 from kubedeb.cli import run
 from kubedeb.errors import ExitCode
+from kubedeb.process import run as run_process
 from pkgbuild import dockerd
 from pkgbuild.store import Store
 
@@ -85,6 +86,39 @@ def test_order_failures_and_what_stands_on_them(store: Path, tmp_path: Path, cap
     assert {name: one["action"] for name, one in again.items()} == {"asecond": "build", "zfirst": "build"}
     assert again["asecond"]["reason"] == "changed since the last build: the build dependencies"
     assert again["asecond"]["packages"][0]["sha256"] == first["asecond"]["packages"][0]["sha256"]
+
+
+@pytest.mark.parametrize("signed_by", ["a file", "the key itself"])
+def test_a_package_of_ours_comes_from_an_apt_repository(
+    signed_by: str, store: Path, new_store: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = recipe(tmp_path / "recipes", "zfirst")
+    recipe(folder, "asecond", NEEDS_HELLO, needs="zfirst")
+    where = fetched(folder, "zfirst", "asecond")
+    first = built(capsys, ["zfirst", *where], ExitCode.DONE)["zfirst"]
+    root = tmp_path / "repository"
+    assert run(["repo", "init", "--repository", str(root), "--suite", "bookworm", "--origin", "x"]) == ExitCode.DONE
+    package = first["packages"][0]["file"]
+    assert run(["repo", "add", "--repository", str(root), "--suite", "bookworm", "--publish", package]) == ExitCode.DONE
+    key = str(root / "keyring.gpg")
+    if signed_by == "the key itself":
+        armoured = run_process(
+            ["gpg", "--homedir", tmp_path, "--enarmor"], stdin=(root / "keyring.gpg").read_bytes(), code=ExitCode.BUG
+        )
+        text = armoured.text.replace("PGP ARMORED FILE", "PGP PUBLIC KEY BLOCK")
+        lines = [line for line in text.splitlines() if not line.startswith("Comment")]
+        key = "\n" + "\n".join(f" {line or '.'}" for line in lines)
+    ours = tmp_path / "ours.sources"
+    ours.write_text(f"Types: deb\nURIs: file:{root}/public\nSuites: bookworm\nComponents: main\nSigned-By: {key}\n")
+    other = ["--store", str(new_store("other"))]
+    argv = ["asecond", *where, *other]
+    second = built(capsys, [*argv, "--sources", str(ours)], ExitCode.DONE)["asecond"]
+    assert second["action"] == "build"
+    assert built(capsys, [*argv, "--sources", str(ours)], ExitCode.DONE)["asecond"]["action"] == "skip"
+    without = built(capsys, [*argv, "--dry-run"], ExitCode.DONE)["asecond"]
+    assert without["digest"] != second["digest"]  # its bytes are a part of what decides the build
+    together = built(capsys, ["asecond", "zfirst", *where], ExitCode.DONE)["asecond"]
+    assert together["digest"] == second["digest"]  # the same bytes, wherever they came from
 
 
 def test_stale_is_what_a_newer_base_concerns(store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
