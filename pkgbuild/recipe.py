@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, model_validator
 
 from kubedeb.yamlfile import Quoted, StrictModel
-from pkgbuild.sources import Name, Source
+from pkgbuild.sources import Name, Source, UpstreamFiles
 
 
 def _not_empty(value: Any) -> Any:
@@ -162,6 +162,7 @@ class Recipe(StrictModel):
     build_depends: tuple[Name, ...] = Field(
         default=(), description="Debian packages that the build needs beside debhelper; locked by `kubedeb base update`."
     )
+    upstream: UpstreamFiles | None = None
     packages: Annotated[tuple[Package, ...], NotEmpty]
     versions: Annotated[tuple[Row, ...], NotEmpty]
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.yamlfile import Quoted, StrictModel
 from pkgbuild.checksum import Algorithm, Checksum
 
@@ -61,6 +62,14 @@ class Signature(StrictModel):
     keyring: str = Field(description="The file of the recipe's `keyring/` folder that holds upstream's keys.")
 
 
+class UpstreamFiles(StrictModel):
+    """What upstream publishes beside its releases; `kubedeb recipe bump` takes digests from it."""
+
+    checksums: str = Field(
+        description="A checksum file; `{version}`, `{architecture}`, `{url}` (the archive's), `{file}` (its name) filled in."
+    )
+
+
 class ArchiveSource(StrictModel):
     """An upstream release: a tar or zip archive, or a single file."""
 
@@ -69,12 +78,15 @@ class ArchiveSource(StrictModel):
     url: str = Field(pattern=r"^https?://", description="Where it lies; `{version}` and `{architecture}` are filled in.")
     sha256: Sha256 | None = None
     sha512: Sha512 | None = None
+    unpinned: str | None = Field(
+        default=None, min_length=1, description="Why it has no digest yet. It is listed by lint and never built."
+    )
     signature: Signature | None = None
 
     @model_validator(mode="after")
     def _pinned(self) -> ArchiveSource:
-        if (self.sha256 is None) == (self.sha512 is None):
-            raise ValueError("an archive is pinned by sha256 or by sha512, by one of them")
+        if sum(pin is not None for pin in (self.sha256, self.sha512, self.unpinned)) != 1:
+            raise ValueError("an archive is pinned by sha256 or by sha512, by one of them (or `unpinned: REASON`, for now)")
         return self
 
     @property
@@ -84,7 +96,12 @@ class ArchiveSource(StrictModel):
 
     @property
     def checksum(self) -> Checksum:
-        """Return the pin."""
+        """Return the pin. Raises `KubedebError` (RECIPE) when there is none."""
+        if self.unpinned is not None:
+            raise KubedebError(
+                f"source {self.name} is not pinned: {self.unpinned}", details=self.url,
+                hint="kubedeb recipe bump RECIPE VERSION --accept pins what upstream sends now.", code=ExitCode.RECIPE,
+            )  # fmt: skip
         return Checksum.sha256(self.sha256) if self.sha256 else Checksum(Algorithm.SHA512, self.sha512 or "")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -10,8 +11,10 @@ from kubedeb.errors import ExitCode, KubedebError, storage_errors
 from kubedeb.files import write_bytes
 from kubedeb.output import json_option, print_json, print_table
 from kubedeb.progress import progress
+from kubedeb.yamlfile import parse, validate
 from pkgbuild.commands import options
-from pkgbuild.library import Chosen, choose, load
+from pkgbuild.library import RECIPE_FILE, Chosen, choose, load
+from pkgbuild.recipe import Recipe
 from pkgbuild.spec import Expanded, Locked, expand
 from pkgbuild.stage import sandbox_stage
 
@@ -150,6 +153,43 @@ def fetch_sources(
         print_table(("source", "file"), rows)
     if lost:
         raise next(iter(lost.values()))
+
+
+@recipe.command("bump")
+@click.argument("name", metavar="RECIPE")
+@click.argument("version", metavar="VERSION")
+@click.option("--accept", is_flag=True, help="Where upstream says no digest, take what it sends now, and say so.")
+@click.option("--date", "day", type=click.DateTime(["%Y-%m-%d"]), metavar="YYYY-MM-DD", help="The row's date (default: today).")
+@options.verbose_option
+@options.recipes_option
+@options.cache_option
+@json_option
+def bump_recipe(
+    name: str, version: str, recipes: tuple[Path, ...], cache: Path | None, day: datetime | None,
+    *, accept: bool, verbose: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Add a version after the example of the last one, or pin what a version's row left unpinned.
+
+    Digests come from upstream's checksum file, from what its signature covers, or from Debian's signed index.
+    """
+    from pkgbuild.bump import edited
+    from pkgbuild.fetch import network
+
+    chosen = choose(options.known_recipes(recipes), [name])[0].loaded
+    file, target, shown = chosen.folder / RECIPE_FILE, options.target("bookworm", "amd64", None, cache), progress()
+    net = network(target.cache, target.mirror, target.mirrors, shown.say if verbose else lambda _: None)
+    with file.open(newline="") as stream:
+        text = stream.read()
+    done = edited(text, chosen, version, (day or datetime.now(UTC)).date(), net, target.cache.folder / "bump", accept=accept)
+    validate(parse(done.text, file, code=ExitCode.RECIPE), Recipe, code=ExitCode.RECIPE)
+    with storage_errors(str(file), ExitCode.BUILD_STORAGE):
+        write_bytes(file, done.text.encode())
+    if as_json:
+        print_json({"recipe": name, "version": version, "file": str(file), "sources": done.said})
+        return
+    for line in done.said:
+        click.echo(line)
+    click.echo(f"{name} {version} is in {file}")
 
 
 @recipe.command("schema")
