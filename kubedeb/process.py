@@ -164,6 +164,21 @@ def background(
         clock.cancel()
 
 
+def interactive(argv: Sequence[Argument], *, code: ExitCode, env: Mapping[str, str] | None = None) -> int:
+    """Run `argv` on the terminal of this process until it ends, and return its exit status; nothing of it is captured.
+
+    Raises `ProcessError` with `code` when the program is missing.
+    """
+    words = tuple(str(word) for word in argv)
+    environment = clean_environment(env)
+    program = shutil.which(words[0], path=environment["PATH"])
+    if program is None:
+        raise ProcessError(f"{words[0]} is not installed", Result(words, -1, b"", b"", 0), code=code)
+    # sh gives its processes pipes; this one needs the descriptors of the terminal itself.
+    _, ended = os.waitpid(os.posix_spawn(program, words, environment), 0)
+    return os.waitstatus_to_exitcode(ended)
+
+
 def _launch(
     words: Sequence[str],
     env: Mapping[str, str] | None,

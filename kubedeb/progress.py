@@ -31,10 +31,13 @@ class Task(Protocol):
         """Say what the task does right now."""
 
 
-def progress(stream: TextIO | None = None) -> Progress:
-    """Return the progress that fits `stream` (stderr by default): rich on a terminal, plain lines elsewhere."""
+def progress(stream: TextIO | None = None, *, live: bool = True) -> Progress:
+    """Return the progress that fits `stream` (stderr by default): rich on a terminal, plain lines elsewhere.
+
+    Not `live`: plain lines there too, for a run that shares the terminal with a shell.
+    """
     out = stream or sys.stderr
-    fancy = out.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("CI")
+    fancy = live and out.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("CI")
     return _Terminal(out) if fancy else _Plain(out)
 
 

@@ -6,7 +6,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -18,6 +18,7 @@ from pkgbuild.builddeps import named_files
 from pkgbuild.cache import Cache
 from pkgbuild.checksum import Checksum
 from pkgbuild.compilecache import compile_cache
+from pkgbuild.conditions import NO_CONDITIONS, Conditions
 from pkgbuild.gomake import CACHE_VARIABLE
 from pkgbuild.inspectbuild import NOBODY, Inspected, Inspector, inspect_build, refuse
 from pkgbuild.inspection import inspect
@@ -29,19 +30,21 @@ from pkgbuild.spec import BuildSpec, Expanded
 from pkgbuild.statement import Material
 from pkgbuild.steps import Step, environment, steps
 from pkgbuild.store import BuildResult, BuiltPackage, Store
+from pkgbuild.whyfailed import OOM_FILES, kills, reason
 
 MACHINES = {Architecture.AMD64: 62, Architecture.ARM64: 183}
 """ELF's e_machine (elf.h): EM_X86_64, EM_AARCH64."""
 LOG_TAIL = 15
 VERDICT = "lint.json"
 """The `LintVerdict` of a build, beside its packages in the store."""
-FULL = "No space left on device"
 
 
 @dataclass(frozen=True)
 class Workshop:
     """Where builds happen: the store for results and logs, the cache of sources, what opens a sandbox, who inspects, and
     which packages of ours are in the root.
+
+    `conditions` are the limits of a build and what is done when it fails.
     """
 
     store: Store
@@ -49,6 +52,7 @@ class Workshop:
     sandbox: OpenSandbox
     inspector: Inspector = NOBODY
     own: tuple[Material, ...] = ()
+    conditions: Conditions = NO_CONDITIONS
 
 
 def build(
@@ -123,23 +127,54 @@ def make(
     `cached`: a `go` build may take from and add to the compile cache.
     """
     spec = expanded.spec
+    limited = replace(surroundings, memory=surroundings.memory or shop.conditions.memory)
+    storing = storage_errors(f"the store {shop.store.folder}", ExitCode.BUILD_STORAGE)
     caching = compile_cache(shop.store.folder, spec) if cached and spec.go else nullcontext()
-    with _log(shop.store.log(spec)) as log, storage_errors(f"the store {shop.store.folder}", ExitCode.BUILD_STORAGE):
-        with caching as cache, shop.sandbox(surroundings, [*binds, *([cache] if cache else [])]) as sandbox:
-            files = fetched(spec, shop.cache)
-            copied = _put(expanded, files, sandbox, folder)
-            for step in steps(spec, next((name for name in files.beside if name.endswith(".dsc")), "")):
-                _run(spec, step, sandbox, log, shop.store.log(spec), {CACHE_VARIABLE: cache.target} if cache else {})
-            packages, changes, buildinfo = _take(spec, sandbox, folder)
-            findings = _says(spec, sandbox, log)
-        findings += [f"{finding.package}: {finding.text}" for finding in
-                     inspect(spec, [read_contents(folder / package.file) for package in packages], copied)]  # fmt: skip
+    with (
+        _log(shop.store.log(spec)) as log, storing, caching as cache,
+        shop.sandbox(limited, [*binds, *([cache] if cache else [])]) as sandbox, _looked_into(spec, sandbox, shop.conditions),
+    ):  # fmt: skip
+        files = fetched(spec, shop.cache)
+        copied = put_tree(expanded, files, sandbox, folder)
+        for step in steps(spec, files.dsc):
+            _run(spec, step, sandbox, log, shop, {CACHE_VARIABLE: cache.target} if cache else {})
+        packages, changes, buildinfo = _take(spec, sandbox, folder)
+        contents = [read_contents(folder / package.file) for package in packages]
+        said = _says(spec, sandbox, log)
+        _refuse(spec, [*said, *(f"{finding.package}: {finding.text}" for finding in inspect(spec, contents, copied))])
+    return packages, changes, buildinfo
+
+
+def _refuse(spec: BuildSpec, findings: Sequence[str]) -> None:
     if findings:
         raise KubedebError(
             f"the packages of {spec.title} are not what the recipe declares", details="\n".join(findings),
             hint="Mend the recipe's contents or its debian/ files.", code=ExitCode.BUILD_CONTENTS,
         )  # fmt: skip
-    return packages, changes, buildinfo
+
+
+@contextmanager
+def _looked_into(spec: BuildSpec, sandbox: Sandbox, conditions: Conditions) -> Iterator[None]:
+    """Open a shell in the sandbox of a build that fails when that is wanted, else end the message with the command for it."""
+    try:
+        yield
+    except KubedebError as error:
+        if error.code not in (ExitCode.BUILD, ExitCode.BUILD_CONTENTS, ExitCode.BUILD_STORAGE):
+            raise
+        if conditions.shell:
+            enter(spec, sandbox, error)
+            raise
+        look = f"To look inside:\n{conditions.look_inside(spec)}"
+        hint = f"{error.hint}\n{look}" if error.hint else look
+        raise KubedebError(error.brief, details=error.details, hint=hint, code=error.code) from error
+
+
+def enter(spec: BuildSpec, sandbox: Sandbox, error: KubedebError) -> None:
+    """Say what failed and give the terminal to a shell where it failed; leaving it removes the sandbox."""
+    from kubedeb.progress import progress
+
+    progress(live=False).say(f"{error.brief}\nThis is its sandbox; leave it with exit or Ctrl-D, and it is removed.")
+    sandbox.shell(cwd=f"{sandbox.surroundings.build_root}/{folder_name(spec)}", env=environment(spec))
 
 
 @contextmanager
@@ -165,7 +200,7 @@ def fetched(spec: BuildSpec, cache: Cache) -> Files:
     return Files(sources, beside)
 
 
-def _put(expanded: Expanded, files: Files, sandbox: Sandbox, folder: Path) -> dict[tuple[str, str], str]:
+def put_tree(expanded: Expanded, files: Files, sandbox: Sandbox, folder: Path) -> dict[tuple[str, str], str]:
     """Lay the tree out in the sandbox and return {(package, path): sha256} of what came from sources."""
     spec = expanded.spec
     with tempfile.TemporaryFile(dir=folder) as stream:
@@ -176,7 +211,8 @@ def _put(expanded: Expanded, files: Files, sandbox: Sandbox, folder: Path) -> di
     return {(path.partition("/")[0], "/" + path.partition("/")[2]): sha256 for path, sha256 in laid.items()}
 
 
-def _run(spec: BuildSpec, step: Step, sandbox: Sandbox, log: IO[bytes], path: Path, variables: Mapping[str, str]) -> None:
+def _run(spec: BuildSpec, step: Step, sandbox: Sandbox, log: IO[bytes], shop: Workshop, variables: Mapping[str, str]) -> None:
+    path = shop.store.log(spec)
     hint = f"The whole log: {path}"
     try:
         status = sandbox.run(
@@ -184,6 +220,7 @@ def _run(spec: BuildSpec, step: Step, sandbox: Sandbox, log: IO[bytes], path: Pa
             cwd=f"{sandbox.surroundings.build_root}/{step.folder}".rstrip("/"),
             env={**environment(spec), **variables},
             log=log,
+            timeout=shop.conditions.seconds,
         )
     except KubedebError as error:
         raise KubedebError(
@@ -191,13 +228,20 @@ def _run(spec: BuildSpec, step: Step, sandbox: Sandbox, log: IO[bytes], path: Pa
         ) from error
     if status != 0:
         tail = path.read_text(errors="replace").splitlines()[-LOG_TAIL:]
-        full = any(FULL in line for line in tail)
-        reason = "docker's disk is full" if full else f"{step.argv[0]} failed with exit status {status}"
+        memory = sandbox.surroundings.memory
+        why = reason(step.argv[0], status, tail, _kills(sandbox) if memory else 0, memory)
+        network = f"\nWhich addresses it tried:\n{shop.conditions.trace(spec)}" if why.network else ""
         raise KubedebError(
-            f"{spec.title} did not build: {reason}", details="\n".join(tail),
-            hint=f"{hint}\nThe network is off while building.",
-            code=ExitCode.BUILD_STORAGE if full else ExitCode.BUILD,
+            f"{spec.title} did not build: {why.brief}", details="\n".join(tail),
+            hint=f"{hint}\nThe network is off while building.{network}", code=why.code,
         )  # fmt: skip
+
+
+def _kills(sandbox: Sandbox) -> int:
+    with tempfile.TemporaryFile() as output:
+        sandbox.run(["cat", *OOM_FILES], cwd="/", env={}, log=output, timeout=60)
+        output.seek(0)
+        return kills(output.read().decode(errors="replace"))
 
 
 def _take(spec: BuildSpec, sandbox: Sandbox, folder: Path) -> tuple[tuple[BuiltPackage, ...], str, str]:

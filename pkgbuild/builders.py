@@ -14,6 +14,7 @@ from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.progress import Progress
 from pkgbuild.build import Workshop, build, check
 from pkgbuild.cache import Cache
+from pkgbuild.conditions import NO_CONDITIONS, Conditions
 from pkgbuild.inspectbuild import NOBODY, Inspector
 from pkgbuild.sandbox import PLAIN, Bind, OpenSandbox, Sandbox, Surroundings
 from pkgbuild.spec import Expanded
@@ -31,12 +32,13 @@ class OwnFile:
 
 @dataclass(frozen=True)
 class Job:
-    """One build, as a value: what is built, why, with which packages of ours in its root, and whether twice."""
+    """One build, as a value: what is built, why, with which packages of ours in its root, whether twice, its conditions."""
 
     expanded: Expanded
     reason: str
     own: tuple[OwnFile, ...] = ()
     check: bool = False
+    conditions: Conditions = NO_CONDITIONS
 
 
 def _materials(own: Sequence[OwnFile]) -> tuple[Material, ...]:
@@ -90,18 +92,34 @@ class LocalBuilder:
 
     def _work(self, job: Job) -> BuildResult:
         title = job.expanded.spec.title
-        shop = Workshop(self._store, self._cache, self._tracked(self._prepare(job)), self._inspector, _materials(job.own))
+        shop = Workshop(
+            self._store, self._cache, self._tracked(self._prepare(job)), self._inspector, _materials(job.own), job.conditions
+        )
         held = self._store.result(job.expanded.spec)
         if held is None:
             with self._progress.task(f"build {title}") as task:
                 task.note(job.reason)
-                held = build(
-                    job.expanded, shop, lambda: task.note(f"waiting for another build of {title}"), self._stopped.is_set
-                )
+                with self._addresses_told(job, shop):
+                    held = build(
+                        job.expanded, shop, lambda: task.note(f"waiting for another build of {title}"), self._stopped.is_set
+                    )
         if job.check:
             with self._progress.task(f"build {title} again and compare"):
                 check(job.expanded, shop, held)
         return held
+
+    @contextmanager
+    def _addresses_told(self, job: Job, shop: Workshop) -> Iterator[None]:
+        """Repeat a build that fails under strace when that is wanted, and say what it tried to reach."""
+        try:
+            yield
+        except KubedebError as error:
+            if not job.conditions.trace_network or error.code is not ExitCode.BUILD:
+                raise
+            from pkgbuild.tracing import trace_network, with_addresses
+
+            with self._progress.task(f"build {job.expanded.spec.title} again under strace"):
+                raise with_addresses(error, trace_network(job.expanded, shop)) from error
 
     def _tracked(self, opened: OpenSandbox) -> OpenSandbox:
         """Return the same opener, whose sandboxes `stop` knows."""

@@ -13,9 +13,10 @@ from typing import IO, TYPE_CHECKING
 from kubedeb.dockerexec import execute
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import CHUNK, replacing
+from kubedeb.process import interactive
 from pkgbuild import dockerd
 from pkgbuild.dockerd import docker_errors
-from pkgbuild.sandbox import PLAIN, TIME_LIMIT, Bind, Surroundings, command
+from pkgbuild.sandbox import PLAIN, TIME_LIMIT, Bind, Surroundings, command, shell_command
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -38,7 +39,8 @@ def docker_sandbox(
     with docker_errors(f"starting a container of {image}"):
         container = client.containers.run(
             image, ["sleep", str(int(lifetime))], detach=True, auto_remove=True, network_mode="none",
-            hostname=surroundings.hostname, mem_limit=surroundings.memory, volumes=_volumes(binds),
+            hostname=surroundings.hostname, mem_limit=surroundings.memory, memswap_limit=surroundings.memory,
+             volumes=_volumes(binds),
             labels={dockerd.SANDBOX: owner}, security_opt=["no-new-privileges"],
             cap_drop=["ALL"] if surroundings.user else [],
         )  # fmt: skip
@@ -96,13 +98,39 @@ class DockerSandbox:
     def run(self, argv: Sequence[str], *, cwd: str, env: Mapping[str, str], log: IO[bytes], timeout: float = TIME_LIMIT) -> int:
         """Run a command; see `Sandbox.run`."""
         words = command(self.surroundings, env, argv, cwd)
-        name, user = self._container.id or "", f"{self.surroundings.user}:{self.surroundings.user}"
         with docker_errors("running the build"):
             try:
-                return execute(self._client, name, words, lambda _, block: log.write(block), timeout=timeout, user=user)
+                return execute(
+                    self._client, self._name, words, lambda _, block: log.write(block), timeout=timeout, user=self._user
+                )
             except TimeoutError as error:
-                self._container.kill()
+                self._end_all()
                 raise KubedebError(f"{argv[0]} did not end within {timeout:g} s", code=ExitCode.BUILD) from error
+
+    def shell(self, *, cwd: str, env: Mapping[str, str]) -> None:
+        """Give the terminal to a shell; see `Sandbox.shell`. Raises `KubedebError` (SANDBOX) without docker's own command."""
+        options = ["--interactive", "--tty", "--user", self._user]
+        interactive(
+            ["docker", "exec", *options, self._name, *shell_command(self.surroundings, env, cwd)], code=ExitCode.SANDBOX
+        )
+
+    @property
+    def _name(self) -> str:
+        return self._container.id or ""
+
+    @property
+    def _user(self) -> str:
+        return f"{self.surroundings.user}:{self.surroundings.user}"
+
+    def _end_all(self) -> None:
+        """Kill what a command left running, so that the container can still be entered; kill it whole where that fails."""
+        try:
+            # kill(2) of -1 spares the first process, which holds the container, and the caller.
+            execute(
+                self._client, self._name, ["sh", "-c", "kill -KILL -1"], lambda *_: None, timeout=10, user=self._user
+            )  # fmt: skip
+        except OSError:
+            self._container.kill()
 
     def stop(self) -> None:
         """End everything in it; see `Sandbox.stop`."""

@@ -28,7 +28,7 @@ ln -s fd/0 "$root/dev/stdin"
 ln -s fd/1 "$root/dev/stdout"
 ln -s fd/2 "$root/dev/stderr"
 while [ "$1" != -- ]; do
-    mkdir -p "$root$3"
+    if [ -d "$2" ]; then mkdir -p "$root$3"; elif [ ! -e "$root$3" ]; then : >"$root$3"; fi
     mount --rbind "$2" "$root$3" || refused "$2 cannot be seen inside"
     [ "$1" = rw ] || mount -o remount,bind,ro "$root$3" || refused "$2 cannot be made read-only inside"
     shift 3

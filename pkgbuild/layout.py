@@ -68,6 +68,11 @@ class Files:
     sources: Mapping[str, Path]
     beside: Mapping[str, Path] = field(default_factory=dict)
 
+    @property
+    def dsc(self) -> str:
+        """Return the file name of the .dsc, "" where there is none."""
+        return next((name for name in self.beside if name.endswith(".dsc")), "")
+
 
 def write_tree(
     out: IO[bytes], spec: BuildSpec, tree: Mapping[str, TreeFile], files: Files, owner: int = PLAIN.user

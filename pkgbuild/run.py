@@ -16,6 +16,7 @@ from kubedeb.errors import ExitCode, KubedebError, storage_errors
 from kubedeb.files import CHUNK, replacing, sha256_of
 from kubedeb.progress import Progress
 from pkgbuild import outcome as outcomes_of
+from pkgbuild.conditions import NO_CONDITIONS, Conditions
 from pkgbuild.jobs import work_through
 from pkgbuild.library import Chosen
 from pkgbuild.outcome import Outcome
@@ -47,7 +48,7 @@ class RunOptions:
     repositories with packages of ours that recipes build-depend on. `lintian`, `root_tests`: ask these judges of each build;
     `previous`: packages that the root tests upgrade from, instead of those that the store holds. `sandbox`: its kind. `farm`:
     where builds run, None on this machine. `offline`: sources come from the cache alone. `verbose`: say each request of the
-    fetch phase.
+    fetch phase. `conditions`: the limits of each build, and what is done when it fails.
     """
 
     check: bool = False
@@ -63,6 +64,7 @@ class RunOptions:
     sandbox: SandboxKind = SandboxKind.AUTO
     previous: tuple[Path, ...] = ()
     farm: Farm | None = None
+    conditions: Conditions = NO_CONDITIONS
 
 
 DEFAULT_OPTIONS = RunOptions()
@@ -122,7 +124,9 @@ class _Work:
         from pkgbuild.builders import Job, OwnFile
 
         files = tuple(OwnFile(self._file(package.name, maker), package.sha256) for package, maker in own)
-        return self._builder.start(Job(self._survey.expanded[place], action.reason, files, self._options.check))
+        return self._builder.start(
+            Job(self._survey.expanded[place], action.reason, files, self._options.check, self._options.conditions)
+        )
 
     def finished(self, place: int, future: Future[BuildResult]) -> Outcome:
         """Return what became of a build; an exception that is no `KubedebError` is a bug and raised."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -81,6 +82,9 @@ class Sandbox(Protocol):
     def get(self, path: str, target: Path) -> None:
         """Copy one file out. Raises `KubedebError` (BUILD) when it is not there."""
 
+    def shell(self, *, cwd: str, env: Mapping[str, str]) -> None:
+        """Give the terminal to an interactive shell of the builder, until it ends."""
+
     def stop(self) -> None:
         """End everything that runs in it, at once; called from another thread than the one that waits in `run`."""
 
@@ -115,3 +119,10 @@ def command(surroundings: Surroundings, env: Mapping[str, str], argv: Sequence[s
     some = ["taskset", "--cpu-list", f"0-{surroundings.processors - 1}"] if surroundings.processors else []
     start = f'umask {surroundings.umask:03o} && cd "$1" && shift && exec "$@"'
     return ["env", "-i", *pairs, "sh", "-c", start, "sh", cwd, *some, *argv]
+
+
+def shell_command(surroundings: Surroundings, env: Mapping[str, str], cwd: str) -> list[str]:
+    """Return what starts an interactive shell as a command is started, in `cwd` or else the build root."""
+    variables = {**env, "TERM": os.environ.get("TERM", "dumb"), "PS1": "kubedeb:$PWD$ "}
+    start = ["sh", "-c", 'cd "$1" 2>/dev/null; exec sh -i', "sh", cwd]
+    return command(surroundings, variables, start, surroundings.build_root)

@@ -17,8 +17,8 @@ from typing import IO
 
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
 from kubedeb.files import CHUNK
-from kubedeb.process import ANY_STATUS, ProcessError, Result, run
-from pkgbuild.sandbox import PLAIN, TIME_LIMIT, Bind, Surroundings, command
+from kubedeb.process import ANY_STATUS, ProcessError, Result, interactive, run
+from pkgbuild.sandbox import PLAIN, TIME_LIMIT, Bind, Surroundings, command, shell_command
 
 ENTER = Path(__file__).with_name("enter.sh")
 EXCHANGE = "/run/kubedeb"
@@ -48,8 +48,13 @@ def unshare_sandbox(
 ) -> Iterator[UnshareSandbox]:
     """Give a sandbox over the folders `lower`, the topmost first; its own changes lie in a new folder below `where`.
 
-    Raises `KubedebError`: SANDBOX when the kernel refuses, BUILD_STORAGE when the disk is full.
+    Raises `KubedebError`: SANDBOX when the kernel refuses or a memory limit is asked for, BUILD_STORAGE when the disk is full.
     """
+    if surroundings.memory:
+        raise KubedebError(
+            "the unshare sandbox has no memory limit", hint="Build without --memory, or in docker: --sandbox docker",
+            code=ExitCode.SANDBOX,
+        )  # fmt: skip
     with storage_errors(str(where), ExitCode.BUILD_STORAGE):
         where.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(dir=where, prefix=".sandbox-"))
@@ -96,16 +101,23 @@ class UnshareSandbox:
 
     def run(self, argv: Sequence[str], *, cwd: str, env: Mapping[str, str], log: IO[bytes], timeout: float = TIME_LIMIT) -> int:
         """Run a command; see `Sandbox.run`."""
-        user = str(self.surroundings.user)
-        dropped = DROPPED if self.surroundings.user else ()
-        start = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", *dropped]
-        words = [*start, *command(self.surroundings, env, argv, cwd)]
+        words = [*self._as_builder(), *command(self.surroundings, env, argv, cwd)]
         try:
             return self._enter(words, self._binds, log, timeout).status
         except ProcessError as error:
             if error.code is ExitCode.SANDBOX:
                 raise
             raise KubedebError(f"{argv[0]} did not end within {timeout:g} s", code=ExitCode.BUILD) from error
+
+    def shell(self, *, cwd: str, env: Mapping[str, str]) -> None:
+        """Give the terminal to a shell; see `Sandbox.shell`."""
+        words = [*self._as_builder(), *shell_command(self.surroundings, env, cwd)]
+        interactive(self._entering(words, self._binds), code=ExitCode.SANDBOX)
+
+    def _as_builder(self) -> list[str]:
+        user = str(self.surroundings.user)
+        dropped = DROPPED if self.surroundings.user else ()
+        return ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", *dropped]
 
     def get(self, path: str, target: Path) -> None:
         """Copy one file out; see `Sandbox.get`."""
@@ -136,11 +148,15 @@ class UnshareSandbox:
     def _note(self, process: int) -> None:
         self._running = process
 
-    def _enter(self, words: Sequence[str], binds: Sequence[Bind], log: IO[bytes] | None, timeout: float) -> Result:
+    def _entering(self, words: Sequence[str], binds: Sequence[Bind]) -> list[str | Path]:
         uid = os.getuid()
         seen = [word for bind in binds for word in ("rw" if bind.writable else "ro", str(bind.source), bind.target)]
         setting: list[str | Path] = [self._work, self._lower, overlay_option(uid), self.surroundings.hostname, *seen, "--"]
-        argv = [*namespaces(uid), "sh", ENTER, *setting, *words]
+        return [*namespaces(uid), "sh", ENTER, *setting, *words]
+
+    def _enter(self, words: Sequence[str], binds: Sequence[Bind], log: IO[bytes] | None, timeout: float) -> Result:
+        uid = os.getuid()
+        argv = self._entering(words, binds)
         done = run(argv, code=ExitCode.BUILD, ok=ANY_STATUS, timeout=timeout, log=log, announce=False, started=self._note)
         self._running = 0
         said = done.stderr.decode(errors="replace").strip()

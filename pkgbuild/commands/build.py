@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,11 +15,12 @@ from kubedeb.progress import Progress, progress
 from pkgbuild import dsse
 from pkgbuild.attest import STATEMENTS, sign_files
 from pkgbuild.commands import options
+from pkgbuild.conditions import Conditions
 from pkgbuild.library import choose
 from pkgbuild.outcome import Outcome, summary, trouble
 from pkgbuild.plan import Verb
 from pkgbuild.run import RunOptions, export, run_builds
-from pkgbuild.sandbox import SandboxKind
+from pkgbuild.sandbox import TIME_LIMIT, SandboxKind
 from pkgbuild.store import Store
 
 if TYPE_CHECKING:
@@ -53,6 +55,20 @@ if TYPE_CHECKING:
 @click.option("--farm-ca", metavar="FILE", help="The certificate authority of the farm, PEM.")
 @click.option("--farm-cert", metavar="FILE", help="This client's certificate, PEM.")
 @click.option("--farm-key", metavar="FILE", help="This client's key, PEM.")
+@click.option("--shell", is_flag=True, help="When the build fails, open a shell in its sandbox (one RECIPE@VERSION).")
+@click.option(
+    "--trace-network", is_flag=True, help="Repeat a build that fails under strace, and name the addresses that it tried."
+)
+@click.option(
+    "--memory",
+    type=options.SIZE,
+    metavar="SIZE",
+    help="The memory that a build may use: bytes, or with K, M or G (default: all).",
+)
+@click.option(
+    "--time-limit", type=click.FloatRange(1), default=TIME_LIMIT, show_default=True, metavar="SECONDS",
+    help="After how many seconds a build is ended.",
+)  # fmt: skip
 @click.option(
     "-o", "--output", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Put the packages here too."
 )
@@ -74,14 +90,17 @@ def build(
     recipes_wanted: tuple[str, ...], recipes: tuple[Path, ...], output: Path | None, suite: str, arch: str,
     store: Path | None, cache: Path | None, farm: str | None, farm_store: str | None, farm_ca: str | None,
     farm_cert: str | None, farm_key: str | None, sandbox: str, key: Path | None, shared_cache: str | None, *, everything: bool,
-    as_json: bool, **how: Any,
+    as_json: bool, shell: bool, trace_network: bool, memory: int | None, time_limit: float, **how: Any,
 ) -> None:  # fmt: skip
     """Build packages from recipes, in a clean container without a network.
 
     RECIPE builds all its versions, RECIPE@VERSION one. What the store holds already is not built again.
     """
+    again = options.again(suite, arch, recipes, store, cache, how["sources"])
+    again += ("--sandbox", sandbox) if sandbox != SandboxKind.AUTO else ()
     run_options = RunOptions(
         sandbox=SandboxKind(sandbox),
+        conditions=Conditions(memory, time_limit, shell, trace_network, again),
         **how,
         farm=_farm(farm, farm_store=farm_store, farm_ca=farm_ca, farm_cert=farm_cert, farm_key=farm_key),
     )
@@ -92,8 +111,10 @@ def build(
     signer = dsse.private_key(key) if key else None
     found = options.known_recipes(recipes)
     chosen = choose(found, recipes_wanted or sorted(found))
+    if shell and (len(chosen) != 1 or as_json or farm or not sys.stdin.isatty()):
+        raise click.UsageError("--shell needs a terminal and one RECIPE@VERSION, and neither --json nor --farm.")
     target = options.target(suite, arch, store, cache, shared_cache)
-    shown = progress()
+    shown = progress(live=not shell)
     outcomes = run_builds(chosen, target, shown, run_options)
     placed = export(outcomes, target.store, output) if output else []
     if signer:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -57,3 +60,34 @@ def target(suite: str, arch: str, store: Path | None, cache: Path | None, shared
 def known_recipes(folders: tuple[Path, ...]) -> dict[str, Path]:
     """Return every recipe's folder by name."""
     return find(recipe_folders(folders))
+
+
+class Size(click.ParamType[int]):
+    """A number of bytes: `512M`, `2G`."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the bytes; a value that is no size is an error of usage."""
+        found = re.fullmatch(r"([1-9]\d*)([KMG]?)", str(value))
+        if not found:
+            self.fail(f"{value!r} is no size, such as 512M or 2G", param, ctx)
+        return int(found[1]) << 10 * " KMG".index(found[2] or " ")
+
+
+SIZE = Size()
+
+
+def again(
+    suite: str, arch: str, recipes: Sequence[Path], store: Path | None, cache: Path | None, sources: Sequence[Path]
+) -> tuple[str, ...]:
+    """Return the options that find the same recipe, store and suite from any folder; pure, what is the default is left out."""
+    words = [word for folder in recipes for word in ("--recipes", str(folder.absolute()))]
+    words += [word for file in sources for word in ("--sources", str(file.absolute()))]
+    named = {
+        "--suite": suite if suite != Suite.BOOKWORM else "",
+        "--arch": arch if arch != Architecture.AMD64 else "",
+        "--store": str(store.absolute()) if store else "",
+        "--cache": str(cache.absolute()) if cache else "",
+    }
+    return (*words, *(word for option, value in named.items() if value for word in (option, value)))

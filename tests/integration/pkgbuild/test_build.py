@@ -105,6 +105,32 @@ def test_the_network_is_off(store: Path, tmp_path: Path, capsys: pytest.CaptureF
     assert "The network is off while building." in shown
 
 
+TROUBLES = {
+    "out of memory": (
+        "perl -e '$$x = \"x\" x (1 << 28)'", ["--memory", "64M"], ExitCode.BUILD,
+        "did not build: a process ran out of memory, the limit is 64 MiB",
+    ),
+    "a hang": ("sleep 600", ["--time-limit", "3"], ExitCode.BUILD, "dpkg-buildpackage did not end within 3 s"),
+    "a full disk": (
+        "cat /dev/zero >/dev/shm/full", [], ExitCode.BUILD_STORAGE, "did not build: the sandbox's disk is full",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", TROUBLES)
+def test_a_trouble_is_one_line_with_the_log_and_the_way_inside(
+    what: str, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command, options, code, message = TROUBLES[what]
+    rules = RULES + f"override_dh_auto_configure:\n\t{command}\n"
+    folder = samplerecipe.write_recipe(tmp_path / "recipes", rules=rules)
+    assert build(folder, *options) == code
+    lines = capsys.readouterr().err.splitlines()
+    assert [line for line in lines if line.startswith("error: ") and line.endswith(message)]
+    assert [line for line in lines if f"The whole log: {store}/logs/hello_" in line]
+    assert lines[-1].strip() == f"kubedeb build hello@1.10 --recipes {folder} --shell"
+
+
 FAILURES = {
     "rules that fail": (
         samplerecipe.RECIPE, RULES + "override_dh_auto_build:\n\techo the reason; false\n", ExitCode.BUILD,

@@ -1,0 +1,38 @@
+"""What a build may use, and what is done when it fails; none of it decides what is built."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+
+from pkgbuild.sandbox import TIME_LIMIT
+from pkgbuild.spec import BuildSpec
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """`memory` in bytes (None: no limit), `seconds` until a build is ended.
+
+    `shell`: open a shell in the sandbox of a build that failed. `trace_network`: build once more and say which addresses were
+    tried. `again`: the options that found the recipe and the store, for commands that are shown to people.
+    """
+
+    memory: int | None = None
+    seconds: float = TIME_LIMIT
+    shell: bool = False
+    trace_network: bool = False
+    again: tuple[str, ...] = ()
+
+    def look_inside(self, spec: BuildSpec) -> str:
+        """Return the command that makes the sandbox again to the point of failure and opens a shell in it; pure."""
+        return self._command(spec, "--shell")
+
+    def trace(self, spec: BuildSpec) -> str:
+        """Return the command that says which addresses a build tries; pure."""
+        return self._command(spec, "--trace-network")
+
+    def _command(self, spec: BuildSpec, option: str) -> str:
+        return shlex.join(["kubedeb", "build", f"{spec.recipe}@{spec.version}", *self.again, option])
+
+
+NO_CONDITIONS = Conditions()
