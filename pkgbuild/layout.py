@@ -128,6 +128,7 @@ class _Source:
     stamp: Stamp
     pin: SourcePin
     whole: str
+    folders: set[str] = field(default_factory=set)
 
     def copy(self, file: Path) -> dict[str, str]:
         """Write what is wanted of it and return {path in the tree: sha256} of the single files."""
@@ -145,6 +146,12 @@ class _Source:
     def _unpack(self, member: Member, path: str, also: list[str], copied: dict[str, str]) -> None:
         if not path:
             return  # the single top folder that a release has, or a file beside it
+        # An archive need not list the folders above its files, and made by tar they would not be the builder's.
+        for folder in _folders([path.removeprefix(f"{self.whole}/")]):
+            if folder and folder not in self.folders:
+                self.folders.add(folder)
+                name = f"{tree_root(self.spec)}/{self.whole}/{folder}"
+                self.tar.addfile(_member(self.stamp, name, 0, tarfile.DIRTYPE, 0o755))
         if member.stream is not None:
             copied.update(self._lay(member.stream, member.mode, member.size, [path, *also]))
             return
