@@ -46,12 +46,15 @@ def folder_name(spec: BuildSpec) -> str:
 
 
 def places(spec: BuildSpec) -> dict[tuple[str, str], list[str]]:
-    """Return where each file of a source goes: {(source, path in it): [paths in the tree]}."""
+    """Return where each file of a source goes: {(source, path in it): [paths in the tree]}; a dsc is unpacked in the build."""
+    unpacked_later = {pin.name for pin in spec.sources if pin.kind == "dsc"}
     wanted: dict[tuple[str, str], list[str]] = {}
     copies = [(f"{LAID_OUT}/{package.name}{path}", origin) for package in spec.packages for path, origin in package.copies]
     given = [(COPYRIGHT, spec.copyright)] if spec.copyright else []
     for path, origin in [*given, *copies]:
         source, _, inside = origin.partition("/")
+        if source in unpacked_later:
+            continue
         wanted.setdefault((source, inside), []).append(path)
     return wanted
 
@@ -89,7 +92,8 @@ def write_tree(
         made = [f"{LAID_OUT}/{package.name}{path}" for package in spec.packages for path, _ in package.programs]
         laid = [path for paths in places(spec).values() for path in paths]
         whole = dict(_whole_trees(spec))
-        for folder in _folders([*tree, *laid, *made, *(f"{folder}/" for folder in whole.values())]):
+        above = [tree_folder(spec.go)] if spec.go else []  # dpkg-source insists on making the last folder itself
+        for folder in _folders([*tree, *laid, *made, *above, *(f"{folder}/" for folder in whole.values())]):
             tar.addfile(_member(stamp, f"{root}/{folder}".rstrip("/"), 0, tarfile.DIRTYPE, 0o755))
         for path, file in sorted(tree.items()):
             mode = 0o755 if file.executable else 0o644

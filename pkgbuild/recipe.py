@@ -230,6 +230,9 @@ def _wrong_for_go(recipe: Recipe, go: Go) -> str:
         for architecture, sources in row.sources.items():
             kinds = {source.name: source.kind for source in sources}
             where = f"version {row.version}, {architecture}"
+            origins = [origin for package in recipe.packages for origin in package.copies.values()]
+            if unread := [origin for origin in origins if kinds.get(origin.partition("/")[0]) == "dsc"]:
+                return f"{where}: {unread[0]} is from a dsc, which is compiled, not copied from"
             if kinds.get(go.source) not in ("archive", "dsc"):
                 return f"{where}: go.source {go.source!r} is no archive or dsc of its sources"
             if go.toolchain not in recipe.build_depends and kinds.get(go.toolchain) != "archive":

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pkgbuild.gomake import tree_folder
-from pkgbuild.layout import OVERLAY, folder_name
+from pkgbuild.layout import COPYRIGHT, OVERLAY, folder_name
 from pkgbuild.recipe import BUILD_ARCHITECTURE, Kind
 from pkgbuild.render import OUR_CHANGELOG, PATCHES
 from pkgbuild.spec import BuildSpec
@@ -44,10 +44,17 @@ def _unpacking(spec: BuildSpec, dsc: str) -> tuple[Step, ...]:
     if spec.go is None:
         return ()
     folder = f"{root}/{tree_folder(spec.go)}"
-    # dpkg-source insists on making the folder itself.
-    empty = (Step(("rmdir", folder)), Step(("dpkg-source", "--extract", dsc, folder))) if dsc else ()
+    unpack = (Step(("dpkg-source", "--extract", dsc, folder)),) if dsc else ()
     up = "/".join([".."] * (1 + tree_folder(spec.go).count("/")))
-    return (*empty, *_patches(spec, folder, up))
+    return (*unpack, *_copyright(spec, dsc), *_patches(spec, folder, up))
+
+
+def _copyright(spec: BuildSpec, dsc: str) -> tuple[Step, ...]:
+    """Return what takes the copyright file from the unpacked source package, where it is from there."""
+    source, _, inside = (spec.copyright or "").partition("/")
+    if not dsc or spec.go is None or source != spec.go.source:
+        return ()
+    return (Step(("cp", f"{tree_folder(spec.go)}/{inside}", COPYRIGHT), folder_name(spec)),)
 
 
 def _patches(spec: BuildSpec, folder: str, up: str) -> tuple[Step, ...]:
