@@ -14,11 +14,10 @@ from kubedeb.deb import read_contents
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
 from kubedeb.files import canonical_json, sha256_of, write_text
 from pkgbuild.attest import attest
-from pkgbuild.builddeps import named_files
 from pkgbuild.cache import Cache
-from pkgbuild.checksum import Checksum
 from pkgbuild.compilecache import compile_cache
 from pkgbuild.conditions import NO_CONDITIONS, Conditions
+from pkgbuild.dsc import named_files
 from pkgbuild.gomake import CACHE_VARIABLE
 from pkgbuild.inspectbuild import NOBODY, Inspected, Inspector, inspect_build, refuse
 from pkgbuild.inspection import inspect
@@ -186,17 +185,13 @@ def _log(path: Path) -> Iterator[IO[bytes]]:
 
 
 def fetched(spec: BuildSpec, cache: Cache) -> Files:
-    """Return the files of a spec's sources, and of each .dsc among them the files that it names.
-
-    Raises `KubedebError` (RECIPE) for a .dsc that is none.
-    """
+    """Return the files of a spec's sources, and of each .dsc among them the files that it names."""
     sources = {pin.name: cache.path(pin.checksum) for pin in spec.sources}
     beside: dict[str, Path] = {}
     for pin in spec.sources:
         if pin.kind == "dsc":
-            text = sources[pin.name].read_text(errors="replace")
             beside[f"{pin.name}_{pin.version.rpartition(':')[2]}.dsc"] = sources[pin.name]
-            beside.update({name: cache.path(Checksum.sha256(sha256)) for name, sha256 in named_files(text, str(pin)).items()})
+            beside.update({named.name: cache.path(named.checksum) for named in named_files(sources[pin.name])})
     return Files(sources, beside)
 
 

@@ -1,27 +1,9 @@
-"""What a Debian source package's .dsc says: the files it names, and the packages its build needs; pure."""
+"""What a Debian source package's .dsc says that its build needs; pure."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping
 from typing import Any
-
-from kubedeb.errors import ExitCode, KubedebError
-
-FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9+.~_-]*")
-
-
-def named_files(text: str, what: str) -> dict[str, str]:
-    """Return {file name: sha256} of a .dsc's other files. Raises `KubedebError` (RECIPE) when `what` is no .dsc."""
-    from debian.deb822 import Dsc
-
-    entries = Dsc(text).get("Checksums-Sha256") or []
-    named = {entry["name"]: entry["sha256"] for entry in entries}
-    if not named or not all(FILE.fullmatch(name) and re.fullmatch("[0-9a-f]{64}", sha256) for name, sha256 in named.items()):
-        raise KubedebError(
-            f"source {what} is no .dsc that names its files by sha256", hint="Pin the .dsc file itself.", code=ExitCode.RECIPE
-        )
-    return named
 
 
 def build_depends(text: str, architecture: str, known: Collection[str], profiles: Collection[str] = ()) -> tuple[str, ...]:

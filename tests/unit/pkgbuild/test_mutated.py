@@ -19,10 +19,11 @@ from pkgbuild.steps import environment, steps
 
 EXAMPLES = 500
 PIECES = [
-    "", " ", "\n", "\t", "#", ":", "- ", "{", "}", "[", "]", "{{", "}}", "{%", "%}", "{{ 1 / 0 }}", "{{ row() }}", "{{ recipe.nothing }}",
-    "{% for x in version %}", "{% include 'x' %}", "&a", "*a", "!!python/object", "|", ">", "0", "-1", "1e999", "null", "~", "'", '"', "\\",
-    "\0", "\x85", "\ufeff", "é", "../", "/etc/passwd", "kind: go\n", "kind: debian\n", "kind: wheel\n", "amd64", "arm64", "{version}",
-    "$(x)", "sha512", "9" * 5000, "a" * 300, "programs: {}\n", "date: 0000-00-00\n", "compression: xz-9\n", "gopath", "dsc", "archive",
+    "", " ", "\n", "\t", "#", ":", "- ", "{", "}", "[", "]", "{{", "}}", "{%", "%}", "{{ 1 / 0 }}", "{{ row() }}",
+    "{{ recipe.nothing }}", "{% for x in version %}", "{% include 'x' %}", "&a", "*a", "!!python/object", "|", ">",
+    "0", "-1", "1e999", "null", "~", "'", "\"", "\\", "\u0000", "\x85", "\ufeff", "\u00e9", "../", "/etc/passwd",
+    "kind: go\n", "kind: debian\n", "kind: wheel\n", "amd64", "arm64", "{version}", "$(x)", "sha512", "9" * 5000,
+    "a" * 300, "programs: {}\n", "date: 0000-00-00\n", "compression: xz-9\n", "gopath", "dsc", "archive",
 ]  # fmt: skip
 SAMPLES = ("hello-archive", "hello-daemon", "hello-gopath", "hello-wheel")
 FILES = {"recipe.yaml": "recipe.yaml", "control": "debian/control.j2", "rules": "debian/rules", "series": "patches/1.10/series"}
@@ -70,14 +71,15 @@ def test_a_mutated_recipe_is_read_or_refused(
     if not path.exists():
         path = samples[name] / "recipe.yaml"
     before = path.read_bytes()
+    refused = None
     try:
         path.write_text(mutated(before.decode(), changes), errors="replace")
         judge(samples[name])
     except KubedebError as error:
-        assert error.code is ExitCode.RECIPE
-        assert error.brief
+        refused = error
     finally:
         path.write_bytes(before)
+    assert refused is None or (refused.code is ExitCode.RECIPE and refused.brief)
 
 
 def test_unharmed_samples_pass(samples: dict[str, Path]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import kindsamples
-from pkgbuild.builddeps import build_depends, named_files
+from pkgbuild.builddeps import build_depends
 from pkgbuild.compilecache import copy_cache, key
 from pkgbuild.gomake import MAKEFILE
 from pkgbuild.library import choose, find
@@ -90,7 +90,6 @@ def test_a_copied_cache_never_writes_into_the_kept_one(tmp_path: Path) -> None:
 
 def test_a_dsc_says_what_it_needs() -> None:
     text = DSC.format(digest="ab" * 32).replace(", !x | y [!amd64]", ", y [!amd64]")
-    assert named_files(text, "x") == {"x_1.orig.tar.gz": "ab" * 32}
     assert build_depends(text, "amd64", {"golang-go"}) == (
         "debhelper-compat", "golang-go", "jq", "libc6-dev", "man-db", "rsync",
     )  # fmt: skip
