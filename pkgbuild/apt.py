@@ -100,6 +100,12 @@ class PrivateApt:
         self._apt("apt-get", *words, cwd=folder, timeout=1800)
         return next(iter(folder.glob("*.dsc")))
 
+    def download_all(self, words: Sequence[str]) -> list[Path]:
+        """Fetch every package of `NAME=VERSION` in one go, checked by apt against the signed index; return their paths."""
+        folder = Path(tempfile.mkdtemp(dir=self._folder))
+        self._apt("apt-get", "download", *words, cwd=folder, timeout=1800)
+        return sorted(folder.glob("*.deb"))
+
     def _apt(self, *words: str, ok: tuple[int, ...] = (0,), cwd: Path | None = None, timeout: float = 60) -> Result:
         program, *rest = words
         try:

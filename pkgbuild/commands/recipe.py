@@ -117,6 +117,11 @@ def lint_recipes(names: tuple[str, ...], recipes: tuple[Path, ...], *, as_json: 
     "--from", "folder", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIR",
     help="Take every file of this folder whose sha256 is pinned, whatever its name, before asking the mirror.",
 )  # fmt: skip
+@click.option(
+    "-o", "--output", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
+    help="Make a kit for offline rebuilds: sources, base locks, their packages and roots; --from DIR takes it in.",
+)  # fmt: skip
+@options.store_option
 @click.option("--offline", is_flag=True, help="Ask no network: say what the cache lacks.")
 @options.verbose_option
 @options.shared_cache_option
@@ -126,28 +131,39 @@ def lint_recipes(names: tuple[str, ...], recipes: tuple[Path, ...], *, as_json: 
 @json_option
 def fetch_sources(
     names: tuple[str, ...], folder: Path | None, arch: str, recipes: tuple[Path, ...], cache: Path | None,
-    shared_cache: str | None, *, everything: bool, offline: bool, verbose: bool, as_json: bool,
+    shared_cache: str | None, output: Path | None, store: Path | None,
+    *, everything: bool, offline: bool, verbose: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Bring pinned sources into the cache, from a folder or from the mirror."""
     from pkgbuild.fetch import fetch, network
+    from pkgbuild.kit import read_kit, write_kit
 
     if bool(names) == everything:
         raise click.UsageError("Name a recipe, or give --all (kubedeb recipe list shows what there is).")
     found = options.known_recipes(recipes)
-    target = options.target("bookworm", arch, None, cache, shared_cache)
+    target = options.target("bookworm", arch, store, cache, shared_cache)
     specs = [expand(one, target.suite, target.architecture).spec for one in choose(found, names or sorted(found))]
     pins = [pin for spec in specs for pin in spec.sources]
     taken = target.cache.prefill(folder, {pin.checksum for pin in pins}) if folder else []
     shown = progress()
+    if folder:
+        kept, bases = read_kit(folder, target.store, target.cache)
+        taken += kept
+        for lock in bases:
+            shown.say(f"the base {lock.tag} came from {folder}")
     net = network(target.cache, target.mirror, target.mirrors, shown.say if verbose else lambda _: None, offline=offline)
     lost = fetch(pins, target.cache, net, shown)
+    if output:
+        held = [pin for pin in pins if pin not in lost]
+        count = write_kit(output.absolute(), held, target.cache, target.store, target.mirror, shown)
+        shown.say(f"{output}: {count} files by digest")
     if as_json:
-        held = [
+        files = [
             {"source": str(pin), pin.checksum.algorithm.value: pin.checksum.value,
              "file": None if pin in lost else str(target.cache.path(pin.checksum))}
             for pin in pins
         ]  # fmt: skip
-        print_json({"sources": held, "taken": [str(file) for file in taken]})
+        print_json({"sources": files, "taken": [str(file) for file in taken]})
     else:
         rows = [(str(pin), "NOT RUN: source gone" if pin in lost else str(target.cache.path(pin.checksum))) for pin in pins]
         print_table(("source", "file"), rows)
