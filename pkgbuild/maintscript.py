@@ -147,7 +147,7 @@ class _Reader:
         if block is None or block.kind != "case" or not block.reading or piece == "esac":
             return False
         if piece == ")":
-            subject, *patterns = block.condition
+            subject, *patterns = block.condition or [""]
             block.actions = frozenset(patterns) if subject in SUBJECTS else None
             block.condition, block.reading = [subject], False
         elif piece not in ("in", "(", "|", "\n", ";"):
