@@ -189,7 +189,7 @@ def test_a_file_that_is_not_there_is_told(image: str, tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_no_docker(store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/dead.sock")
-    assert build(samplerecipe.write_recipe(tmp_path / "recipes")) == ExitCode.SANDBOX
+    assert build(samplerecipe.write_recipe(tmp_path / "recipes"), "--sandbox", "docker") == ExitCode.SANDBOX
     assert "error: the docker daemon does not answer" in capsys.readouterr().err
     assert held(store) == []
     gc.collect()
