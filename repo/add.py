@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from kubedeb.deb import DebError, read_deb
 from kubedeb.errors import ExitCode, KubedebError
 from repo.catalog import Catalog, open_catalog
-from repo.models import Action, Member, Package, Suite, package_of
+from repo.live import chunk_loader
+from repo.models import Action, Key, Package, Suite, package_of
 from repo.place import Repository, writing
 from repo.recall import read_lives, recall
+from repo.snapshots import near
 
 
 @dataclass(frozen=True)
@@ -62,11 +64,14 @@ def add(repository: Repository, suite_name: str, given: Sequence[Path]) -> Added
     refuse(candidates, suite, findings)
     findings.stop()
     with writing(repository.layout), open_catalog(repository.layout.catalog) as catalog:
-        lives = read_lives(repository)
-        refuse_other_bytes(candidates, catalog, recall(repository, catalog, lives), findings)
+        lives, load = read_lives(repository), chunk_loader(repository)
+        recall(repository, catalog, lives, load)
+        names = {candidate.package.name for candidate in candidates}
+        published = [row for live in lives.values() for row in near(live.snapshot, load, names)]
+        refuse_other_bytes(candidates, catalog, published, findings)
         findings.stop()
-        published = lives[suite.name].snapshot.members if suite.name in lives else ()
-        return _store(repository, suite, candidates, catalog, published, tuple(passed_over))
+        served = {row.sha256 for row in near(lives[suite.name].snapshot, load, names)} if suite.name in lives else set()
+        return _store(repository, suite, candidates, catalog, served, tuple(passed_over))
 
 
 def _packages_of(given: Iterable[Path], findings: Findings, passed_over: list[str]) -> Iterator[Path]:
@@ -125,7 +130,7 @@ def _inspect(paths: Iterable[Path], findings: Findings) -> Iterator[Candidate]:
 
 def refuse(candidates: Iterable[Candidate], suite: Suite, findings: Findings) -> None:
     """Note what the suite cannot take: a foreign architecture, two files that claim to be the same package."""
-    seen: dict[tuple[str, str, str], Candidate] = {}
+    seen: dict[Key, Candidate] = {}
     for candidate in candidates:
         package = candidate.package
         if package.architecture not in (*suite.architectures, "all"):
@@ -133,12 +138,12 @@ def refuse(candidates: Iterable[Candidate], suite: Suite, findings: Findings) ->
                 candidate.path, f"is for {package.architecture}; suite {suite.name} has {', '.join(suite.architectures)}"
                 " (add it with: kubedeb repo init)",
             )  # fmt: skip
-        first = seen.setdefault((package.name, package.version, package.architecture), candidate)
+        first = seen.setdefault(package.key, candidate)
         if first.package.sha256 != package.sha256:
             findings.note(candidate.path, other_bytes(package, first.package, f"in {first.path}"))
 
 
-def other_bytes(package: Package, other: Package | Member, where: str) -> str:
+def other_bytes(package: Package, other: Package, where: str) -> str:
     """Return the message for two packages that differ and claim to be one."""
     return (
         f"{package.label} has other bytes {where}; a version is never published twice:"
@@ -147,24 +152,22 @@ def other_bytes(package: Package, other: Package | Member, where: str) -> str:
 
 
 def refuse_other_bytes(
-    candidates: Iterable[Candidate], catalog: Catalog, published: Iterable[Member], findings: Findings
+    candidates: Iterable[Candidate], catalog: Catalog, published: Iterable[Package], findings: Findings
 ) -> None:
     """Note what the repository has with other bytes: in a draft, as the catalog says, or published, in whatever suite."""
-    witnesses = {member.key: member for member in published}
+    witnesses = {row.key: row for row in published}
     for candidate in candidates:
         package = candidate.package
-        key = package.name, package.version, package.architecture
-        for known in (witnesses.get(key), catalog.same(*key)):
+        for known in (witnesses.get(package.key), catalog.same(*package.key)):
             if known is not None and known.sha256 != package.sha256:
                 findings.note(candidate.path, other_bytes(package, known, "in the repository"))
                 break
 
 
 def _store(
-    repository: Repository, suite: Suite, candidates: Iterable[Candidate], catalog: Catalog, members: Iterable[Member],
+    repository: Repository, suite: Suite, candidates: Iterable[Candidate], catalog: Catalog, published: Set[str],
     passed_over: tuple[str, ...],
 ) -> Added:  # fmt: skip
-    published = {member.sha256 for member in members}
     drafted = {change.member.sha256: change.action for change in catalog.draft(suite.name)}
     by_content = {candidate.package.sha256: candidate for candidate in candidates}
     new: list[Package] = []
@@ -173,11 +176,8 @@ def _store(
         package = candidate.package
         there = drafted.get(digest, Action.ADD if digest in published else Action.REMOVE) is Action.ADD
         (present if there else new).append(package)
-        repository.layout.store.adopt(_member(package).pool_name, candidate.path, digest)
+    files = [(candidate.package.member.pool_name, candidate.path, digest) for digest, candidate in by_content.items()]
+    repository.layout.store.adopt_all(files)
     if new:
         catalog.add(suite.name, new, new)
     return Added(suite.name, tuple(new), tuple(present), passed_over)
-
-
-def _member(package: Package) -> Member:
-    return Member(package.name, package.version, package.architecture, package.sha256)

@@ -7,14 +7,15 @@ happens under the repository's lock. The rollback journal is used, not WAL, so t
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from kubedeb.errors import ExitCode, KubedebError
-from repo.models import Action, Change, Member, Package
+from repo.models import Action, Change, Key, Member, Package
+from repo.snapshots import Load
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SCHEMA = """
 CREATE TABLE package (
     sha256 TEXT PRIMARY KEY,
@@ -32,6 +33,9 @@ CREATE TABLE draft (
     action TEXT NOT NULL CHECK (action IN ('add', 'remove')),
     PRIMARY KEY (suite, sha256)
 ) STRICT;
+CREATE INDEX published_name ON package (published, name);
+CREATE TABLE known (chunk TEXT PRIMARY KEY) STRICT;
+CREATE TABLE settled (suite TEXT PRIMARY KEY, generation INTEGER NOT NULL) STRICT;
 """
 PACKAGE = "name, version, architecture, sha256, size, stanza"
 
@@ -42,16 +46,6 @@ class Catalog:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
-    def packages(self, members: Sequence[Member]) -> dict[str, Package]:
-        """Return the packages of `members` that are known, by sha256."""
-        wanted = {member.sha256 for member in members}
-        if len(wanted) > 1000:
-            rows = self._connection.execute(f"SELECT {PACKAGE} FROM package")  # noqa: S608 - a constant
-            return {row[3]: Package(*row) for row in rows if row[3] in wanted}
-        statement = f"SELECT {PACKAGE} FROM package WHERE sha256 = ?"  # noqa: S608 - a constant
-        found = (self._connection.execute(statement, (digest,)).fetchone() for digest in wanted)
-        return {row[3]: Package(*row) for row in found if row is not None}
-
     def same(self, name: str, version: str, architecture: str) -> Package | None:
         """Return the package of that name, version and architecture."""
         row = self._connection.execute(
@@ -60,24 +54,53 @@ class Catalog:
         ).fetchone()
         return Package(*row) if row else None
 
-    def lost(self, members: Iterable[Member]) -> set[Member]:
-        """Return those of `members` of which not even name, version and architecture are known."""
-        known = set(self._connection.execute("SELECT name, version, architecture FROM package"))
-        return {member for member in members if member.key not in known}
+    def knows_nothing(self) -> bool:
+        """Return whether no chunk has ever been learned: the catalog is new, or was lost."""
+        return self._connection.execute("SELECT 1 FROM known LIMIT 1").fetchone() is None
+
+    def learn(self, chunks: Iterable[str], load: Load, *, lenient: bool = False) -> None:
+        """Learn the packages of published chunks that are not known yet, in one transaction.
+
+        `lenient` passes over chunks that cannot be read.
+        """
+        wanted = dict.fromkeys(chunks)
+        known = {row[0] for row in self._connection.execute("SELECT chunk FROM known")}
+        with self._connection:
+            for chunk in wanted:
+                if chunk in known:
+                    continue
+                try:
+                    rows = load(chunk)
+                except KubedebError:
+                    if not lenient:
+                        raise
+                    continue
+                self._learn(rows, published=True)
+                self._connection.execute("INSERT INTO known VALUES (?)", (chunk,))
 
     def published_names(self) -> list[str]:
         """Return the names of all packages that have ever been published, sorted."""
         rows = self._connection.execute("SELECT DISTINCT name FROM package WHERE published ORDER BY name")
         return [row[0] for row in rows]
 
-    def draft(self, suite: str) -> tuple[Change, ...]:
-        """Return the changes that the next publish of a suite makes."""
+    def draft(self, suite: str, only: Action | None = None) -> tuple[Change, ...]:
+        """Return the changes that the next publish of a suite makes, all or those of one kind."""
         rows = self._connection.execute(
             "SELECT action, name, version, architecture, sha256 FROM draft JOIN package USING (sha256)"
-            " WHERE suite = ? ORDER BY name, version, architecture",
-            (suite,),
+            " WHERE suite = ? AND action LIKE ? ORDER BY name, version, architecture",
+            (suite, only.value if only else "%"),
         )
         return tuple(Change(Action(action), Member(*row)) for action, *row in rows)
+
+    def changes(self, suite: str) -> tuple[set[Key], list[Package]]:
+        """Return what a suite's draft removes and what it adds, with stanzas."""
+        leaving = {change.member.key for change in self.draft(suite, Action.REMOVE)}
+        rows = self._connection.execute(
+            f"SELECT {PACKAGE} FROM draft JOIN package USING (sha256) WHERE suite = ? AND action = 'add'"  # noqa: S608
+            " ORDER BY name, version, architecture",
+            (suite,),
+        )
+        return leaving, [Package(*row) for row in rows]
 
     def add(self, suite: str, packages: Iterable[Package], drafted: Iterable[Package]) -> None:
         """Learn packages, and put `drafted` of them into a suite's draft; all or nothing."""
@@ -106,19 +129,15 @@ class Catalog:
                 [(digest,) for digest in digests],
             )
 
-    def learn_published(self, packages: Iterable[Package]) -> None:
-        """Learn packages that a live generation names."""
-        with self._connection:
-            self._learn(packages, published=True)
-
     def _learn(self, packages: Iterable[Package], *, published: bool) -> None:
         self._connection.executemany(
-            f"INSERT OR IGNORE INTO package ({PACKAGE}, published) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
-            [(p.name, p.version, p.architecture, p.sha256, p.size, p.stanza, int(published)) for p in packages],
+            f"INSERT INTO package ({PACKAGE}, published) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (sha256) DO UPDATE SET"  # noqa: S608
+            " published = max(published, excluded.published) ON CONFLICT DO NOTHING",
+            ((p.name, p.version, p.architecture, p.sha256, p.size, p.stanza, int(published)) for p in packages),
         )
 
-    def published(self, suite: str) -> None:
-        """End a suite's draft: what it added is published now."""
+    def published(self, suite: str, generation: int, chunks: Iterable[str]) -> None:
+        """End a suite's draft: what it added is published now, in these chunks, and all that follows a publish is done."""
         with self._connection:
             self._connection.execute(
                 "UPDATE package SET published = 1 WHERE published = 0 AND sha256 IN"
@@ -126,6 +145,16 @@ class Catalog:
                 (suite,),
             )
             self._connection.execute("DELETE FROM draft WHERE suite = ?", (suite,))
+            self._connection.executemany("INSERT OR IGNORE INTO known VALUES (?)", [(chunk,) for chunk in chunks])
+            self._connection.execute(
+                "INSERT INTO settled VALUES (?, ?) ON CONFLICT DO UPDATE SET generation = excluded.generation",
+                (suite, generation),
+            )
+
+    def settled(self, suite: str) -> int:
+        """Return the newest generation of a suite after which nothing was left to do, 0 for none."""
+        row = self._connection.execute("SELECT generation FROM settled WHERE suite = ?", (suite,)).fetchone()
+        return row[0] if row else 0
 
 
 @contextmanager

@@ -50,15 +50,30 @@ def repo() -> None:
 @click.option("--suite", "-s", "suites", multiple=True, default=("bookworm",), show_default=True, help="A suite; repeat.")
 @click.option("--architecture", "-a", "architectures", multiple=True, default=("amd64",), show_default=True,
               help="An architecture of the suites; repeat.")  # fmt: skip
+@click.option("--storage", default="", metavar="s3://BUCKET/PREFIX",
+              help="Keep what is published in an object store; keys, drafts and staging stay in the folder.")  # fmt: skip
+@click.option("--endpoint-url", default="", help="The object store's address, where it is not the cloud's own.")
+@click.option("--valid-for", type=click.FloatRange(min=0), metavar="DAYS",
+              help="Let the suites' Release expire after so many days; `resign` must run in time. 0: never.")  # fmt: skip
+@click.option("--not-automatic", is_flag=True, default=None, help="apt takes from these suites what is asked for only; frozen.")
+@click.option("--but-automatic-upgrades", is_flag=True, default=None, help="… but upgrades what came from them; frozen.")
+@click.option("--zstd", is_flag=True, help="Serve the indices as .zst too.")
 @json_option
 def init(
     *, repository: Path | None, origin: str, label: str | None, url: str | None, suites: tuple[str, ...],
-    architectures: tuple[str, ...], as_json: bool,
+    architectures: tuple[str, ...], storage: str, endpoint_url: str, valid_for: float | None, not_automatic: bool | None,
+    but_automatic_upgrades: bool | None, zstd: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Make a repository with a key of its own, or add suites to one that is there."""
     from repo.init import Wish, initialise
 
-    result = initialise(_root(repository), Wish(origin, label, url, suites, architectures))
+    asked = {
+        "valid_for": None if valid_for is None else int(valid_for * 86400), "not_automatic": not_automatic,
+        "but_automatic_upgrades": but_automatic_upgrades, "forms": (".gz", ".xz", ".zst") if zstd else None,
+    }  # fmt: skip
+    options = {name: value for name, value in asked.items() if value is not None}
+    wish = Wish(origin, label, url, suites, architectures, storage, endpoint_url, options)
+    result = initialise(_root(repository), wish)
     layout, identity = result.repository.layout, result.repository.identity
     if as_json:
         print_json({"root": str(layout.root), "public": str(layout.public), **asdict(identity), "done": result.done})
@@ -131,6 +146,24 @@ def publish(*, repository: Path | None, suite: str, as_json: bool) -> None:
     document = _publish(_open(repository), suite, quiet=as_json)
     if as_json:
         print_json(document)
+
+
+@repo.command()
+@repository_option
+@click.argument("suite")
+@click.option("--due", is_flag=True, help="Only when less than half of the Release's validity is left: for a timer.")
+@json_option
+def resign(*, repository: Path | None, suite: str, due: bool, as_json: bool) -> None:
+    """Sign what a suite serves again, with a new date, as a generation of its own."""
+    from repo.resign import resign as resign_suite
+
+    done = resign_suite(_open(repository), suite, _say, only_due=due)
+    if as_json:
+        print_json({"suite": suite, "changed": False} if done is None else asdict(done))
+    elif done is None:
+        click.echo(f"nothing to do: {suite} is valid for long enough")
+    else:
+        click.echo(f"published {suite} generation {done.generation}: {done.reason}, accepted by {', '.join(done.judges)}")
 
 
 def _publish_too(opened: Any, suite: str, document: dict[str, Any], *, asked: bool, waiting: bool, as_json: bool) -> None:

@@ -1,68 +1,87 @@
-"""Packages indices and the Release that names them. Pure: packages in, bytes out; equal packages, equal bytes."""
+"""A suite's indices and the Release that names them. Equal packages give equal bytes; only what changed is made."""
 
 from __future__ import annotations
 
-import gzip
-import lzma
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import partial
+from hashlib import sha256
 
 from kubedeb.aptrepo import Digest
 from kubedeb.files import sha256_bytes
-from repo.models import COMPONENT, Identity, Package, Suite
+from repo.compression import FORMS
+from repo.models import COMPONENT, SOURCE, Identity, Package, Suite
+from repo.pieces import Pieces
+from repo.snapshots import Load, Snapshot
 
 GENERATION_FIELD = "Kubedeb-Generation"
 SNAPSHOT_FIELD = "Kubedeb-Snapshot"
-FORMS = (".gz", ".xz")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """An index that is put together chunk by chunk: its path below the suite's folder, and what packages contribute to it."""
+
+    path: str
+    text: Callable[[Iterable[Package]], str]
 
 
 @dataclass(frozen=True)
 class Indices:
-    """A suite's indices: what Release lists, and the bytes of those that are new.
+    """A suite's indices: what Release lists, and the bytes of all compressed forms by path.
 
     The uncompressed form is listed though it is not served: apt ignores, without a word, an index that lacks it.
     """
 
     listed: dict[str, Digest]
-    new: dict[str, bytes]
+    data: dict[str, bytes]
 
 
-def packages_text(packages: Iterable[Package], architecture: str) -> str:
-    """Return the Packages index of one architecture; `all` is in each."""
-    chosen = (package for package in packages if package.architecture in (architecture, "all"))
-    return "".join(f"{package.stanza}\n" for package in chosen)
+def packages_text(architecture: str, packages: Iterable[Package]) -> str:
+    """Return the part of an architecture's Packages index that is about `packages`; `all` is in each."""
+    return "".join(f"{package.stanza}\n" for package in packages if package.architecture in (architecture, "all"))
 
 
-def make_indices(packages: Sequence[Package], suite: Suite, known: Mapping[str, Digest]) -> Indices:
-    """Return the indices of `packages`. An index that `known` (the live Release's) has already is not compressed again."""
+def sources_text(packages: Iterable[Package]) -> str:
+    """Return the part of the Sources index that is about `packages`."""
+    return "".join(f"{package.stanza}\n" for package in packages if package.architecture == SOURCE)
+
+
+def kinds(suite: Suite) -> tuple[Kind, ...]:
+    """Return the indices that a suite has. A further kind that is ordered by package name is one more row here."""
+    binary = [Kind(f"{COMPONENT}/binary-{name}/Packages", partial(packages_text, name)) for name in suite.architectures]
+    return (*binary, Kind(f"{COMPONENT}/source/Sources", sources_text))
+
+
+def make_indices(snapshot: Snapshot, suite: Suite, load: Load, pieces: Pieces) -> Indices:
+    """Return the indices of a snapshot: chunks that `pieces` lacks are read by `load` and compressed, the rest is joined."""
     listed: dict[str, Digest] = {}
-    new: dict[str, bytes] = {}
-    for architecture in suite.architectures:
-        path = f"{COMPONENT}/binary-{architecture}/Packages"
-        text = packages_text(packages, architecture).encode()
-        listed[path] = Digest(len(text), sha256_bytes(text))
-        for form in FORMS:
-            if known.get(path) == listed[path] and path + form in known:
-                listed[path + form] = known[path + form]
-            else:
-                data = compress(text, form)
-                new[path + form] = data
-                listed[path + form] = Digest(len(data), sha256_bytes(data))
-    return Indices(listed, new)
-
-
-def compress(data: bytes, form: str) -> bytes:
-    """Return `data` as `.gz` or `.xz`; neither holds a time or a name."""
-    if form == ".gz":
-        return gzip.compress(data, compresslevel=9, mtime=0)
-    return lzma.compress(data, preset=6)
+    data: dict[str, bytes] = {}
+    chunks = [chunk.sha256 for chunk in snapshot.chunks]
+    for kind in kinds(suite):
+        pieces.complete(kind.path, chunks, suite.options.forms, lambda chunk, kind=kind: kind.text(load(chunk)).encode())  # type: ignore[misc]
+        hashed, size = sha256(), 0
+        for text in pieces.read(kind.path, chunks, ""):
+            hashed.update(text)
+            size += len(text)
+        listed[kind.path] = Digest(size, hashed.hexdigest())
+        for form in suite.options.forms:
+            path = kind.path + form
+            data[path] = FORMS[form].join(list(pieces.read(kind.path, chunks, form)))
+            listed[path] = Digest(len(data[path]), sha256_bytes(data[path]))
+    return Indices(listed, data)
 
 
 def by_hash(path: str, digest: Digest) -> str:
     """Return the by-hash name of an index."""
     return f"{path.rpartition('/')[0]}/by-hash/SHA256/{digest.sha256}"
+
+
+def index_objects(suite: str, listed: Mapping[str, Digest]) -> dict[str, str]:
+    """Return the by-hash object of every compressed index that a Release lists, by path."""
+    return {path: f"dists/{suite}/{by_hash(path, digest)}" for path, digest in listed.items() if path.endswith(tuple(FORMS))}
 
 
 def release_text(
@@ -71,15 +90,19 @@ def release_text(
     """Return a suite's Release.
 
     SHA256 alone is listed, because apt asks for by-hash of the strongest that is listed and only SHA256 is served;
-    `all` is no architecture of its own here, its packages are in each index. There is no Valid-Until: without somebody
-    who signs again in time it would stop every client.
+    `all` is no architecture of its own here, its packages are in each index. Valid-Until is there only where the suite
+    asks for it: without somebody who signs again in time it would stop every client.
     """
+    options = suite.options
     fields = {
         "Origin": identity.origin,
         "Label": identity.label,
         "Suite": suite.name,
         "Codename": suite.name,
-        "Date": format_datetime(datetime.fromtimestamp(date, UTC)),
+        "Date": _written(date),
+        "Valid-Until": _written(date + options.valid_for) if options.valid_for else "",
+        "NotAutomatic": "yes" if options.not_automatic else "",
+        "ButAutomaticUpgrades": "yes" if options.but_automatic_upgrades else "",
         "Acquire-By-Hash": "yes",
         "No-Support-for-Architecture-all": "Packages",
         "Architectures": " ".join(suite.architectures),
@@ -88,6 +111,10 @@ def release_text(
         GENERATION_FIELD: str(generation),
         SNAPSHOT_FIELD: snapshot,
     }
-    head = "".join(f"{name}: {value}\n" for name, value in fields.items())
+    head = "".join(f"{name}: {value}\n" for name, value in fields.items() if value)
     rows = "".join(f" {digest.sha256} {digest.size:>12} {path}\n" for path, digest in sorted(listed.items()))
     return f"{head}SHA256:\n{rows}"
+
+
+def _written(date: int) -> str:
+    return format_datetime(datetime.fromtimestamp(date, UTC))

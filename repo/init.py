@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
 from kubedeb.files import write_bytes
-from repo.models import Identity, Suite
+from repo.models import Identity, Suite, SuiteOptions
 from repo.place import Layout, Repository, read_identity, write_identity, writing
 from repo.store import make_folder
 
@@ -16,6 +17,9 @@ from repo.store import make_folder
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_-]{0,63}")
 ARCHITECTURE = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 URL = re.compile(r"(https?://|file:/)[!-~]+")
+STORAGE = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._/-]*)?")
+# What apt refuses to see change in a suite that it knows.
+FROZEN = ("not_automatic", "but_automatic_upgrades")
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,9 @@ class Wish:
     url: str | None
     suites: tuple[str, ...]
     architectures: tuple[str, ...]
+    storage: str = ""
+    endpoint_url: str = ""
+    options: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,7 @@ def check(wish: Wish) -> None:
     named = [("--origin", wish.origin, NAME), *(("--suite", suite, NAME) for suite in wish.suites)]
     named += [("--architecture", name, ARCHITECTURE) for name in wish.architectures]
     named += [("--url", wish.url, URL)] if wish.url is not None else []
+    named += [("--storage", wish.storage, STORAGE)] if wish.storage else []
     for option, value, pattern in named:
         if pattern.fullmatch(value) is None:
             raise KubedebError(f"{option} {value!r} is not valid", details=f"It must match {pattern.pattern}",
@@ -64,9 +72,27 @@ def merge(found: Identity, wish: Wish) -> Identity:
             )  # fmt: skip
     suites = {suite.name: suite for suite in found.suites}
     for name in wish.suites:
-        before = suites[name].architectures if name in suites else ()
-        suites[name] = Suite(name, tuple(dict.fromkeys((*before, *wish.architectures))))
-    return Identity(found.origin, found.label, wish.url or found.url, found.fingerprint, tuple(suites.values()))
+        suites[name] = _suite(name, suites.get(name), wish)
+    if wish.storage and (wish.storage, wish.endpoint_url) != (found.storage, found.endpoint_url):
+        raise KubedebError(
+            f"the repository lies in {found.storage or 'its folder'} and cannot move to {wish.storage}",
+            hint="Make another repository with --storage, and add the packages to it.", code=ExitCode.REPOSITORY,
+        )  # fmt: skip
+    return replace(found, url=wish.url or found.url, suites=tuple(suites.values()))
+
+
+def _suite(name: str, before: Suite | None, wish: Wish) -> Suite:
+    """Return a suite as wished. Raises `KubedebError` when what is frozen would change."""
+    options = replace(before.options if before else SuiteOptions(), **wish.options)  # type: ignore[arg-type]
+    for what in FROZEN:
+        if before and getattr(before.options, what) != getattr(options, what):
+            raise KubedebError(
+                f"suite {name} is {'' if getattr(before.options, what) else 'not '}{what.replace('_', '-')}, and cannot change",
+                details="apt refuses a suite that changes it, on every machine that has it installed.",
+                hint="Make another suite.", code=ExitCode.REPOSITORY,
+            )  # fmt: skip
+    architectures = (*(before.architectures if before else ()), *wish.architectures)
+    return Suite(name, tuple(dict.fromkeys(architectures)), options)
 
 
 def initialise(root: Path, wish: Wish) -> Initialised:
@@ -89,9 +115,9 @@ def _create(layout: Layout, wish: Wish) -> Initialised:
     make_folder(layout.public)
     fingerprint = layout.keys.create(f"{wish.origin} archive signing key")
     write_bytes(layout.keyring, layout.keys.public(fingerprint), sync=True)
-    suites = tuple(Suite(name, wish.architectures) for name in dict.fromkeys(wish.suites))
+    suites = tuple(_suite(name, None, wish) for name in dict.fromkeys(wish.suites))
     url = wish.url or layout.public.as_uri()
-    identity = Identity(wish.origin, wish.label or wish.origin, url, fingerprint, suites)
+    identity = Identity(wish.origin, wish.label or wish.origin, url, fingerprint, suites, wish.storage, wish.endpoint_url)
     write_identity(layout, identity)
     done = (f"repository {layout.root}", f"key {fingerprint}", *(f"suite {suite.name}" for suite in suites))
     return Initialised(Repository(layout, identity), done)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
 from dataclasses import dataclass
+from functools import lru_cache
 
 from kubedeb.aptrepo import Release, parse_release, verified
 from kubedeb.errors import ExitCode, KubedebError
+from kubedeb.files import sha256_bytes
 from repo.indices import GENERATION_FIELD, SNAPSHOT_FIELD
-from repo.models import Snapshot
 from repo.place import Repository
+from repo.snapshots import Load, Rows, Snapshot, parse_rows
 from repo.store import Store
 
 HINT = (
@@ -19,12 +22,13 @@ HINT = (
 
 @dataclass(frozen=True)
 class Live:
-    """A suite's live generation: its number, what it was signed as, and the snapshot that it serves."""
+    """A suite's live generation: its number, what it was signed as, the snapshot that it serves, and the store's tag of it."""
 
     generation: int
     inrelease: bytes
     release: Release
     snapshot: Snapshot
+    tag: str = ""
 
     @property
     def date(self) -> int:
@@ -35,6 +39,11 @@ class Live:
 def snapshot_name(snapshot: str) -> str:
     """Return where a snapshot lies in the store."""
     return f"snapshots/{snapshot}.json"
+
+
+def chunk_name(chunk: str) -> str:
+    """Return where a chunk lies in the store; the digest is that of its unpacked text."""
+    return f"snapshots/chunks/{chunk}.json.gz"
 
 
 def generation_name(suite: str, generation: int) -> str:
@@ -50,23 +59,27 @@ def was_published(store: Store, suite: str) -> bool:
 def read_live(repository: Repository, suite: str) -> Live | None:
     """Return what `suite` serves, None before its first publish. Raises `KubedebError` (REPOSITORY) when it is damaged."""
     store = repository.layout.store
-    inrelease = store.read(f"dists/{suite}/InRelease")
-    if inrelease is None:
+    found = store.tagged(f"dists/{suite}/InRelease")
+    if found is None:
         if was_published(store, suite):
             # Taking this for a new suite would publish the draft alone, and drop every package.
             raise KubedebError(
                 f"suite {suite} was published, but its InRelease is missing", hint=HINT, code=ExitCode.REPOSITORY
             )
         return None
+    inrelease, tag = found
     text = verified(inrelease, repository.layout.keyring, code=ExitCode.REPOSITORY)
     try:
         release = parse_release(suite, text)
         snapshot = read_snapshot(store, release.fields[SNAPSHOT_FIELD])
-        return Live(int(release.fields[GENERATION_FIELD]), inrelease, release, snapshot)
+        return Live(int(release.fields[GENERATION_FIELD]), inrelease, release, snapshot, tag)
     except (ValueError, KeyError) as error:
-        raise KubedebError(
-            f"what suite {suite} serves cannot be read", details=str(error), hint=HINT, code=ExitCode.REPOSITORY
-        ) from error
+        raise unreadable(f"what suite {suite} serves", error) from error
+
+
+def unreadable(what: str, error: Exception) -> KubedebError:
+    """Return the error for a part of the published truth that is missing or damaged."""
+    return KubedebError(f"{what} cannot be read", details=str(error), hint=HINT, code=ExitCode.REPOSITORY)
 
 
 def read_snapshot(store: Store, identity: str) -> Snapshot:
@@ -74,7 +87,33 @@ def read_snapshot(store: Store, identity: str) -> Snapshot:
     data = store.read(snapshot_name(identity))
     if data is None:
         raise ValueError(f"{snapshot_name(identity)} is missing")
-    snapshot = Snapshot.parse(data.decode())
-    if snapshot.id != identity:
-        raise ValueError(f"{snapshot_name(identity)} is damaged: its content is {snapshot.id}")
-    return snapshot
+    if sha256_bytes(data) != identity:
+        raise ValueError(f"{snapshot_name(identity)} is damaged: its content is {sha256_bytes(data)}")
+    return Snapshot.parse(data.decode())
+
+
+def unpack_chunk(chunk: str, data: bytes | None) -> bytes:
+    """Return a chunk's text from its object. Raises `ValueError` when it is missing or damaged."""
+    if data is None:
+        raise ValueError(f"{chunk_name(chunk)} is missing")
+    try:
+        text = gzip.decompress(data)
+    except (OSError, EOFError, ValueError) as error:
+        raise ValueError(f"{chunk_name(chunk)} is damaged: {error}") from error
+    if sha256_bytes(text) != chunk:
+        raise ValueError(f"{chunk_name(chunk)} is damaged: its content is {sha256_bytes(text)}")
+    return text
+
+
+def chunk_loader(repository: Repository) -> Load:
+    """Return how to read a chunk from the store; it raises `KubedebError` (REPOSITORY) for one that is missing or damaged."""
+    store = repository.layout.store
+
+    @lru_cache(maxsize=64)
+    def load(chunk: str) -> Rows:
+        try:
+            return parse_rows(unpack_chunk(chunk, store.read(chunk_name(chunk))))
+        except ValueError as error:
+            raise unreadable("a part of a snapshot", error) from error
+
+    return load

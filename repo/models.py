@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
 from kubedeb.deb import Deb
-from kubedeb.files import sha256_bytes
 
 COMPONENT = "main"
+# The architecture of a row that is a source package.
+SOURCE = "source"
+# What apt and dpkg know a package by: one content only, ever, may have this name, version and architecture.
+Key = tuple[str, str, str]
 # What the repository itself says about a package; a package that brings its own would contradict it.
 OWN_FIELDS = ("Filename", "Size", "MD5sum", "SHA1", "SHA256", "SHA512", "Description-md5")
 
 
 @dataclass(frozen=True, order=True)
 class Package:
-    """A binary package in the pool, known by the sha256 of its bytes; `stanza` is its part of a Packages index."""
+    """A package in the pool, known by the sha256 of its bytes; `stanza` is its part of an index.
+
+    A source package has the architecture `source`, the sha256 and size of its `.dsc`, and its stanza of Sources.
+    """
 
     name: str
     version: str
@@ -25,6 +30,16 @@ class Package:
     sha256: str
     size: int
     stanza: str
+
+    @property
+    def key(self) -> Key:
+        """Return name, version and architecture."""
+        return self.name, self.version, self.architecture
+
+    @property
+    def member(self) -> Member:
+        """Return the package as drafts and diffs name it."""
+        return Member(self.name, self.version, self.architecture, self.sha256)
 
     @property
     def label(self) -> str:
@@ -49,22 +64,43 @@ def package_of(deb: Deb) -> Package:
 
 
 @dataclass(frozen=True)
+class SuiteOptions:
+    """How a suite is published. `not_automatic` and `but_automatic_upgrades` are frozen when it is made: apt refuses a change.
+
+    `valid_for`: seconds until a Release expires, 0: never. `forms`: how indices are compressed. `retention`: seconds for
+    which the indices of a generation stay after another took its place.
+    """
+
+    valid_for: int = 0
+    not_automatic: bool = False
+    but_automatic_upgrades: bool = False
+    forms: tuple[str, ...] = (".gz", ".xz")
+    retention: int = 7 * 24 * 3600
+
+
+@dataclass(frozen=True)
 class Suite:
-    """A suite: its name (also its codename) and the architectures it has indices for."""
+    """A suite: its name (also its codename), the architectures it has indices for, and how it is published."""
 
     name: str
     architectures: tuple[str, ...]
+    options: SuiteOptions = SuiteOptions()
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Who the repository is. Origin and label are frozen at `init`: apt refuses a repository that changes them."""
+    """Who the repository is. Origin and label are frozen at `init`: apt refuses a repository that changes them.
+
+    `storage` is where the published bytes lie: `s3://BUCKET/PREFIX`, or empty for the folder `public/`.
+    """
 
     origin: str
     label: str
     url: str
     fingerprint: str
     suites: tuple[Suite, ...]
+    storage: str = ""
+    endpoint_url: str = ""
 
     def suite(self, name: str) -> Suite | None:
         """Return the suite called `name`, if there is one."""
@@ -78,7 +114,7 @@ class Identity:
 
 @dataclass(frozen=True, order=True)
 class Member:
-    """A package as a snapshot names it."""
+    """A package without its stanza, as drafts and diffs name it."""
 
     name: str
     version: str
@@ -91,49 +127,14 @@ class Member:
         return pool_name(self.name, self.version, self.architecture, self.sha256)
 
     @property
-    def key(self) -> tuple[str, str, str]:
-        """Return what apt and dpkg know it by: one content only, ever, may have this name, version and architecture."""
+    def key(self) -> Key:
+        """Return name, version and architecture."""
         return self.name, self.version, self.architecture
 
     @property
     def label(self) -> str:
         """Return `name version architecture`, for people."""
         return " ".join(self.key)
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """An immutable set of packages; its id is the sha256 of its own text, which is an object in the store."""
-
-    members: tuple[Member, ...]
-
-    @classmethod
-    def of(cls, members: Iterable[Member]) -> Snapshot:
-        """Return the snapshot of `members`, whatever their order."""
-        return cls(tuple(sorted(set(members))))
-
-    def text(self) -> str:
-        """Return the object's text: JSON, one package a line."""
-        rows = ",\n".join(
-            json.dumps([member.name, member.version, member.architecture, member.sha256]) for member in self.members
-        )
-        return f'{{"format": 1, "packages": [\n{rows}\n]}}\n'
-
-    @classmethod
-    def parse(cls, text: str) -> Snapshot:
-        """Return the snapshot written as `text`: the inverse of `text()`. Raises `ValueError` when it is none."""
-        document = json.loads(text)
-        if not isinstance(document, dict) or document.get("format") != 1:
-            raise ValueError("not a snapshot of format 1")
-        try:
-            return cls.of(Member(*map(str, row)) for row in document["packages"])
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"not a snapshot: {error!r}") from error
-
-    @property
-    def id(self) -> str:
-        """Return the sha256 of the text, in hex."""
-        return sha256_bytes(self.text().encode())
 
 
 class Action(Enum):
@@ -151,17 +152,9 @@ class Change:
     member: Member
 
 
-def apply_draft(base: Snapshot, draft: Iterable[Change]) -> Snapshot:
-    """Return the snapshot that publishing `draft` over `base` makes; what is removed leaves with every content it has."""
-    changes = list(draft)
-    leaving = {change.member.key for change in changes if change.action is Action.REMOVE}
-    added = {change.member for change in changes if change.action is Action.ADD}
-    return Snapshot.of({member for member in base.members if member.key not in leaving} | added)
-
-
 def contradictions(members: Iterable[Member], elsewhere: Iterable[Member] = ()) -> list[tuple[Member, Member]]:
     """Return the pairs of one name, version and architecture with two contents, in `members` or of it and `elsewhere`."""
-    first: dict[tuple[str, str, str], Member] = {}
+    first: dict[Key, Member] = {}
     wanted = sorted(set(members))
     within = [(seen, member) for member in wanted if (seen := first.setdefault(member.key, member)) != member]
     across = [(first[member.key], member) for member in sorted(set(elsewhere) - set(wanted)) if member.key in first]

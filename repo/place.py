@@ -2,12 +2,13 @@
 
 ROOT/public/      what a web server serves: dists, pool, snapshots, generations, keyring, .sources, .pref
 ROOT/gnupg/       the archive's secret key (0700)
-ROOT/repository.json, keyring.gpg, catalog.sqlite, lock, staging/
+ROOT/repository.json, keyring.gpg, catalog.sqlite, chunks.sqlite, lock, staging/
 """
 
 from __future__ import annotations
 
 import difflib
+import fcntl
 import json
 import re
 import shutil
@@ -15,13 +16,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
 from kubedeb.files import canonical_json, write_text
 from kubedeb.process import ProcessError
 from repo.keys import Keys
-from repo.models import Identity, Suite
-from repo.store import FolderStore
+from repo.models import Identity, Suite, SuiteOptions
+from repo.store import FolderStore, Store
 
 NO_ROOM = re.compile(r"No space left on device|Disk quota exceeded|Read-only file system")
 
@@ -31,6 +33,8 @@ class Layout:
     """The names below a repository's root."""
 
     root: Path
+    storage: str = ""
+    endpoint_url: str = ""
 
     @property
     def public(self) -> Path:
@@ -63,9 +67,18 @@ class Layout:
         return Keys(self.root / "gnupg")
 
     @property
-    def store(self) -> FolderStore:
-        """Return the store of published bytes."""
-        return FolderStore(self.public, self.staging)
+    def pieces(self) -> Path:
+        """Return the SQLite file of compressed pieces; it may vanish at any time."""
+        return self.root / "chunks.sqlite"
+
+    @property
+    def store(self) -> Store:
+        """Return the store of published bytes: the folder, or the object store."""
+        if not self.storage:
+            return FolderStore(self.public, self.staging)
+        from repo.s3 import s3_store
+
+        return s3_store(self.storage, self.endpoint_url)
 
 
 @dataclass(frozen=True)
@@ -94,7 +107,7 @@ def read_identity(layout: Layout) -> Identity | None:
     """Return who the repository is, None where there is none. Raises `KubedebError` (REPOSITORY) when it is damaged."""
     try:
         document = json.loads(layout.identity.read_text())
-        suites = tuple(Suite(suite["name"], tuple(suite["architectures"])) for suite in document.pop("suites"))
+        suites = tuple(_suite(suite) for suite in document.pop("suites"))
         return Identity(**document, suites=suites)
     except (FileNotFoundError, NotADirectoryError):
         return None
@@ -103,6 +116,13 @@ def read_identity(layout: Layout) -> Identity | None:
             f"cannot read {layout.identity}", details=str(error), hint="Restore it from a backup.",
             code=ExitCode.REPOSITORY,
         ) from error  # fmt: skip
+
+
+def _suite(document: dict[str, Any]) -> Suite:
+    options: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in document.get("options", {}).items()
+    }
+    return Suite(document["name"], tuple(document["architectures"]), SuiteOptions(**options))
 
 
 def write_identity(layout: Layout, identity: Identity) -> None:
@@ -120,7 +140,7 @@ def open_repository(root: Path) -> Repository:
             hint="Name one with --repository or KUBEDEB_REPOSITORY, or make one: kubedeb repo init --origin NAME",
             code=ExitCode.REPOSITORY,
         )
-    return Repository(layout, identity)
+    return Repository(Layout(layout.root, identity.storage, identity.endpoint_url), identity)
 
 
 @contextmanager
@@ -130,13 +150,14 @@ def writing(layout: Layout) -> Iterator[None]:
     Raises `KubedebError`: REPOSITORY_BUSY when another process writes; REPOSITORY_STORAGE when the disk is full or cannot
     be written, whoever met it (gpg and apt say so in their own words).
     """
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(layout.root / "lock", timeout=0)
-    with storage_errors(f"the repository in {layout.root}", ExitCode.REPOSITORY_STORAGE):
+    with (
+        storage_errors(f"the repository in {layout.root}", ExitCode.REPOSITORY_STORAGE),
+        (layout.root / "lock").open("ab") as lock,
+    ):
         try:
-            lock.acquire()
-        except Timeout as error:
+            # The kernel lets go of it when its holder dies, however.
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
             raise KubedebError(
                 f"another process writes to the repository in {layout.root}",
                 hint="Wait until it is done; the lock ends with the process that holds it.",
@@ -152,7 +173,6 @@ def writing(layout: Layout) -> Iterator[None]:
         finally:
             with suppress(OSError):
                 _empty(layout.staging)
-            lock.release()
 
 
 def _no_room(layout: Layout, error: ProcessError) -> KubedebError:

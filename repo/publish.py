@@ -2,30 +2,34 @@
 
 Killed at any point, the suite serves the old or the new generation, whole; the next publish begins by settling what the
 last one left. InRelease is the truth: it names its own number and snapshot, and a copy of every one that was live is kept.
+Where another publisher was faster (on an object store), the draft is applied to what that one made, and all begins anew.
 """
 
 from __future__ import annotations
 
+import gzip
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from kubedeb.aptrepo import Digest, parse_release
+from kubedeb.aptrepo import Release, parse_release
 from kubedeb.errors import ExitCode, KubedebError
-from kubedeb.files import sha256_bytes, write_bytes
-from repo import clientfiles
-from repo.catalog import Catalog, open_catalog
+from kubedeb.files import write_bytes
 from repo.client import Staged, prove
 from repo.clock import ClockError, Dated, next_date
-from repo.indices import FORMS, Indices, by_hash, make_indices, release_text
+from repo.indices import Indices, index_objects, kinds, make_indices, release_text
 from repo.keys import Signed
-from repo.live import Live, generation_name, snapshot_name
-from repo.models import Member, Package, Snapshot, Suite, apply_draft, contradictions
-from repo.place import Repository, writing
-from repo.recall import damaged, from_pool, read_lives, recall
+from repo.live import Live, chunk_name, snapshot_name
+from repo.models import Member, Suite, contradictions
+from repo.pieces import open_pieces
+from repo.place import Repository
+from repo.recall import damaged
+from repo.settle import record, settle
+from repo.snapshots import Applied, Load, Rows, Snapshot, apply, difference, near, rows_text
+from repo.store import Raced
+from repo.transaction import Say, Stopwatch, Transaction, transaction
 
-Say = Callable[[str], None]
+RACES = 10
 
 
 @dataclass(frozen=True)
@@ -36,11 +40,15 @@ class Decision:
     reason: str
     added: tuple[Member, ...] = ()
     removed: tuple[Member, ...] = ()
+    new: Mapping[str, Rows] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Published:
-    """What publish did; `changed` is False when the suite serves this already and nothing was written."""
+    """What publish did; `changed` is False when the suite serves this already and nothing was written.
+
+    `seconds` says what the time was spent on: read, indices, sign, proof (the client's), live.
+    """
 
     suite: str
     changed: bool
@@ -52,55 +60,182 @@ class Published:
     added: tuple[Member, ...]
     removed: tuple[Member, ...]
     judges: tuple[str, ...]
+    seconds: dict[str, float] = field(default_factory=dict)
 
 
-def decide(live: Live | None, target: Snapshot, suite: Suite) -> Decision:
-    """Return whether `target` must become a new generation, and why."""
-    before = set(live.snapshot.members) if live else set()
-    added = tuple(member for member in target.members if member not in before)
-    removed = tuple(sorted(before - set(target.members)))
+@dataclass(frozen=True)
+class Prepared:
+    """A generation that clients have accepted and that may go live."""
+
+    suite: Suite
+    live: Live
+    before: Live | None
+    signed: Signed
+    indices: Indices
+    judges: tuple[str, ...]
+
+
+Check = Callable[[Repository, Suite, Decision], None]
+Target = Callable[[Transaction, Live | None], Applied]
+
+
+def decide(live: Live | None, applied: Applied, suite: Suite, asked: str = "") -> Decision:
+    """Return whether what was applied must become a new generation, and why; `asked` is a reason that does without a change."""
     if live is None:
         reason = "the first generation"
-    elif added or removed:
-        reason = f"{len(added)} added, {len(removed)} removed"
-    elif live.release.architectures != suite.architectures:
-        reason = f"architectures are now {' '.join(suite.architectures)}"
+    elif live.snapshot != applied.snapshot:
+        reason = f"{len(applied.added)} added, {len(applied.removed)} removed"
     else:
-        reason = ""
-    return Decision(target, reason, added, removed)
+        reason = _other_settings(live.release, suite) or asked
+    return Decision(applied.snapshot, reason, applied.added, applied.removed, applied.new)
 
 
-def publish(repository: Repository, suite_name: str, say: Say) -> Published:
+def _other_settings(release: Release, suite: Suite) -> str:
+    """Return what the suite's settings change in its Release, if anything."""
+    if release.architectures != suite.architectures:
+        return f"architectures are now {' '.join(suite.architectures)}"
+    paths = {kind.path + form for kind in kinds(suite) for form in ("", *suite.options.forms)}
+    if paths != set(release.indices):
+        return "other indices are asked for"
+    if bool(suite.options.valid_for) != ("Valid-Until" in release.fields):
+        return "Valid-Until is switched on or off"
+    return ""
+
+
+def publish(repository: Repository, suite_name: str, say: Say, checks: Sequence[Check] = ()) -> Published:
     """Publish a suite's draft as its next generation.
 
     Raises `KubedebError`: CLIENT when apt or a signature checker refuses the staged tree; PACKAGE when one version would
     have two contents; KEY; REPOSITORY_BUSY; REPOSITORY_STORAGE; REPOSITORY. Until the rename of InRelease nothing that
     clients see has changed.
     """
+    return _publish(repository, suite_name, say, from_draft(suite_name), checks, "")
+
+
+def advance_to(
+    repository: Repository,
+    suite_name: str,
+    target: Snapshot | None,
+    say: Say,
+    *,
+    reason: str = "",
+    checks: Sequence[Check] = (),
+) -> Published:  # fmt: skip
+    """Make a generation that serves `target`, None: what is live; the draft stays as it is.
+
+    `reason` asks for a generation though nothing changes. Raises as `publish` does.
+    """
+
+    def applied(opened: Transaction, live: Live | None) -> Applied:
+        before = live.snapshot if live else Snapshot()
+        wanted = before if target is None else target
+        return Applied(wanted, {}, *difference(before, wanted, opened.load))
+
+    return _publish(repository, suite_name, say, applied, checks, reason)
+
+
+def from_draft(suite: str) -> Target:
+    """Return what a suite's draft makes of the live snapshot."""
+
+    def applied(opened: Transaction, live: Live | None) -> Applied:
+        leaving, added = opened.catalog.changes(suite)
+        return apply(live.snapshot if live else Snapshot(), opened.load, leaving, added)
+
+    return applied
+
+
+def _publish(
+    repository: Repository, suite_name: str, say: Say, target: Target, checks: Sequence[Check], asked: str
+) -> Published:
     suite = repository.suite(suite_name)
-    with writing(repository.layout), open_catalog(repository.layout.catalog) as catalog:
-        lives = read_lives(repository)
-        recall(repository, catalog, lives)
-        live = lives.pop(suite.name, None)
-        target = apply_draft(live.snapshot if live else Snapshot(()), catalog.draft(suite.name))
-        decision = decide(live, target, suite)
-        elsewhere = {member for other in lives.values() for member in other.snapshot.members}
-        names = {member.name for member in elsewhere}
-        judges: tuple[str, ...] = ()
-        if live is None or decision.reason:
-            _refuse_contradictions(suite, decision.target, elsewhere)
-            live, judges = _advance(repository, suite, catalog, decision, live, names, say)
-        else:
-            _settle(repository, suite, catalog, live, names, None)
-    return Published(
-        suite.name, bool(decision.reason), decision.reason, live.generation, live.snapshot.id, live.date,
-        len(live.snapshot.members), decision.added, decision.removed, judges,
+    with transaction(repository, say) as opened:
+        for _ in range(RACES):
+            live = opened.lives.get(suite.name)
+            decision = decide(live, target(opened, live), suite, asked)
+            try:
+                if live is None or decision.reason:
+                    prepared = stage(opened, suite, decision, checks)
+                    go_live(opened, prepared)
+                    return _published(suite, decision, prepared.live, prepared.judges, opened.watch)
+                settle(opened, suite, live)
+                return _published(suite, decision, live, (), opened.watch)
+            except Raced:
+                say(f"another publisher was faster: applying the change to what {suite.name} serves now")
+                opened.read()
+    raise KubedebError(
+        f"other publishers were faster {RACES} times", details=f"suite {suite.name}", code=ExitCode.REPOSITORY_BUSY,
+        hint="Nothing was published and the draft is as it was. Publish again when there are fewer.",
     )  # fmt: skip
 
 
-def _refuse_contradictions(suite: Suite, target: Snapshot, elsewhere: Iterable[Member]) -> None:
-    """Raise `KubedebError` (PACKAGE) when a version would have two contents, in this suite or in this and another."""
-    found = contradictions(target.members, elsewhere)
+def _published(suite: Suite, decision: Decision, live: Live, judges: tuple[str, ...], watch: Stopwatch) -> Published:
+    return Published(
+        suite.name, bool(decision.reason), decision.reason, live.generation, live.snapshot.id, live.date,
+        live.snapshot.count, decision.added, decision.removed, judges, watch.seconds,
+    )  # fmt: skip
+
+
+def stage(opened: Transaction, suite: Suite, decision: Decision, checks: Sequence[Check] = ()) -> Prepared:
+    """Write what no client looks for yet, sign, and let the client judge. Raises `KubedebError`; nothing is live then."""
+    repository, watch = opened.repository, opened.watch
+    live = opened.lives.get(suite.name)
+
+    def load(chunk: str) -> Rows:
+        return decision.new[chunk] if chunk in decision.new else opened.load(chunk)
+
+    _refuse_contradictions(opened, suite, decision, load)
+    _require_pool(repository, decision)
+    for check in checks:
+        check(repository, suite, decision)
+    with watch.lap("indices"):
+        with open_pieces(repository.layout.pieces) as pieces:
+            indices = make_indices(decision.target, suite, load, pieces)
+        if live:
+            record(opened, suite.name, live)
+        _put_objects(repository, suite, decision, indices)
+    dated = _date(live, _mtime(repository, suite))
+    if dated.wait:
+        opened.say(f"the last generation is dated ahead of the clock: waiting {dated.wait:.0f} s")
+        time.sleep(dated.wait)
+    generation = live.generation + 1 if live else 1
+    text = release_text(repository.identity, suite, generation, decision.target.id, dated.date, indices.listed)
+    with watch.lap("sign"):
+        signed = repository.layout.keys.sign(text, repository.identity.fingerprint)
+    with watch.lap("proof"):
+        judges = _judge(repository, suite, text, signed, indices)
+    now = Live(generation, signed.inline, parse_release(suite.name, text), decision.target)
+    return Prepared(suite, now, live, signed, indices, judges)
+
+
+def go_live(opened: Transaction, prepared: Prepared) -> None:
+    """Replace InRelease, then settle. Raises `Raced` when another publisher has replaced it, and `KubedebError`."""
+    suite, live, before = prepared.suite, prepared.live, prepared.before
+    with opened.watch.lap("live"):
+        opened.repository.layout.store.swap(
+            f"dists/{suite.name}/InRelease", live.inrelease, before.tag if before else None, mtime=live.date
+        )
+        opened.lives[suite.name] = live
+        try:
+            settle(opened, suite, live, prepared.signed, prepared.indices.data)
+        except (KubedebError, OSError) as error:
+            raise KubedebError(
+                f"generation {live.generation} of {suite.name} is live, but not all that follows could be written",
+                details=error.render() if isinstance(error, KubedebError) else str(error),
+                hint="Mend the cause and publish again: it completes what is missing.",
+                code=error.code if isinstance(error, KubedebError) else ExitCode.REPOSITORY_STORAGE,
+            ) from error
+
+
+def _refuse_contradictions(opened: Transaction, suite: Suite, decision: Decision, load: Load) -> None:
+    """Raise `KubedebError` (PACKAGE) when a version would have two contents, in this suite or in this and another.
+
+    It looks at the chunks that change: `verify` looks at all.
+    """
+    here = [row.member for row in near(decision.target, load, {member.name for member in decision.added})]
+    names = {member.name for member in here}
+    others = [live.snapshot for name, live in opened.lives.items() if name != suite.name]
+    elsewhere = [row.member for other in others for row in near(other, opened.load, names) if row.name in names]
+    found = contradictions(here, elsewhere)
     if found:
         first = found[0][0]
         raise KubedebError(
@@ -111,60 +246,27 @@ def _refuse_contradictions(suite: Suite, target: Snapshot, elsewhere: Iterable[M
         )  # fmt: skip
 
 
-def _advance(
-    repository: Repository, suite: Suite, catalog: Catalog, decision: Decision, live: Live | None, names: set[str], say: Say
-) -> tuple[Live, tuple[str, ...]]:
-    """Make and settle the next generation; return it and who judged it."""
-    packages = _packages(repository, catalog, decision.target)
-    indices = make_indices(packages, suite, live.release.indices if live else {})
-    _put_objects(repository, suite, decision.target, indices)
-    dated = _date(live, _mtime(repository, suite))
-    if dated.wait:
-        say(f"the last generation is dated ahead of the clock: waiting {dated.wait:.0f} s")
-        time.sleep(dated.wait)
-    generation = live.generation + 1 if live else 1
-    text = release_text(repository.identity, suite, generation, decision.target.id, dated.date, indices.listed)
-    signed = repository.layout.keys.sign(text, repository.identity.fingerprint)
-    judges = _judge(repository, suite, text, signed, indices)
-    repository.layout.store.put(f"dists/{suite.name}/InRelease", signed.inline, mtime=dated.date)
-    now = Live(generation, signed.inline, parse_release(suite.name, text), decision.target)
-    try:
-        _settle(repository, suite, catalog, now, names, signed)
-    except (KubedebError, OSError) as error:
-        raise KubedebError(
-            f"generation {generation} of {suite.name} is live, but not all that follows could be written",
-            details=error.render() if isinstance(error, KubedebError) else str(error),
-            hint="Mend the cause and publish again: it completes what is missing.",
-            code=error.code if isinstance(error, KubedebError) else ExitCode.REPOSITORY_STORAGE,
-        ) from error
-    return now, judges
-
-
-def _packages(repository: Repository, catalog: Catalog, snapshot: Snapshot) -> Sequence[Package]:
-    """Return a snapshot's packages; those that the catalog has lost are read back from the pool."""
-    known = catalog.packages(snapshot.members)
-    lost = [member for member in snapshot.members if member.sha256 not in known]
-    if lost:
-        found = [from_pool(repository, member) for member in lost]
-        catalog.learn_published(found)
-        known |= {package.sha256: package for package in found}
-    for member in snapshot.members:
-        if repository.layout.store.size(member.pool_name) != known[member.sha256].size:
-            raise damaged(member)
-    return [known[member.sha256] for member in snapshot.members]
-
-
-def _put_objects(repository: Repository, suite: Suite, target: Snapshot, indices: Indices) -> None:
-    """Write what no client looks for yet: the snapshot and the new indices, under their digests."""
+def _require_pool(repository: Repository, decision: Decision) -> None:
+    """Raise `KubedebError` (REPOSITORY) when the folder lacks bytes of what is new in this suite; `verify` reads them all."""
     store = repository.layout.store
-    store.put(snapshot_name(target.id), target.text().encode())
-    for path, data in indices.new.items():
-        store.put(f"dists/{suite.name}/{by_hash(path, indices.listed[path])}", data)
+    if store.local is not None:
+        for member in decision.added:
+            if member.architecture != "source" and store.size(member.pool_name) is None:
+                raise damaged(member)
+
+
+def _put_objects(repository: Repository, suite: Suite, decision: Decision, indices: Indices) -> None:
+    """Write what no client looks for yet: chunks, the snapshot and the indices, all under their digests."""
+    objects = {chunk_name(digest): gzip.compress(rows_text(rows), 6, mtime=0) for digest, rows in decision.new.items()}
+    objects[snapshot_name(decision.target.id)] = decision.target.text().encode()
+    places = index_objects(suite.name, indices.listed)
+    repository.layout.store.create(objects | {places[path]: data for path, data in indices.data.items()})
 
 
 def _mtime(repository: Repository, suite: Suite) -> int:
-    path = repository.layout.public / "dists" / suite.name / "InRelease"
-    return int(path.stat().st_mtime) if path.exists() else 0
+    local = repository.layout.store.local
+    path = local / "dists" / suite.name / "InRelease" if local else None
+    return int(path.stat().st_mtime) if path and path.exists() else 0
 
 
 def _date(live: Live | None, mtime: int) -> Dated:
@@ -179,57 +281,23 @@ def _date(live: Live | None, mtime: int) -> Dated:
 
 def _judge(repository: Repository, suite: Suite, text: str, signed: Signed, indices: Indices) -> tuple[str, ...]:
     """Stage the suite as a client would see it (the indices are linked, not copied) and let the client judge."""
-    tree = repository.layout.staging / "tree"
+    staging = repository.layout.staging / suite.name
+    tree = staging / "tree"
     dists = tree / "dists" / suite.name
-    public = repository.layout.public
     for name, data in (("InRelease", signed.inline), ("Release.gpg", signed.detached), ("Release", text.encode())):
         write_bytes(dists / name, data)
-    for component in {path.partition("/")[0] for path in indices.listed}:
-        (dists / component).symlink_to(public / "dists" / suite.name / component)
-    client = repository.layout.staging / "client"
+    local = repository.layout.store.local
+    if local is None:
+        for path, name in index_objects(suite.name, indices.listed).items():
+            write_bytes(tree / name, indices.data[path])
+    else:
+        for component in {path.partition("/")[0] for path in indices.listed}:
+            (dists / component).symlink_to(local / "dists" / suite.name / component)
+    client = staging / "client"
     client.mkdir()
-    return prove(Staged(tree, suite, indices.listed, repository.layout.keyring), client)
-
-
-def _settle(repository: Repository, suite: Suite, catalog: Catalog, live: Live, names: set[str], signed: Signed | None) -> None:
-    """Complete a generation that is live; writes only what is not as it should be, so it can be repeated.
-
-    `names` are those that the other suites serve: the preferences pin them too, and what has left its suite, because it
-    may be installed still. For clients that know InRelease and by-hash the rest does not matter; it is for old ones,
-    people and the next publish.
-    """
-    store = repository.layout.store
-    store.put(generation_name(suite.name, live.generation), live.inrelease)
-    text = live.release.text.encode()
-    # Release.gpg goes before Release: where Release is right, both are.
-    if store.read(f"dists/{suite.name}/Release") != text or store.size(f"dists/{suite.name}/Release.gpg") is None:
-        signed = signed or repository.layout.keys.sign(live.release.text, repository.identity.fingerprint)
-        store.put(f"dists/{suite.name}/Release.gpg", signed.detached, mtime=live.date)
-        store.put(f"dists/{suite.name}/Release", text, mtime=live.date)
-    for path, digest in live.release.indices.items():
-        if path.endswith(FORMS):
-            _plain_name(repository, suite, path, digest, live.date)
-    catalog.published(suite.name)
-    pinned = names.union((member.name for member in live.snapshot.members), catalog.published_names())
-    for name, data in client_files(repository, pinned).items():
-        store.put(name, data)
-
-
-def _plain_name(repository: Repository, suite: Suite, path: str, digest: Digest, date: int) -> None:
-    store = repository.layout.store
-    plain = f"dists/{suite.name}/{path}"
-    found = store.read(plain) if store.size(plain) == digest.size else None
-    if found is None or sha256_bytes(found) != digest.sha256:
-        data = store.read(f"dists/{suite.name}/{by_hash(path, digest)}")
-        if data is not None:
-            store.put(plain, data, mtime=date)
-
-
-def client_files(repository: Repository, names: Iterable[str]) -> dict[str, bytes]:
-    """Return what clients need beside the suites: keyring, `.sources` and preferences, by file name."""
-    identity = repository.identity
-    return {
-        clientfiles.keyring_name(identity): Path(repository.layout.keyring).read_bytes(),
-        f"{identity.file_name}.sources": clientfiles.sources_text(identity).encode(),
-        f"{identity.file_name}.pref": clientfiles.preferences_text(identity, names).encode(),
-    }
+    try:
+        return prove(Staged(tree, suite, indices.listed, repository.layout.keyring), client)
+    except KubedebError:
+        # Should it be a piece that was damaged, the next publish compresses it anew.
+        repository.layout.pieces.unlink(missing_ok=True)
+        raise

@@ -9,10 +9,10 @@ from enum import Enum
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.versions import DebianVersion
 from repo.catalog import open_catalog
-from repo.live import read_live
+from repo.live import chunk_loader, read_live
 from repo.models import Action, Member, Package
 from repo.place import Repository
-from repo.recall import from_pool
+from repo.snapshots import Snapshot, named, rows_of
 
 
 class State(Enum):
@@ -43,7 +43,8 @@ def listing(repository: Repository, suites: Sequence[str], pattern: str | None =
 
 def _rows(repository: Repository, suite: str) -> list[Row]:
     live = read_live(repository, suite)
-    states = dict.fromkeys(live.snapshot.members if live else (), State.PUBLISHED)
+    load = chunk_loader(repository)
+    states = {row.member: State.PUBLISHED for row in rows_of(load, live.snapshot if live else Snapshot())}
     with open_catalog(repository.layout.catalog) as catalog:
         for change in catalog.draft(suite):
             if change.action is Action.REMOVE:
@@ -70,14 +71,19 @@ def show(repository: Repository, wanted: str) -> list[Shown]:
     if not chosen:
         raise _unknown(repository, name, version, rows)
     members = list(dict.fromkeys(row.member for row in chosen))
+    packages = _packages(repository, name)
+    return [Shown(packages[member], tuple(row for row in chosen if row.member == member)) for member in members]
+
+
+def _packages(repository: Repository, name: str) -> dict[Member, Package]:
+    """Return all packages of one name, published ones as their snapshots say, the others as the catalog does."""
+    load = chunk_loader(repository)
     with open_catalog(repository.layout.catalog) as catalog:
-        packages = catalog.packages(members)
-    return [
-        Shown(
-            packages.get(member.sha256) or from_pool(repository, member), tuple(row for row in chosen if row.member == member)
-        )
-        for member in members
-    ]
+        found = {row.member: row for suite in repository.identity.suites for row in catalog.changes(suite.name)[1]}
+    for suite in repository.identity.suites:
+        live = read_live(repository, suite.name)
+        found |= {row.member: row for row in named(live.snapshot, load, name)} if live else {}
+    return found
 
 
 def _unknown(repository: Repository, name: str, version: str, rows: Sequence[Row]) -> KubedebError:

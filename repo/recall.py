@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 
 from kubedeb.errors import ExitCode, KubedebError
 from repo.catalog import Catalog
 from repo.indices import SNAPSHOT_FIELD
 from repo.live import Live, generation_name, read_live, read_snapshot
-from repo.models import Member, Package, package_of
+from repo.models import Member
 from repo.place import Repository
+from repo.snapshots import Load
 
 SNAPSHOT = re.compile(rf"^{SNAPSHOT_FIELD}: ([0-9a-f]{{64}})$", re.MULTILINE)
 
@@ -21,31 +22,15 @@ def read_lives(repository: Repository) -> dict[str, Live]:
     return {name: live for name, live in found if live is not None}
 
 
-def recall(repository: Repository, catalog: Catalog, lives: dict[str, Live]) -> frozenset[Member]:
-    """Return every package that is published now and, when the catalog has lost them, all that ever were.
+def recall(repository: Repository, catalog: Catalog, lives: Mapping[str, Live], load: Load) -> None:
+    """Let the catalog learn what is published now and, when it knows nothing at all, all that ever was.
 
-    The catalog learns what it has lost, in one transaction, as far as the pool still holds it.
+    Only chunks that it has not met are read. Those of the past that somebody tidied away hinder nobody.
     """
-    live = frozenset(member for one in lives.values() for member in one.snapshot.members)
-    # Where all has left its suites, nothing of it can be missed; then only an empty catalog tells.
-    if not lives or (catalog.published_names() and not catalog.lost(live)):
-        return live
-    ever = live | frozenset(_history(repository, lives))
-    catalog.learn_published(_held(repository, catalog.lost(ever)))
-    return ever
-
-
-def from_pool(repository: Repository, member: Member) -> Package:
-    """Return a package as its bytes in the pool say. Raises `KubedebError` (REPOSITORY) when they are missing or others."""
-    from kubedeb.deb import read_deb
-
-    try:
-        package = package_of(read_deb(repository.layout.public / member.pool_name))
-    except (ValueError, FileNotFoundError) as error:
-        raise damaged(member) from error
-    if package.sha256 != member.sha256:
-        raise damaged(member)
-    return package
+    empty = catalog.knows_nothing()
+    catalog.learn((chunk.sha256 for live in lives.values() for chunk in live.snapshot.chunks), load)
+    if empty and lives:
+        catalog.learn(_history(repository, lives), load, lenient=True)
 
 
 def damaged(member: Member) -> KubedebError:
@@ -57,26 +42,15 @@ def damaged(member: Member) -> KubedebError:
     )  # fmt: skip
 
 
-def _history(repository: Repository, lives: dict[str, Live]) -> Iterator[Member]:
-    """Yield the packages of every generation; records that somebody tidied away hinder nobody.
-
-    Their signatures are not asked again: a snapshot is what its own name says, or it is passed over.
-    """
+def _history(repository: Repository, lives: Mapping[str, Live]) -> Iterator[str]:
+    """Yield the chunks of every generation. Their signatures are not asked again: a snapshot is what its own name says."""
     store = repository.layout.store
     for suite, live in lives.items():
         records = (store.read(generation_name(suite, number)) for number in range(1, live.generation))
         named = (SNAPSHOT.search(record.decode(errors="replace")) for record in records if record is not None)
         for identity in dict.fromkeys(match[1] for match in named if match is not None):
             try:
-                yield from read_snapshot(store, identity).members
+                snapshot = read_snapshot(store, identity)
             except ValueError:
                 continue
-
-
-def _held(repository: Repository, members: Iterable[Member]) -> Iterator[Package]:
-    """Yield the packages that the pool holds; a publish that needs one of the others says so."""
-    for member in sorted(members):
-        try:
-            yield from_pool(repository, member)
-        except KubedebError:
-            continue
+            yield from (chunk.sha256 for chunk in snapshot.chunks)

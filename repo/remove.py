@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.versions import DebianVersion
 from repo.catalog import open_catalog
+from repo.live import chunk_loader
 from repo.models import Action, Member
 from repo.place import Repository, writing
 from repo.recall import read_lives, recall
+from repo.snapshots import Snapshot, rows_of
 
 
 @dataclass(frozen=True)
@@ -31,9 +33,10 @@ def remove(repository: Repository, suite_name: str, wanted: Sequence[str]) -> Re
     """
     suite = repository.suite(suite_name)
     with writing(repository.layout), open_catalog(repository.layout.catalog) as catalog:
-        lives = read_lives(repository)
-        recall(repository, catalog, lives)
-        published = lives[suite.name].snapshot.members if suite.name in lives else ()
+        lives, load = read_lives(repository), chunk_loader(repository)
+        recall(repository, catalog, lives, load)
+        served = lives[suite.name].snapshot if suite.name in lives else Snapshot()
+        published = {row.member for row in rows_of(load, served)}
         drafted = [change.member for change in catalog.draft(suite.name) if change.action is Action.ADD]
         chosen = choose({*published, *drafted}, wanted, suite.name)
         leaving = tuple(member for member in chosen if member in published)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -13,12 +14,28 @@ from typing import IO, Protocol
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import CHUNK, replacing, sha256_of, sync_folder
 
+# Names that carry a digest never change; what may change is asked for again.
+FOREVER = re.compile(r"(^|/)(pool|by-hash|snapshots|generations)/")
+# From so many files on, one sync of the file system costs less than one of each file and its folders.
+MANY = 32
+
+
+class Raced(Exception):  # noqa: N818 - it says what happened
+    """Another publisher has replaced the object in the meantime."""
+
 
 class Store(Protocol):
     """Objects by name; what a call has written is durable when it returns, and never half there."""
 
+    @property
+    def local(self) -> Path | None:
+        """Return the folder that holds the objects under their names, None when they are elsewhere."""
+
     def read(self, name: str) -> bytes | None:
         """Return an object's bytes, None when there is no such object."""
+
+    def tagged(self, name: str) -> tuple[bytes, str] | None:
+        """Return an object's bytes and a tag that `swap` compares."""
 
     def size(self, name: str) -> int | None:
         """Return an object's size in bytes, None when there is no such object."""
@@ -26,8 +43,28 @@ class Store(Protocol):
     def put(self, name: str, data: bytes, *, mtime: int | None = None) -> bool:
         """Make `name` hold `data`; return whether anything had to be written. `mtime` is what HTTP calls Last-Modified."""
 
+    def create(self, objects: Mapping[str, bytes]) -> list[str]:
+        """Write objects whose names say their content, and return the names of those that were not there."""
+
+    def swap(self, name: str, data: bytes, tag: str | None, *, mtime: int) -> None:
+        """Replace what `tagged` gave (None: nothing) by `data`. Raises `Raced` when it is no longer that."""
+
     def adopt(self, name: str, source: Path, digest: str) -> bool:
         """Copy a file of which the sha256 is known into the store; return whether anything had to be written."""
+
+    def adopt_all(self, files: Sequence[tuple[str, Path, str]]) -> None:
+        """Adopt many files, each given by name, source and sha256."""
+
+    def delete(self, names: Iterable[str]) -> None:
+        """Remove objects; those that are not there hinder nobody."""
+
+    def names(self, prefix: str) -> Iterator[str]:
+        """Yield the names of all objects below a folder: for gc and fsck alone, no publish lists anything."""
+
+
+def cache_control(name: str) -> str:
+    """Return the Cache-Control of an object: what its name digests never changes, the rest is asked for again."""
+    return "public, max-age=31536000, immutable" if FOREVER.search(name) else "public, max-age=60, must-revalidate"
 
 
 @dataclass(frozen=True)
@@ -37,12 +74,22 @@ class FolderStore:
     root: Path
     staging: Path
 
+    @property
+    def local(self) -> Path:
+        """Return the folder itself."""
+        return self.root
+
     def read(self, name: str) -> bytes | None:
         """Return an object's bytes, None when there is no such object."""
         try:
             return (self.root / name).read_bytes()
         except FileNotFoundError:
             return None
+
+    def tagged(self, name: str) -> tuple[bytes, str] | None:
+        """Return an object's bytes; the repository's lock makes a tag needless."""
+        data = self.read(name)
+        return None if data is None else (data, "")
 
     def size(self, name: str) -> int | None:
         """Return an object's size in bytes, None when there is no such object."""
@@ -62,35 +109,82 @@ class FolderStore:
                 os.utime(stream.fileno(), (mtime, mtime))
         return True
 
+    def create(self, objects: Mapping[str, bytes]) -> list[str]:
+        """Write each object that is not there with this content: a damaged one is mended."""
+        return [name for name, data in objects.items() if self.put(name, data)]
+
+    def swap(self, name: str, data: bytes, tag: str | None, *, mtime: int) -> None:
+        """Replace an object by one rename; the repository's lock keeps others away."""
+        del tag
+        self.put(name, data, mtime=mtime)
+
     def adopt(self, name: str, source: Path, digest: str) -> bool:
         """Copy a file in by one rename, unless it is there already. Raises `KubedebError` when its content has changed."""
+        return self._adopt(name, source, digest, sync=True)
+
+    def adopt_all(self, files: Sequence[tuple[str, Path, str]]) -> None:
+        """Copy many files in; where they are many, all are made durable at once, before anybody relies on them."""
+        one_by_one = len(files) < MANY
+        for name, source, digest in files:
+            self._adopt(name, source, digest, sync=one_by_one)
+        if not one_by_one:
+            sync_file_system(self.root)
+
+    def _adopt(self, name: str, source: Path, digest: str, *, sync: bool) -> bool:
         if self.size(name) is not None and sha256_of(self.root / name) == digest:
             return False
         hashed = sha256()
-        with source.open("rb") as origin, self._replacing(name) as stream:
+        with source.open("rb") as origin, self._replacing(name, sync=sync) as stream:
             while block := origin.read(CHUNK):
                 hashed.update(block)
                 stream.write(block)
             if hashed.hexdigest() != digest:
-                raise KubedebError(
-                    f"{source} changed while it was read", hint="Add it again when it is complete.",
-                    code=ExitCode.PACKAGE,
-                )  # fmt: skip
+                raise changed(source)
         return True
 
+    def delete(self, names: Iterable[str]) -> None:
+        """Remove files."""
+        for name in names:
+            (self.root / name).unlink(missing_ok=True)
+
+    def names(self, prefix: str) -> Iterator[str]:
+        """Yield the names of all files below a folder."""
+        for place, _, files in os.walk(self.root / prefix):
+            for file in files:
+                yield str(Path(place, file).relative_to(self.root))
+
     @contextmanager
-    def _replacing(self, name: str) -> Iterator[IO[bytes]]:
+    def _replacing(self, name: str, *, sync: bool = True) -> Iterator[IO[bytes]]:
         path = self.root / name
-        make_folder(path.parent)
-        with replacing(path, sync=True, temporary_in=self.staging) as stream:
+        make_folder(path.parent, sync=sync)
+        with replacing(path, sync=sync, temporary_in=self.staging) as stream:
             yield stream
 
 
-def make_folder(folder: Path) -> None:
+def changed(source: Path) -> KubedebError:
+    """Return the error for a file that is not what it was when it was looked at."""
+    return KubedebError(f"{source} changed while it was read", hint="Add it again when it is complete.", code=ExitCode.PACKAGE)
+
+
+def make_folder(folder: Path, *, sync: bool = True) -> None:
     """Make a folder that web servers may read, whatever the umask, and its name durable."""
     if folder.is_dir():
         return
-    make_folder(folder.parent)
+    make_folder(folder.parent, sync=sync)
     folder.mkdir(exist_ok=True)
     folder.chmod(0o755)
-    sync_folder(folder.parent)
+    if sync:
+        sync_folder(folder.parent)
+
+
+def sync_file_system(folder: Path) -> None:
+    """Make all that was written to a folder's file system durable (syncfs(2), which Python does not have)."""
+    import ctypes
+
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        if ctypes.CDLL(None, use_errno=True).syncfs(descriptor) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), str(folder))
+    finally:
+        os.close(descriptor)

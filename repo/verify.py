@@ -13,8 +13,9 @@ from kubedeb.files import sha256_bytes
 from kubedeb.process import run
 from kubedeb.stanza import Stanza
 from repo.indices import GENERATION_FIELD, SNAPSHOT_FIELD
-from repo.live import generation_name, snapshot_name, was_published
+from repo.live import chunk_name, generation_name, snapshot_name, unpack_chunk, was_published
 from repo.place import Repository, open_repository
+from repo.snapshots import Snapshot
 
 
 @dataclass(frozen=True)
@@ -131,10 +132,27 @@ class _Suite:
         copy = self._read(snapshot_name(snapshot))
         if copy is not None and sha256_bytes(copy) != snapshot:
             self._found(snapshot_name(snapshot), "wrong content")
+        elif copy is not None:
+            self._chunks(snapshot, copy)
         name = generation_name(self.suite, int(generation))
         copy = self._read(name)
         if copy is not None and copy != self._read(f"dists/{self.suite}/InRelease"):
             self._found(name, "is not the live InRelease")
+
+    def _chunks(self, snapshot: str, text: bytes) -> None:
+        """Check the parts of the snapshot's package list."""
+        try:
+            parts = Snapshot.parse(text.decode()).chunks
+        except ValueError as error:
+            self._found(snapshot_name(snapshot), str(error))
+            return
+        for part in parts:
+            data = self._read(chunk_name(part.sha256))
+            if data is not None:
+                try:
+                    unpack_chunk(part.sha256, data)
+                except ValueError:
+                    self._found(chunk_name(part.sha256), "wrong content")
 
     def _index(self, release: Release, path: str, digest: Digest) -> None:
         if not path.endswith((".xz", ".gz")):

@@ -9,6 +9,8 @@ import pytest
 
 from aptclient import AptClient
 from kubedeb.errors import ExitCode
+from repo.live import chunk_name
+from repo.snapshots import Snapshot
 from repositories import VERSIONS, Made
 
 # What clients copy once and what a publish writes anew; nothing signs them.
@@ -24,18 +26,21 @@ def flip(path: Path) -> None:
 
 def live_files(made: Made) -> list[Path]:
     """Return the files of the live generation: superseded indices and snapshots are history."""
-    old_snapshot = min((made.public / "snapshots").iterdir(), key=lambda path: path.stat().st_size)
+    older = (made.public / "generations/bookworm/000001.InRelease").read_text()
+    old_snapshot = made.public / f"snapshots/{older.partition('Kubedeb-Snapshot: ')[2][:64]}.json"
+    old_chunks = [made.public / chunk_name(chunk.sha256) for chunk in Snapshot.parse(old_snapshot.read_text()).chunks]
     dists = made.public / "dists/bookworm"
     named = (dists / "InRelease").read_text()
     old = [path for path in dists.rglob("by-hash/SHA256/*") if path.name not in named]
-    history = {old_snapshot, made.public / "generations/bookworm/000001.InRelease", *old}
+    history = {old_snapshot, *old_chunks, made.public / "generations/bookworm/000001.InRelease", *old}
     files = [path for path in made.public.rglob("*") if path.is_file() and path not in history]
     return sorted(path for path in files if path.parent != made.public)
 
 
 def refused(made: Made, damaged: Path) -> bool:
     """Return whether a client that reads `damaged` refuses it: each kind of client, or one that never reads it."""
-    by_hash, plain, inrelease = ("by-hash" in damaged.parts, damaged.name.startswith("Packages"), damaged.name == "InRelease")
+    by_hash, plain = "by-hash" in damaged.parts, damaged.name.startswith(("Packages", "Sources"))
+    inrelease = damaged.name == "InRelease"
     form = "gz" if damaged.suffix == ".gz" or (by_hash and damaged.read_bytes()[:1] == b"\x1f") else "xz"
     options = [f'Acquire::CompressionTypes::Order {{ "{form}"; }};']
     hidden = made.public / "dists/bookworm/InRelease"
@@ -59,13 +64,14 @@ def test_a_flipped_byte_anywhere_is_refused_and_found(published: Made, capsys: p
     assert published.repo("verify") == 0
     files = live_files(published)
     names = {path.name for path in files}
-    assert {"InRelease", "Release", "Release.gpg", "Packages.gz", "Packages.xz", "000002.InRelease"} <= names
+    assert {"InRelease", "Release", "Release.gpg", "Packages.gz", "Packages.xz", "Sources.xz", "000002.InRelease"} <= names
     assert len([path for path in files if path.suffix == ".deb"]) == 3
-    assert len([path for path in files if "by-hash" in path.parts]) == 2
+    assert len([path for path in files if "by-hash" in path.parts]) == 4
     for path in files:
         good = path.read_bytes()
         flip(path)
-        if "dists" in path.parts or "pool" in path.parts:
+        # apt does not ask for an index that Release says is empty.
+        if ("dists" in path.parts or "pool" in path.parts) and "source" not in path.parts:
             assert refused(published, path), path
         capsys.readouterr()
         assert published.repo("verify", "--json") == ExitCode.VERIFY, path
@@ -131,7 +137,7 @@ def test_a_lost_inrelease_is_not_taken_for_a_new_suite(drafted: Made, capsys: py
 @pytest.mark.parametrize("name", ["dists/bookworm/InRelease", "snapshots"])
 def test_a_damaged_truth_stops_the_publisher(published: Made, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     path = published.public / name
-    for file in [path] if path.is_file() else sorted(path.iterdir()):
+    for file in [path] if path.is_file() else sorted(path.glob("*.json")):
         flip(file)
     assert published.repo("publish", "bookworm") == ExitCode.REPOSITORY
     assert "hint: " in capsys.readouterr().err

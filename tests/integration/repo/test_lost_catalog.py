@@ -99,17 +99,17 @@ def poison(made: Made) -> str:
     """Publish one version with two contents, as a catalog that knows too little allowed it; return the second's sha256."""
     from kubedeb.deb import read_deb
     from repo import publish
-    from repo.models import Member, Snapshot, package_of
+    from repo.models import package_of
     from repo.place import writing
+    from repo.snapshots import apply
 
     other = write_deb(made.folder / "other", "tools", "1", salt="!")
     package = package_of(read_deb(other))
-    member = Member(package.name, package.version, package.architecture, package.sha256)
     made.opened.layout.staging.mkdir()
-    made.opened.layout.store.adopt(member.pool_name, other, package.sha256)
-    real = publish.apply_draft
+    made.opened.layout.store.adopt(package.member.pool_name, other, package.sha256)
+    real = apply
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(publish, "apply_draft", lambda base, draft: Snapshot.of([*real(base, draft).members, member]))
+        patch.setattr(publish, "apply", lambda base, load, leaving, added: real(base, load, leaving, [*added, package]))
         with pytest.raises(KubedebError, match="would have two contents") as error:
             publish.publish(made.opened, "trixie", lambda _: None)
         assert error.value.code == ExitCode.PACKAGE

@@ -17,17 +17,16 @@ def test_a_draft_ends_with_its_publish(tmp_path: Path) -> None:
         catalog.add("bookworm", [ONE, TWO], [ONE])
         assert catalog.draft("bookworm") == (Change(Action.ADD, MEMBERS[0]),)
         assert (catalog.draft("trixie"), catalog.published_names()) == ((), [])
-        catalog.published("bookworm")
+        catalog.published("bookworm", 1, ["c"])
     with open_catalog(tmp_path / "c") as catalog:
         assert (catalog.draft("bookworm"), catalog.published_names()) == ((), ["etcd-server"])
-        assert catalog.packages(MEMBERS) == {ONE.sha256: ONE, TWO.sha256: TWO}
-        assert catalog.packages([Member("x", "1", "all", "f" * 64)]) == {}
+        assert (catalog.settled("bookworm"), catalog.settled("trixie"), catalog.knows_nothing()) == (1, 0, False)
         assert (catalog.same("etcd-server", "3.4", "amd64"), catalog.same("etcd-server", "3.4", "arm64")) == (TWO, None)
 
 
 def test_a_removal_waits_in_the_draft_and_what_was_never_published_is_forgotten(tmp_path: Path) -> None:
     with open_catalog(tmp_path / "c") as catalog:
-        catalog.learn_published([ONE])
+        catalog.learn(["one"], {"one": (ONE,)}.__getitem__)
         catalog.add("bookworm", [TWO], [TWO])
         catalog.add("trixie", [TWO], [TWO])
         catalog.remove("bookworm", [MEMBERS[0]], [MEMBERS[1]])
@@ -35,33 +34,50 @@ def test_a_removal_waits_in_the_draft_and_what_was_never_published_is_forgotten(
         assert catalog.same("etcd-server", "3.4", "amd64") == TWO
         catalog.remove("trixie", [], [MEMBERS[1]])
         assert catalog.same("etcd-server", "3.4", "amd64") is None
-        catalog.published("bookworm")
+        catalog.published("bookworm", 2, [])
         assert (catalog.draft("bookworm"), catalog.published_names()) == ((), ["etcd-server"])
         assert catalog.same("etcd-server", "3.3", "amd64") == ONE
 
 
 def test_what_is_live_stays_known_when_a_draft_is_withdrawn(tmp_path: Path) -> None:
     with open_catalog(tmp_path / "c") as catalog:
-        catalog.learn_published([ONE])
+        catalog.learn(["one"], {"one": (ONE,)}.__getitem__)
         catalog.add("trixie", [ONE], [ONE])
         catalog.remove("trixie", [], [MEMBERS[0]])
         assert (catalog.draft("trixie"), catalog.same("etcd-server", "3.3", "amd64")) == ((), ONE)
 
 
-def test_knows_which_versions_it_has_lost(tmp_path: Path) -> None:
+def test_a_chunk_is_learned_once(tmp_path: Path) -> None:
+    read: list[str] = []
+
+    def load(chunk: str) -> tuple[Package, ...]:
+        read.append(chunk)
+        if chunk == "gone":
+            raise KubedebError("gone", code=ExitCode.REPOSITORY)
+        return {"one": (ONE,), "both": (ONE, TWO)}[chunk]
+
     with open_catalog(tmp_path / "c") as catalog:
-        assert catalog.lost([]) == set()
-        assert catalog.lost(MEMBERS) == set(MEMBERS)
-        catalog.learn_published([ONE])
-        assert catalog.lost(MEMBERS) == {MEMBERS[1]}
+        assert catalog.knows_nothing()
+        catalog.add("bookworm", [TWO], [TWO])
+        catalog.learn(["one", "one"], load)
+        with pytest.raises(KubedebError, match="gone"):
+            catalog.learn(["both", "gone"], load)
+        assert not catalog.knows_nothing()
+        catalog.learn(["gone", "both", "one"], load, lenient=True)
+        assert read == ["one", "both", "gone", "gone", "both"]
+        assert catalog.same("etcd-server", "3.4", "amd64") == TWO
+        catalog.remove("bookworm", [], [MEMBERS[1]])
+        # What another publisher published is not forgotten when the draft lets go of it.
+        assert catalog.same("etcd-server", "3.4", "amd64") == TWO
+        assert catalog.changes("bookworm") == (set(), [])
 
 
-def test_many_packages_are_found_as_few_are(tmp_path: Path) -> None:
-    many = [Package("p", str(n), "all", f"{n:064}", n, "") for n in range(1500)]
-    members = [Member(p.name, p.version, p.architecture, p.sha256) for p in many]
+def test_changes_are_what_a_publish_needs(tmp_path: Path) -> None:
     with open_catalog(tmp_path / "c") as catalog:
-        catalog.learn_published(many)
-        assert catalog.packages(members[:1200]) == {p.sha256: p for p in many[:1200]}
+        catalog.learn(["one"], {"one": (ONE,)}.__getitem__)
+        catalog.add("bookworm", [TWO], [TWO])
+        catalog.remove("bookworm", [MEMBERS[0]], [])
+        assert catalog.changes("bookworm") == ({ONE.key}, [TWO])
 
 
 def test_a_damaged_catalog_is_said_and_the_way_out(tmp_path: Path) -> None:

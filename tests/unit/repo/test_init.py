@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ WISH = Wish("kubedeb", None, None, ("bookworm",), ("amd64",))
         ({"url": "http://apt/"}, {"bookworm": ("amd64",)}, "http://apt/"),
     ],
 )
-def test_init_again_adds(changes: dict[str, str], suites: dict[str, tuple[str, ...]], url: str) -> None:
+def test_init_again_adds(changes: dict[str, Any], suites: dict[str, tuple[str, ...]], url: str) -> None:
     merged = merge(FOUND, replace(WISH, **changes))
     assert {suite.name: suite.architectures for suite in merged.suites} == suites
     assert merged.url == url
@@ -32,7 +33,7 @@ def test_init_again_adds(changes: dict[str, str], suites: dict[str, tuple[str, .
         ({"label": "other"}, "the repository's label is 'kubedeb' and cannot become 'other'"),
     ],
 )
-def test_who_the_repository_is_cannot_change(changes: dict[str, str], message: str) -> None:
+def test_who_the_repository_is_cannot_change(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(KubedebError) as error:
         merge(FOUND, replace(WISH, **changes))
     assert (error.value.brief, error.value.code) == (message, ExitCode.REPOSITORY)
@@ -51,7 +52,7 @@ def test_who_the_repository_is_cannot_change(changes: dict[str, str], message: s
         ({"url": "ftp://a/"}, "--url 'ftp://a/' is not valid"),
     ],
 )
-def test_names_that_cannot_be_names(changes: dict[str, str], message: str) -> None:
+def test_names_that_cannot_be_names(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(KubedebError) as error:
         check(replace(WISH, **changes))
     assert (error.value.brief, error.value.code) == (message, ExitCode.USAGE)

@@ -1,44 +1,14 @@
 import io
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from debs import control, deb
 from kubedeb.deb import read_stream
-from repo.models import Action, Change, Member, Snapshot, apply_draft, contradictions, package_of, pool_name
+from repo.models import Member, contradictions, package_of, pool_name
 
-TEXT = st.text(max_size=8)
-MEMBERS = st.builds(Member, TEXT, TEXT, TEXT, TEXT)
 OLD, NEW = Member("etcd-server", "3.3", "amd64", "1" * 64), Member("etcd-server", "3.4", "amd64", "2" * 64)
 
 OTHER, ALL = Member("etcd-server", "3.3", "amd64", "3" * 64), Member("etcd-server", "3.3", "all", "4" * 64)
-
-
-@given(st.lists(MEMBERS, max_size=6))
-def test_a_snapshot_reads_back_and_knows_no_order(members: list[Member]) -> None:
-    snapshot = Snapshot.of(members)
-    assert Snapshot.parse(snapshot.text()) == snapshot
-    assert Snapshot.of(reversed(members)).id == snapshot.id
-
-
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 2}', '{"format": 1}', '{"format": 1, "packages": [["a"]]}'])
-def test_refuses_what_is_no_snapshot(text: str) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011 - json's own messages are among them
-        Snapshot.parse(text)
-
-
-def test_a_draft_adds_beside_what_is_there_and_removes() -> None:
-    base = Snapshot.of([OLD])
-    both = apply_draft(base, [Change(Action.ADD, NEW)])
-    assert both.members == (OLD, NEW)
-    assert apply_draft(both, [Change(Action.REMOVE, OLD), Change(Action.ADD, NEW)]).members == (NEW,)
-    assert apply_draft(base, [Change(Action.ADD, OLD)]) == base
-    assert apply_draft(base, [Change(Action.ADD, NEW), Change(Action.REMOVE, OLD)]).members == (NEW,)
-
-
-def test_a_removal_takes_every_content_of_the_version() -> None:
-    assert apply_draft(Snapshot.of([OLD, OTHER, NEW]), [Change(Action.REMOVE, OLD)]).members == (NEW,)
 
 
 @pytest.mark.parametrize(

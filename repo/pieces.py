@@ -1,0 +1,109 @@
+"""The pieces of indices that were compressed once: an SQLite file beside the catalog, a cache that may vanish at any time.
+
+A piece is what one chunk contributes to one index. Nothing in it is synced: when a power cut or a bad disk damages it, the
+client refuses the staged tree, the file is thrown away, and the next publish compresses anew.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from repo.compression import FORMS
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS piece (
+    chunk TEXT NOT NULL, place TEXT NOT NULL, form TEXT NOT NULL, data BLOB NOT NULL, PRIMARY KEY (chunk, place, form)
+) STRICT;
+"""
+# So many chunks are in memory at once while they are compressed.
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """The open cache. `place` is a path below a suite's folder; the form of the plain text is empty."""
+
+    connection: sqlite3.Connection
+
+    def complete(self, place: str, chunks: Sequence[str], forms: Sequence[str], text: Callable[[str], bytes]) -> None:
+        """Make the pieces of `chunks` that are not there, on every core: `text` gives what a chunk contributes."""
+        wanted = len(forms) + 1
+        rows = self.connection.execute(
+            f"SELECT chunk FROM piece WHERE place = ? AND form IN ({','.join('?' * wanted)})"  # noqa: S608
+            " GROUP BY chunk HAVING count(*) = ?",
+            (place, "", *forms, wanted),
+        )
+        known = {row[0] for row in rows}
+        missing = [chunk for chunk in chunks if chunk not in known]
+        for start in range(0, len(missing), BATCH):
+            batch = missing[start : start + BATCH]
+            texts = [text(chunk) for chunk in batch]
+            self._keep(place, "", zip(batch, texts, strict=True))
+            for form in forms:
+                self._keep(place, form, zip(batch, _packed(FORMS[form].pack, texts), strict=True))
+            self.connection.commit()
+
+    def _keep(self, place: str, form: str, pieces: Iterable[tuple[str, bytes]]) -> None:
+        rows = [(chunk, place, form, data) for chunk, data in pieces]
+        self.connection.executemany("INSERT OR REPLACE INTO piece VALUES (?, ?, ?, ?)", rows)
+
+    def read(self, place: str, chunks: Iterable[str], form: str) -> Iterator[bytes]:
+        """Yield the pieces of `chunks` in their order, without those that contribute nothing."""
+        statement = "SELECT data FROM piece WHERE chunk = ? AND place = ? AND form = ?"
+        for chunk in chunks:
+            data: bytes = self.connection.execute(statement, (chunk, place, form)).fetchone()[0]
+            if data:
+                yield data
+
+    def keep_only(self, chunks: Iterable[str]) -> None:
+        """Forget the pieces of all chunks but these."""
+        self.connection.execute("CREATE TEMP TABLE kept (chunk TEXT PRIMARY KEY)")
+        self.connection.executemany("INSERT OR IGNORE INTO kept VALUES (?)", [(chunk,) for chunk in chunks])
+        self.connection.execute("DELETE FROM piece WHERE chunk NOT IN (SELECT chunk FROM kept)")
+        self.connection.execute("DROP TABLE kept")
+        self.connection.commit()
+
+
+def _packed(pack: Callable[[bytes], bytes], texts: Sequence[bytes]) -> list[bytes]:
+    """Return each text compressed; an empty one contributes nothing."""
+
+    def one(text: bytes) -> bytes:
+        return pack(text) if text else b""
+
+    if len(texts) < 4:
+        return [one(text) for text in texts]
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(one, texts))
+
+
+@contextmanager
+def open_pieces(path: Path) -> Iterator[Pieces]:
+    """Open the cache; one that cannot be read is replaced by an empty one."""
+    try:
+        connection = _connect(path)
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.OperationalError):
+            raise
+        path.unlink()
+        connection = _connect(path)
+    try:
+        yield Pieces(connection)
+    finally:
+        connection.close()
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=10)
+    try:
+        connection.executescript(f"PRAGMA page_size = 16384; PRAGMA synchronous = OFF; {SCHEMA}")
+    except BaseException:
+        connection.close()
+        raise
+    return connection

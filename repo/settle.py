@@ -1,0 +1,73 @@
+"""What follows when a generation is live: the names for old clients, the clients' files, the records. It can be repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from kubedeb.aptrepo import Digest
+from kubedeb.files import sha256_bytes
+from repo import clientfiles
+from repo.indices import by_hash, index_objects
+from repo.keys import Signed
+from repo.live import Live, generation_name
+from repo.models import Suite
+from repo.place import Repository
+from repo.transaction import Transaction
+
+
+def record(transaction: Transaction, suite: str, live: Live) -> None:
+    """Keep a copy of a generation's InRelease."""
+    transaction.repository.layout.store.create({generation_name(suite, live.generation): live.inrelease})
+
+
+def settle(
+    transaction: Transaction, suite: Suite, live: Live, signed: Signed | None = None, data: Mapping[str, bytes] | None = None
+) -> None:
+    """Complete a generation that is live; writes only what is not as it should be.
+
+    `data` are the indices' bytes where they are at hand. For clients that know InRelease and by-hash none of it matters; it
+    is for old ones, people and the next publish. The catalog is told last: what it calls settled is.
+    """
+    repository, catalog = transaction.repository, transaction.catalog
+    store = repository.layout.store
+    record(transaction, suite.name, live)
+    text = live.release.text.encode()
+    # Release.gpg goes before Release: where Release is right, both are.
+    if store.read(f"dists/{suite.name}/Release") != text or store.size(f"dists/{suite.name}/Release.gpg") is None:
+        signed = signed or repository.layout.keys.sign(live.release.text, repository.identity.fingerprint)
+        store.put(f"dists/{suite.name}/Release.gpg", signed.detached, mtime=live.date)
+        store.put(f"dists/{suite.name}/Release", text, mtime=live.date)
+    for path in index_objects(suite.name, live.release.indices):
+        _plain_name(repository, suite, path, live.release.indices[path], live.date, (data or {}).get(path))
+    done = catalog.settled(suite.name) == live.generation and not catalog.draft(suite.name)
+    if done and all(store.size(name) is not None for name in client_files(repository, ())):
+        return
+    names = {*catalog.published_names(), *(package.name for package in catalog.changes(suite.name)[1])}
+    for name, content in client_files(repository, names).items():
+        store.put(name, content)
+    catalog.published(suite.name, live.generation, [chunk.sha256 for chunk in live.snapshot.chunks])
+
+
+def _plain_name(repository: Repository, suite: Suite, path: str, digest: Digest, date: int, data: bytes | None) -> None:
+    store = repository.layout.store
+    plain = f"dists/{suite.name}/{path}"
+    if store.size(plain) == digest.size:
+        # What lies far away is believed by its size: reading it would cost as much as sending it.
+        if data is None and store.local is None:
+            return
+        if sha256_bytes(store.read(plain) or b"") == digest.sha256:
+            return
+    data = data if data is not None else store.read(f"dists/{suite.name}/{by_hash(path, digest)}")
+    if data is not None:
+        store.put(plain, data, mtime=date)
+
+
+def client_files(repository: Repository, names: Iterable[str]) -> dict[str, bytes]:
+    """Return what clients need beside the suites: keyring, `.sources` and preferences, by file name."""
+    identity = repository.identity
+    return {
+        clientfiles.keyring_name(identity): Path(repository.layout.keyring).read_bytes(),
+        f"{identity.file_name}.sources": clientfiles.sources_text(identity).encode(),
+        f"{identity.file_name}.pref": clientfiles.preferences_text(identity, names).encode(),
+    }

@@ -1,0 +1,59 @@
+"""One writer's view of a repository: the lock, the catalog, what every suite serves, and how long each part took."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from repo.catalog import Catalog, open_catalog
+from repo.live import Live, chunk_loader
+from repo.place import Repository, writing
+from repo.recall import read_lives, recall
+from repo.snapshots import Load
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class Stopwatch:
+    """Seconds by what they were spent on."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def lap(self, name: str) -> Iterator[None]:
+        """Add the time that the block takes to `name`."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - began, 4)
+
+
+@dataclass
+class Transaction:
+    """What a writer holds while nobody else writes here. `lives` is what the store said when it was last asked."""
+
+    repository: Repository
+    catalog: Catalog
+    load: Load
+    say: Say
+    watch: Stopwatch = field(default_factory=Stopwatch)
+    lives: dict[str, Live] = field(default_factory=dict)
+
+    def read(self) -> None:
+        """Ask the store what every suite serves, and let the catalog learn what it does not know."""
+        with self.watch.lap("read"):
+            self.lives = read_lives(self.repository)
+            recall(self.repository, self.catalog, self.lives, self.load)
+
+
+@contextmanager
+def transaction(repository: Repository, say: Say) -> Iterator[Transaction]:
+    """Be the only writer of this machine. Raises `KubedebError` as `writing`, `open_catalog` and `read_live` do."""
+    with writing(repository.layout), open_catalog(repository.layout.catalog) as catalog:
+        opened = Transaction(repository, catalog, chunk_loader(repository), say)
+        opened.read()
+        yield opened
