@@ -8,9 +8,11 @@ Where another publisher was faster (on an object store), the draft is applied to
 from __future__ import annotations
 
 import gzip
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from kubedeb.aptrepo import Release, parse_release
 from kubedeb.errors import ExitCode, KubedebError
@@ -281,7 +283,8 @@ def _date(live: Live | None, mtime: int) -> Dated:
 
 def _judge(repository: Repository, suite: Suite, text: str, signed: Signed, indices: Indices) -> tuple[str, ...]:
     """Stage the suite as a client would see it (the indices are linked, not copied) and let the client judge."""
-    staging = repository.layout.staging / suite.name
+    # A folder for each attempt: after a lost race there is another.
+    staging = Path(tempfile.mkdtemp(dir=repository.layout.staging, prefix=f"{suite.name}-"))
     tree = staging / "tree"
     dists = tree / "dists" / suite.name
     for name, data in (("InRelease", signed.inline), ("Release.gpg", signed.detached), ("Release", text.encode())):

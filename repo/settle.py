@@ -18,7 +18,9 @@ from repo.transaction import Transaction
 
 def record(transaction: Transaction, suite: str, live: Live) -> None:
     """Keep a copy of a generation's InRelease."""
-    transaction.repository.layout.store.create({generation_name(suite, live.generation): live.inrelease})
+    store, name = transaction.repository.layout.store, generation_name(suite, live.generation)
+    if store.local is not None or store.size(name) is None:
+        store.create({name: live.inrelease})
 
 
 def settle(

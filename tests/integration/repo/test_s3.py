@@ -1,0 +1,190 @@
+"""A repository in an object store (moto, in a process of its own): two publishers, faults, headers, and apt as the judge."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aptclient import AptClient
+from debs import write_deb
+from faultproxy import Fault, FaultProxy
+from kubedeb.errors import ExitCode
+from repo.s3 import S3Store, s3_store
+from repo.store import Raced
+from repositories import Made
+
+BUCKET = "packages"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[str]:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    server = subprocess.Popen([Path(sys.executable).parent / "moto_server", "-H", "127.0.0.1", "-p", str(port)],
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+    try:
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.1)
+        yield url
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+@pytest.fixture
+def proxy(moto: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultProxy]:
+    for name, value in (("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test"), ("AWS_DEFAULT_REGION", "us-east-1")):
+        monkeypatch.setenv(name, value)
+    with FaultProxy(moto) as opened:
+        s3_store(f"s3://{BUCKET}", opened.url).client.create_bucket(Bucket=BUCKET)
+        yield opened
+
+
+@pytest.fixture
+def remote(proxy: FaultProxy, tmp_path: Path) -> Made:
+    """A repository in the object store with one package published."""
+    made = Made(tmp_path / "repository", [], tmp_path)
+    storage = f"s3://{BUCKET}/{tmp_path.name}"
+    assert made.repo("init", "--origin", "kubedeb", "--storage", storage, "--endpoint-url", proxy.url) == 0
+    assert publish(made, "first") == 0
+    return made
+
+
+def publish(made: Made, name: str, version: str = "1") -> int:
+    return made.repo("add", "--suite", "bookworm", "--publish", write_deb(made.folder / "in", name, version))
+
+
+def store(made: Made) -> S3Store:
+    found = made.opened.layout.store
+    assert isinstance(found, S3Store)
+    return found
+
+
+def client(made: Made) -> AptClient:
+    """Return a client of the bucket's content, copied to where apt can read it."""
+    mirror = made.folder / "mirror"
+    shutil.rmtree(mirror, ignore_errors=True)
+    for folder in ("dists", "pool"):
+        for name in store(made).names(folder):
+            path = mirror / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(store(made).read(name) or b"")
+    return AptClient(made.folder / "client", f"file:{mirror}", made.root / "keyring.gpg")
+
+
+def seen(made: Made, *names: str) -> list[str]:
+    apt = client(made)
+    assert apt.update().clean
+    return [name for name in names if apt.versions(name)]
+
+
+def test_a_repository_in_an_object_store(remote: Made, proxy: FaultProxy) -> None:
+    assert publish(remote, "second") == 0
+    assert seen(remote, "first", "second") == ["first", "second"]
+    proxy.log.clear()
+    assert remote.repo("publish", "bookworm") == 0
+    assert {method for method, _ in proxy.log} <= {"GET", "HEAD"}
+    assert not any("list-type" in path for _, path in proxy.log)
+    proxy.log.clear()
+    assert publish(remote, "third") == 0
+    assert not any("list-type" in path for _, path in proxy.log)
+    uploads = [path for method, path in proxy.log if method == "PUT"]
+    assert len([path for path in uploads if "/pool/" in path]) == 1
+    assert len([path for path in uploads if "/snapshots/chunks/" in path]) == 1
+
+
+def test_headers_for_a_cdn(remote: Made) -> None:
+    found = {}
+    for name in [*store(remote).names("dists"), *store(remote).names("pool")]:
+        answer = store(remote).client.head_object(Bucket=BUCKET, Key=store(remote).prefix + name)
+        found[name] = answer["CacheControl"]
+    assert all(("immutable" in value) == ("/by-hash/" in name or name.startswith("pool/")) for name, value in found.items())
+    assert found["dists/bookworm/InRelease"] == "public, max-age=60, must-revalidate"
+
+
+def test_two_publishers_lose_nothing(remote: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second one publishes while the client proves the first one's tree: the first must notice, and begin anew."""
+    other = Made(tmp_path / "other" / "repository", [], tmp_path / "other")
+    other.root.mkdir(parents=True)
+    for name in ("repository.json", "keyring.gpg"):
+        shutil.copy2(remote.root / name, other.root / name)
+    shutil.copytree(remote.root / "gnupg", other.root / "gnupg", ignore=shutil.ignore_patterns("S.*"))
+    from repo import publish as module
+
+    real: Any = module.prove  # type: ignore[attr-defined]
+    times: list[int] = []
+
+    def slow(*arguments: Any) -> Any:
+        times.append(1)
+        if len(times) == 1:
+            assert publish(other, "theirs") == 0
+        return real(*arguments)
+
+    monkeypatch.setattr(module, "prove", slow)
+    assert publish(remote, "ours") == 0
+    assert len(times) == 3
+    assert seen(remote, "first", "ours", "theirs") == ["first", "ours", "theirs"]
+    # What one published with other bytes, the other refuses: it asks the store, not its own catalog.
+    second = write_deb(tmp_path / "salted", "ours", "1", salt="!")
+    assert other.repo("add", "--suite", "bookworm", second) == ExitCode.PACKAGE
+
+
+@pytest.mark.parametrize("fault", [Fault(500, times=2), Fault(0, times=3, delay=0.3)])
+def test_a_store_that_stumbles_is_asked_again(remote: Made, proxy: FaultProxy, fault: Fault) -> None:
+    proxy.fault = fault
+    assert publish(remote, "second") == 0
+    assert proxy.fault.times == 0
+    assert seen(remote, "first", "second") == ["first", "second"]
+
+
+def test_a_store_that_fails_publishes_nothing(remote: Made, proxy: FaultProxy, capsys: pytest.CaptureFixture[str]) -> None:
+    proxy.fault = Fault(500, times=10_000, only="PUT")
+    began = threading.active_count()
+    assert publish(remote, "second") == ExitCode.REPOSITORY_STORAGE
+    assert "hint: What clients see is the old or the new generation" in capsys.readouterr().err
+    assert threading.active_count() <= began + 1
+    proxy.fault = None
+    assert seen(remote, "first", "second") == ["first"]
+    assert publish(remote, "second") == 0
+    assert seen(remote, "first", "second") == ["first", "second"]
+
+
+def test_a_store_that_always_says_412_is_a_lost_race(remote: Made, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("repo.publish.RACES", 2)
+    proxy.fault = Fault(412, times=10_000, only="PUT", where="/InRelease")
+    assert publish(remote, "second") == ExitCode.REPOSITORY_BUSY
+    proxy.fault = None
+    assert remote.repo("publish", "bookworm") == 0
+    assert seen(remote, "first", "second") == ["first", "second"]
+
+
+def test_swap_notices_another(remote: Made) -> None:
+    found = store(remote)
+    name = "dists/bookworm/InRelease"
+    data, tag = found.tagged(name) or (b"", "")
+    found.swap(name, data + b"\n", tag, mtime=0)
+    with pytest.raises(Raced):
+        found.swap(name, data, tag, mtime=0)
+    with pytest.raises(Raced):
+        found.swap(name, data, None, mtime=0)
+    # A repetition of an upload whose answer was lost is no lost race.
+    found.swap(name, data + b"\n", tag, mtime=0)
