@@ -51,7 +51,14 @@ def build() -> list[Figure]:
     return bench_build.build()
 
 
-BENCHMARKS: dict[str, Callable[[], list[Figure]]] = {"start": start, "prove": prove, "build": build}
+def repo() -> list[Figure]:
+    """Measure the repository beside aptly and reprepro."""
+    from script.lib import bench_repo
+
+    return bench_repo.repo()
+
+
+BENCHMARKS: dict[str, Callable[[], list[Figure]]] = {"start": start, "prove": prove, "build": build, "repo": repo}
 
 
 def machine() -> dict[str, Any]:
