@@ -11,7 +11,6 @@ import resource
 import shutil
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -21,11 +20,10 @@ from typing import Any
 
 from kubedeb.errors import ExitCode
 from kubedeb.process import run
+from script.lib.measure import KUBEDEB, Figure, figure
 
 RUNS = 5
 SIZES = (10_000, 100_000)
-KUBEDEB = Path(sys.executable).parent / "kubedeb"
-Figure = dict[str, Any]
 MORE = "Section: net\nPriority: optional\nDepends: libc6 (>= 2.36), adduser\nHomepage: https://example.org/\n"
 SECONDS = 3600
 
@@ -163,8 +161,6 @@ def _one_more(package: Path, ours: Ours, aptly: Aptly, reprepro: Reprepro) -> tu
 
 def measured(count: int) -> list[Figure]:
     """Return the figures for a suite of `count` packages."""
-    from script.lib.bench import figure
-
     with tempfile.TemporaryDirectory(prefix="kubedeb-bench-") as name:
         folder = Path(name)
         packages, further = synthetic(folder / "in", count)
