@@ -10,7 +10,6 @@ import json
 import resource
 import shutil
 import statistics
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable
@@ -176,7 +175,7 @@ def measured(count: int) -> list[Figure]:
             idle = statistics.median([timed(ours.nothing) for _ in range(RUNS)])
             aptly_idle = statistics.median([timed(aptly.nothing) for _ in range(RUNS)])
         finally:
-            subprocess.run(["gpgconf", "--homedir", home, "--kill", "gpg-agent"], check=False)
+            command("gpgconf", "--homedir", home, "--kill", "gpg-agent")
     label, large = f"{count:,} packages", count > SIZES[0]
     goal = min(aptly_more / 20, reprepro_more / 3) if large else min(aptly_more / 8, reprepro_more)
     found = [
