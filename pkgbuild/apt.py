@@ -45,7 +45,7 @@ class NotThereError(KubedebError):
     """The mirror answers and does not have it."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class IndexEntry:
     """A package as the signed index lists it."""
 
@@ -105,6 +105,20 @@ class PrivateApt:
         folder = Path(tempfile.mkdtemp(dir=self._folder))
         self._apt("apt-get", "download", *words, cwd=folder, timeout=1800)
         return sorted(folder.glob("*.deb"))
+
+    def know(self, status: str) -> None:
+        """Take the packages of a dpkg status file as installed."""
+        write_text(self._folder / "status", status)
+
+    def simulate(self, names: Sequence[str]) -> str:
+        """Return what apt-get says of installing packages; nothing is. Raises `KubedebError` (RECIPE) when it cannot."""
+        try:
+            return self._apt("apt-get", "install", "--simulate", "--no-install-recommends", *names, timeout=120).text
+        except KubedebError as error:
+            raise KubedebError(
+                f"apt cannot install the build dependencies {', '.join(names)}", details=error.details,
+                hint="Are the names in the recipe's build_depends right for this suite?", code=ExitCode.RECIPE,
+            ) from error  # fmt: skip
 
     def _apt(self, *words: str, ok: tuple[int, ...] = (0,), cwd: Path | None = None, timeout: float = 60) -> Result:
         program, *rest = words

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -123,7 +124,7 @@ def with_packages(client: DockerClient, image: str, packages: Sequence[tuple[Pat
     name = sha256_bytes(canonical_json([WITH_PACKAGES.decode(), *sorted(sha256 for _, sha256 in packages)]).encode())
     tag = f"{image}-{name[:12]}"
     if not has_image(client, tag):
-        context = {"Dockerfile": WITH_PACKAGES, **{f"{sha256}.deb": file.read_bytes() for file, sha256 in packages}}
+        context: dict[str, bytes | Path] = {"Dockerfile": WITH_PACKAGES, **{f"{sha256}.deb": file for file, sha256 in packages}}
         try:
             _build(client, context, image, tag)
         except KubedebError as error:
@@ -135,16 +136,18 @@ def with_packages(client: DockerClient, image: str, packages: Sequence[tuple[Pat
     return tag
 
 
-def _build(client: DockerClient, files: Mapping[str, bytes], base_tag: str, tag: str) -> None:
-    context = io.BytesIO()
-    with tarfile.open(fileobj=context, mode="w") as tar:
-        for name, content in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            tar.addfile(member, io.BytesIO(content))
-    context.seek(0)
-    with docker_errors(f"building {tag}"):
-        client.images.build(
-            fileobj=context, custom_context=True, buildargs={"BASE": base_tag}, tag=tag, rm=True,
-            forcerm=True, network_mode="none", labels={LABEL: base_tag},
-        )  # fmt: skip
+def _build(client: DockerClient, files: Mapping[str, bytes | Path], base_tag: str, tag: str) -> None:
+    """Build an image from a context of these files; it goes through a file, because packages may be large."""
+    with tempfile.TemporaryFile() as context:
+        with tarfile.open(fileobj=context, mode="w") as tar:
+            for name, content in files.items():
+                member = tarfile.TarInfo(name)
+                member.size = content.stat().st_size if isinstance(content, Path) else len(content)
+                with content.open("rb") if isinstance(content, Path) else io.BytesIO(content) as stream:
+                    tar.addfile(member, stream)
+        context.seek(0)
+        with docker_errors(f"building {tag}"):
+            client.images.build(
+                fileobj=context, custom_context=True, buildargs={"BASE": base_tag}, tag=tag, rm=True,
+                forcerm=True, network_mode="none", labels={LABEL: base_tag},
+            )  # fmt: skip

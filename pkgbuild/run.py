@@ -18,6 +18,8 @@ from kubedeb.progress import Progress
 from pkgbuild import outcome as outcomes_of
 from pkgbuild.conditions import NO_CONDITIONS, Conditions
 from pkgbuild.jobs import work_through
+from pkgbuild.layering import Layering
+from pkgbuild.layers import Layer, Wants, debs
 from pkgbuild.library import Chosen
 from pkgbuild.outcome import Outcome
 from pkgbuild.plan import Verb
@@ -82,7 +84,9 @@ def run_builds(
     lock = target.store.base(target.suite, target.architecture) or _first_base(chosen, target, progress)
     offered = _offers(chosen, target, options)
     packages = {name: offer.package for name, offer in offered.items()}
-    locked = Locked(lock.digest, sandbox_stage().digest)
+    layering = Layering(lock, target.store, target.cache, target.mirror, options.offline, progress)
+    layers = {} if options.dry else layering.locked(_wants(chosen, packages))
+    locked = Locked(lock.digest, sandbox_stage().digest, {want: layer.digest for want, layer in layers.items()})
     ground = Ground(target.suite, target.architecture, lock, locked, packages)
     survey = Survey(chosen, ground, target.store, check=options.check, verify=options.verify)
     places = survey.stale() if options.stale else sorted(survey.actions)
@@ -90,9 +94,10 @@ def run_builds(
         return [Outcome(survey.actions[place], survey.result(place)) for place in places]
     with session(target.store.folder) as run_file:
         wanted = [survey.expanded[place] for place in places if survey.actions[place].verb is not Verb.SKIP]
+        layering.bring(layer for one in wanted if (layer := layers.get(one.spec.build_depends)))
         lost = _fetch(wanted, target, options, progress)
         with _builder(target, lock, options, progress, run_file) as builder:
-            work = _Work(survey, target, options, lost, offered, builder)
+            work = _Work(survey, target, options, lost, offered, layers, builder)
             try:
                 work_through({place: set(survey.needs[place].values()) for place in places}, work, work.outcomes)
             except BaseException:
@@ -107,10 +112,10 @@ class _Work:
 
     def __init__(
         self, survey: Survey, target: Target, options: RunOptions, lost: Mapping[SourcePin, KubedebError],
-        offered: Mapping[str, Offer], builder: Builder,
+        offered: Mapping[str, Offer], layers: Mapping[Wants, Layer], builder: Builder,
     ) -> None:  # fmt: skip
         self._survey, self._target, self._options = survey, target, options
-        self._lost, self._offered, self._builder = lost, offered, builder
+        self._lost, self._offered, self._layers, self._builder = lost, offered, layers, builder
         self.outcomes: dict[int, Outcome] = {}
 
     def start(self, place: int) -> Future[BuildResult] | Outcome:
@@ -123,9 +128,13 @@ class _Work:
             return Outcome(action, None, gone, begun=False)
         from pkgbuild.builders import Job, OwnFile
 
-        files = tuple(OwnFile(self._file(package.name, maker), package.sha256) for package, maker in own)
+        ours = {package.name for package, _ in own}
+        layer = self._layers.get(tuple(name for name in action.spec.build_depends if name not in ours))
+        below = debs(layer, self._target.cache) if layer else []
+        files = [*below, *((self._file(package.name, maker), package.sha256) for package, maker in own)]
+        added = tuple(OwnFile(path, sha256) for path, sha256 in files)
         return self._builder.start(
-            Job(self._survey.expanded[place], action.reason, files, self._options.check, self._options.conditions)
+            Job(self._survey.expanded[place], action.reason, added, self._options.check, self._options.conditions)
         )
 
     def finished(self, place: int, future: Future[BuildResult]) -> Outcome:
@@ -151,6 +160,12 @@ class _Work:
         result, spec = self.outcomes[maker].result, self._survey.expanded[maker].spec
         packages = {package.name: package.file for package in result.packages} if result else {}
         return self._target.store.build_folder(spec) / packages[name]
+
+
+def _wants(chosen: Sequence[Chosen], offered: Collection[str]) -> set[Wants]:
+    """Return the sets of Debian's packages that the recipes build-depend on: ours come from their recipes or are offered."""
+    ours = {package.name for one in chosen for package in one.loaded.recipe.packages} | set(offered)
+    return {tuple(sorted(set(one.loaded.recipe.build_depends) - ours)) for one in chosen} - {()}
 
 
 def _first_base(chosen: Sequence[Chosen], target: Target, progress: Progress) -> BaseLock:

@@ -16,6 +16,7 @@ from kubedeb.files import canonical_json, sha256_of, sync_folder, sync_tree, wri
 from kubedeb.versions import DebianVersion
 from pkgbuild import stamps
 from pkgbuild.baselock import BaseLock
+from pkgbuild.layers import Layer, Wants, layer_name
 from pkgbuild.sandbox import TIME_LIMIT
 from pkgbuild.session import LOCKS, locked_within
 from pkgbuild.spec import BuildSpec
@@ -178,6 +179,20 @@ class Store:
         """Return the lock of the base that a spec stands on, None when the store never had it."""
         current = self.base(spec.suite, spec.architecture)
         return current if current is not None and current.digest == spec.base else self.past_base(spec.base)
+
+    def layer(self, base: str, wants: Wants) -> Layer | None:
+        """Return the locked layer of these build dependencies on a base, None when there is none yet."""
+        data = _read_json(self.folder / "layers" / f"{layer_name(base, wants)}.json")
+        try:
+            return None if data is None else Layer.from_data(data)
+        except (KeyError, TypeError):  # of another form: it is resolved anew
+            return None
+
+    def keep_layer(self, layer: Layer) -> None:
+        """Make `layer` the one of its build dependencies."""
+        with storage_errors(f"the store {self.folder}", ExitCode.BUILD_STORAGE):
+            path = self.folder / "layers" / f"{layer_name(layer.base, layer.wants)}.json"
+            write_text(path, layer.as_json(), sync=True)
 
     def root_file(self, lock: BaseLock) -> Path:
         """Return where the base's root file system is kept, compressed."""

@@ -1,0 +1,96 @@
+"""Layers: what a recipe build-depends on beside the base, resolved once into a lock, installed from .debs of the cache.
+
+Only here and in `base` is apt's solver asked. A layer may hold newer versions of packages of the base, where one is needed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from kubedeb.errors import ExitCode, KubedebError
+from kubedeb.files import canonical_json, sha256_bytes
+from kubedeb.progress import Progress
+from pkgbuild.apt import IndexEntry, PrivateApt
+from pkgbuild.baselock import BaseLock
+from pkgbuild.cache import Cache
+from pkgbuild.checksum import Algorithm, Checksum
+
+INST = re.compile(r"^Inst (\S+) (?:\[\S+\] )?\((\S+) ", re.MULTILINE)
+Wants = tuple[str, ...]
+"""Names of Debian packages, sorted."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """The packages that `wants` adds to the base of this digest, in order of name."""
+
+    base: str
+    wants: Wants
+    packages: tuple[IndexEntry, ...]
+
+    @property
+    def digest(self) -> str:
+        """Return the sha256 that is part of each build's digest."""
+        return sha256_bytes(self.as_json().encode())
+
+    def as_json(self) -> str:
+        """Return the layer as the store keeps it."""
+        return canonical_json(asdict(self))
+
+    @classmethod
+    def from_data(cls, data: dict[str, Any]) -> Layer:
+        """Return the layer that `as_json` wrote. Raises `KeyError` or `TypeError` when the data are not a layer."""
+        return cls(data["base"], tuple(data["wants"]), tuple(IndexEntry(**entry) for entry in data["packages"]))
+
+
+def layer_name(base: str, wants: Wants) -> str:
+    """Return the name that the store keeps a layer's lock under."""
+    return sha256_bytes(canonical_json([base, wants]).encode())[:32]
+
+
+def to_install(said: str) -> dict[str, str]:
+    """Return {name: version} of what `apt-get --simulate install` would install; pure."""
+    return dict(INST.findall(said))
+
+
+def resolve(lock: BaseLock, wants: Wants, apt: PrivateApt, progress: Progress) -> Layer:
+    """Ask apt's solver what `wants` adds to a base; `apt` knows the base's packages as installed.
+
+    Raises `KubedebError`: RECIPE when there is no such package, FETCH when the index changed meanwhile.
+    """
+    with progress.task(f"resolve the build dependencies {', '.join(wants)}"):
+        versions = to_install(apt.simulate(wants))
+        listed = {entry.name: entry for entry in apt.show([f"{name}={version}" for name, version in versions.items()])}
+    if missing := versions.keys() - listed.keys():
+        raise KubedebError(
+            "the index does not list what apt would install", details=", ".join(sorted(missing)),
+            hint="Run the command again.", code=ExitCode.FETCH,
+        )  # fmt: skip
+    return Layer(lock.digest, wants, tuple(listed[name] for name in sorted(versions)))
+
+
+def bring(layers: Iterable[Layer], cache: Cache, apt: PrivateApt, progress: Progress) -> None:
+    """Bring every package of the layers into the cache. Raises `KubedebError` (FETCH, SOURCE_GONE, SOURCE_MISMATCH)."""
+    missing = {entry for layer in layers for entry in layer.packages if cache.get(Checksum.sha256(entry.sha256)) is None}
+    if not missing:
+        return
+    with progress.task(f"fetch {len(missing)} packages of build dependencies"):
+        files = apt.download_all(sorted(f"{entry.name}={entry.version}" for entry in missing))
+    found = {Checksum(Algorithm.SHA256, "").of(file): file for file in files}
+    for entry in sorted(missing):
+        pinned = Checksum.sha256(entry.sha256)
+        if pinned not in found:
+            raise KubedebError(
+                f"the archive sent other bytes for {entry.name} {entry.version} than are locked", details=str(pinned),
+                hint="The archive changed since: kubedeb base update", code=ExitCode.SOURCE_MISMATCH,
+            )  # fmt: skip
+        cache.adopt(found[pinned], pinned)
+
+
+def debs(layer: Layer, cache: Cache) -> Sequence[tuple[Path, str]]:
+    """Return the layer's packages as (file in the cache, sha256)."""
+    return [(cache.path(Checksum.sha256(entry.sha256)), entry.sha256) for entry in layer.packages]
