@@ -59,25 +59,26 @@ BETWEEN = "\x01\x02kubedeb\x02\x01"
 
 
 @contextmanager
-def docker_root(client: DockerClient, base: str, dependencies: str) -> Iterator[DockerRoot]:
+def docker_root(client: DockerClient, base: str, dependencies: str, *, owner: str = "") -> Iterator[DockerRoot]:
     """Give a root made of the image `base` in which `dependencies` are satisfied.
 
-    Raises `KubedebError`: FETCH when apt cannot satisfy them, SANDBOX when docker fails.
+    `owner` is the file of the run that it belongs to. Raises `KubedebError`: FETCH when apt cannot satisfy them, SANDBOX when
+    docker fails.
     """
-    image = _ensure(client, base, dependencies)
-    with _container(client, image, "none") as container:
+    image = _ensure(client, base, dependencies, owner)
+    with _container(client, image, "none", owner) as container:
         root = DockerRoot(client, container)
         root.shell("mkdir -p /run/systemd/system")  # what scripts ask whether systemd runs
         yield root
 
 
-def _ensure(client: DockerClient, base: str, dependencies: str) -> str:
+def _ensure(client: DockerClient, base: str, dependencies: str, owner: str) -> str:
     """Return the image for these dependencies, making it first when there is none."""
     digest = sha256_bytes("\0".join((base, dependencies, PREPARE)).encode())[:16]
     tag = f"kubedeb/roottest:{digest}"
     if dockerd.has_image(client, tag):
         return tag
-    with _container(client, base, "host") as container:
+    with _container(client, base, "host", owner) as container:
         output = bytearray()
         argv = ["sh", "-c", PREPARE, "sh", dependencies]
         try:
@@ -101,11 +102,11 @@ def _ensure(client: DockerClient, base: str, dependencies: str) -> str:
 
 
 @contextmanager
-def _container(client: DockerClient, image: str, network: str) -> Iterator[Container]:
+def _container(client: DockerClient, image: str, network: str, owner: str) -> Iterator[Container]:
     with docker_errors(f"starting a container of {image}"):
         container = client.containers.run(
             image, ["sleep", str(LIFETIME)], detach=True, auto_remove=False, network_mode=network, user="root",
-            hostname="kubedeb", labels={"kubedeb.sandbox": "1"}, security_opt=["no-new-privileges"],
+            hostname="kubedeb", labels=dockerd.owned(owner), security_opt=["no-new-privileges"],
         )  # fmt: skip
     try:
         yield container

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import socket
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 LABEL = "kubedeb.base"
 SANDBOX = "kubedeb.sandbox"
-"""The label of every sandbox's container; its value is the file of the run that it belongs to."""
+"""The label of every sandbox's container; its value is `HOST:` and the file of the run that it belongs to."""
 NO_ROOM = "no space left on device"
 
 
@@ -72,15 +73,22 @@ def has_image(client: DockerClient, tag: str) -> bool:
         return bool(client.images.list(name=tag))
 
 
+def owned(run: str) -> dict[str, str]:
+    """Return the label of a sandbox's container: this machine, and the file of the run that it belongs to."""
+    return {SANDBOX: f"{socket.gethostname()}:{run}"}
+
+
 def sweep(client: DockerClient) -> int:
-    """Remove the sandboxes of runs that are dead, and return how many there were."""
+    """Remove the sandboxes of this machine's dead runs, and return how many there were; others may use the same daemon."""
     import docker.errors
 
+    here = owned("/")[SANDBOX]
     with docker_errors("looking for the sandboxes of dead runs"):
-        left = client.containers.list(filters={"label": SANDBOX}, ignore_removed=True)
-    dead = [container for container in left if (run := container.labels[SANDBOX]) and is_dead(Path(run))]
+        left = client.containers.list(all=True, filters={"label": SANDBOX}, ignore_removed=True)
+    runs = [(container, container.labels[SANDBOX]) for container in left]
+    dead = [container for container, run in runs if run.startswith(here) and is_dead(Path(run[len(here) - 1 :]))]
     for container in dead:
-        with docker_errors("removing the sandbox of a dead run"), suppress(docker.errors.NotFound):
+        with suppress(docker.errors.APIError):  # another run may be at it too
             container.remove(force=True)
     return len(dead)
 

@@ -41,7 +41,7 @@ def docker_sandbox(
             image, ["sleep", str(int(lifetime))], detach=True, auto_remove=True, network_mode="none",
             hostname=surroundings.hostname, mem_limit=surroundings.memory, memswap_limit=surroundings.memory,
              volumes=_volumes(binds),
-            labels={dockerd.SANDBOX: owner}, security_opt=["no-new-privileges"],
+            labels=dockerd.owned(owner), security_opt=["no-new-privileges"],
             cap_drop=["ALL"] if surroundings.user else [],
         )  # fmt: skip
     try:

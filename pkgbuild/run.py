@@ -250,7 +250,8 @@ def _inspector(sandboxes: Backend, target: Target, lock: BaseLock, options: RunO
     if not isinstance(sandboxes, DockerBackend):
         return Inspector(options.lintian, None, "the root tests need docker", options.previous)
     sandboxes.prepare(lock)
-    return Inspector(options.lintian, partial(docker_root, sandboxes.client, lock.tag), "", options.previous)
+    opened = partial(docker_root, sandboxes.client, lock.tag, owner=str(sandboxes.run_file))
+    return Inspector(options.lintian, opened, "", options.previous)
 
 
 def export(outcomes: Sequence[Outcome], store: Store, folder: Path) -> list[Path]:

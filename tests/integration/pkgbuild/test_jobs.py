@@ -165,7 +165,7 @@ def sandboxes(store: Path) -> int:
     """Return how many containers belong to runs of this store."""
     with dockerd.connect() as client:
         found = client.containers.list(filters={"label": dockerd.SANDBOX}, ignore_removed=True)
-        return sum(container.labels[dockerd.SANDBOX].startswith(str(store)) for container in found)
+        return sum(f":{store}/" in container.labels[dockerd.SANDBOX] for container in found)
 
 
 def test_an_interrupted_run_ends_its_sandboxes_and_a_killed_one_leaves_them_to_the_next(store: Path, tmp_path: Path) -> None:
