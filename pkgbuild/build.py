@@ -79,7 +79,8 @@ def _build(expanded: Expanded, shop: Workshop) -> BuildResult:
         inspected = _inspect(expanded.spec, [folder / package.file for package in packages], shop)
         write_text(folder / VERDICT, canonical_json(inspected.verdict.as_dict()))
         lock = shop.store.lock_of(expanded.spec)
-        stated = attest(folder, expanded.spec, packages, buildinfo, lock, shop.own, inspected.verdict)
+        made_of = [*shop.own, *_beside(expanded.spec, shop.cache)]
+        stated = attest(folder, expanded.spec, packages, buildinfo, lock, made_of, inspected.verdict)
         result = BuildResult(packages, changes, buildinfo, seconds, inspected.seconds, stated)
         with storage_errors(f"the store {shop.store.folder}", ExitCode.BUILD_STORAGE):
             shop.store.record(folder, expanded.spec, result)
@@ -95,21 +96,6 @@ def _inspect(spec: BuildSpec, packages: Sequence[Path], shop: Workshop) -> Inspe
         log.writelines(f"{name}: {seconds} s\n" for name, seconds in inspected.seconds.items())
     refuse(spec.title, inspected.verdict)
     return inspected
-
-
-def check(expanded: Expanded, shop: Workshop, held: BuildResult) -> None:
-    """Build a spec once more and compare its packages with those that the store holds. Raises `KubedebError` (BUILD)."""
-    with tempfile.TemporaryDirectory(dir=shop.store.folder, prefix=".check-") as name:
-        again, _, _ = make(expanded, shop, Path(name))
-    before = {package.file: package.sha256 for package in held.packages}
-    after = {package.file: package.sha256 for package in again}
-    if differing := sorted(file for file in before.keys() | after.keys() if before.get(file) != after.get(file)):
-        raise KubedebError(
-            f"{expanded.spec.title} is not reproducible: two builds gave different packages",
-            details="\n".join(f"{file}: {before.get(file)} then {after.get(file)}" for file in differing),
-            hint="Something in debian/rules depends on time, order or chance; diffoscope shows what differs.",
-            code=ExitCode.BUILD,
-        )
 
 
 def make(
@@ -174,6 +160,14 @@ def enter(spec: BuildSpec, sandbox: Sandbox, error: KubedebError) -> None:
 
     progress(live=False).say(f"{error.brief}\nThis is its sandbox; leave it with exit or Ctrl-D, and it is removed.")
     sandbox.shell(cwd=f"{sandbox.surroundings.build_root}/{folder_name(spec)}", env=environment(spec))
+
+
+def _beside(spec: BuildSpec, cache: Cache) -> list[Material]:
+    """Return the files that the spec's .dsc sources name; the spec itself pins the .dsc alone."""
+    return [
+        Material(name, "", path.parent.name, path.name)
+        for name, path in fetched(spec, cache).beside.items() if not name.endswith(".dsc")
+    ]  # fmt: skip
 
 
 @contextmanager

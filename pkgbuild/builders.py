@@ -12,11 +12,12 @@ from typing import Protocol
 
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.progress import Progress
-from pkgbuild.build import Workshop, build, check
+from pkgbuild.build import Workshop, build
 from pkgbuild.cache import Cache
+from pkgbuild.check import check
 from pkgbuild.conditions import NO_CONDITIONS, Conditions
 from pkgbuild.inspectbuild import NOBODY, Inspector
-from pkgbuild.sandbox import PLAIN, Bind, OpenSandbox, Sandbox, Surroundings
+from pkgbuild.sandbox import PLAIN, Bind, OpenSandbox, Sandbox, SandboxKind, Surroundings
 from pkgbuild.spec import Expanded
 from pkgbuild.statement import Material
 from pkgbuild.store import BuildResult, Store
@@ -63,9 +64,10 @@ class LocalBuilder:
     """Builds in threads of this process; used as a context manager, it waits for them."""
 
     def __init__(
-        self, store: Store, cache: Cache, prepare: Prepare, jobs: int, progress: Progress, inspector: Inspector = NOBODY
-    ) -> None:
-        self._inspector = inspector
+        self, store: Store, cache: Cache, prepare: Prepare, jobs: int, progress: Progress, inspector: Inspector = NOBODY,
+        kind: SandboxKind = SandboxKind.DOCKER,
+    ) -> None:  # fmt: skip
+        self._inspector, self._kind = inspector, kind
         self._store, self._cache, self._prepare, self._progress = store, cache, prepare, progress
         self._pool = ThreadPoolExecutor(jobs, thread_name_prefix="build")
         self._open: set[Sandbox] = set()
@@ -104,8 +106,8 @@ class LocalBuilder:
                         job.expanded, shop, lambda: task.note(f"waiting for another build of {title}"), self._stopped.is_set
                     )
         if job.check:
-            with self._progress.task(f"build {title} again and compare"):
-                check(job.expanded, shop, held)
+            with self._progress.task(f"build {title} again, everything varied, and compare"):
+                check(job.expanded, shop, held, self._kind, lambda line: self._progress.say(f"{title}: {line}"))
         return held
 
     @contextmanager

@@ -230,7 +230,9 @@ def local_builder(target: Target, lock: BaseLock, options: RunOptions, progress:
             return sandboxes.prepare(lock, [(own.path, own.sha256) for own in job.own])
 
         inspector = _inspector(sandboxes, target, lock, options)
-        builder = LocalBuilder(target.store, target.cache, prepare, options.jobs, progress, inspector)
+        builder = LocalBuilder(
+            target.store, target.cache, prepare, options.jobs, progress, inspector, SandboxKind(sandboxes.name)
+        )
         try:
             yield builder
         finally:

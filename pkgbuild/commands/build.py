@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 )
 @click.option("--dry-run", "dry", is_flag=True, help="Say what would be done and why, and do nothing.")
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, metavar="N", help="Builds at once.")
-@click.option("--check", is_flag=True, help="Build each twice and compare the packages byte for byte.")
+@click.option("--check", is_flag=True, help="Build each again, everything varied, and compare byte for byte.")
 @click.option("--verify", is_flag=True, help="Hash every stored file, even those whose size and times are as they were.")
 @click.option(
     "--sources", multiple=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE.sources",

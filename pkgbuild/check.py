@@ -1,0 +1,113 @@
+"""`--check`: the same spec once more with everything around it different; the packages must be the same bytes."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import IO
+
+from kubedeb.errors import ExitCode, KubedebError
+from pkgbuild import statement, variation
+from pkgbuild.attest import reproduced
+from pkgbuild.build import Workshop, make
+from pkgbuild.sandbox import PLAIN, TIME_LIMIT, Bind, OpenSandbox, Sandbox, SandboxKind, Surroundings
+from pkgbuild.spec import Expanded
+from pkgbuild.store import BuildResult
+
+LIBRARY = Path("/usr/lib/x86_64-linux-gnu/faketime")
+
+
+def check(expanded: Expanded, shop: Workshop, held: BuildResult, kind: SandboxKind, say: Callable[[str], object]) -> None:
+    """Build a spec again, everything varied, compare with what the store holds, and state the verdict beside the packages.
+
+    `say` is given each variation with both values. Raises `KubedebError`: SANDBOX when something could not be varied that
+    docs/reproducibility.md does not list, BUILD when the packages differ.
+    """
+    first = _seen(shop.sandbox)
+    again = replace(shop, sandbox=_varied(shop.sandbox, kind, lambda second: _compare(first, second, kind, say)))
+    with tempfile.TemporaryDirectory(dir=shop.store.folder, prefix=".check-") as name:
+        packages, _, _ = make(expanded, again, Path(name), variation.SECOND, cached=False)
+    before = {package.file: package.sha256 for package in held.packages}
+    after = {package.file: package.sha256 for package in packages}
+    differing = sorted(file for file in before.keys() | after.keys() if before.get(file) != after.get(file))
+    varied, not_varied = variation.varied(kind), variation.impossible(kind)
+    verdict = statement.reproduced(varied, not_varied, same=not differing, against="second-build")
+    shop.store.amend(expanded.spec, held, reproduced(shop.store.build_folder(expanded.spec), held.packages, verdict))
+    if differing:
+        raise KubedebError(
+            f"{expanded.spec.title} is not reproducible: two builds gave different packages",
+            details="\n".join(f"{file}: {before.get(file)} then {after.get(file)}" for file in differing),
+            hint="Something in debian/rules depends on what was varied, or on chance; diffoscope shows what differs.",
+            code=ExitCode.BUILD,
+        )
+
+
+def _compare(first: Mapping[str, str], second: Mapping[str, str], kind: SandboxKind, say: Callable[[str], object]) -> None:
+    for one in variation.VARIATIONS:
+        why = one.impossible.get(kind)
+        say(f"{one.name}: not varied, {why}" if why else f"{one.name}: {first.get(one.name)} → {second.get(one.name)}")
+    if alike := variation.not_varied(first, second, kind, len(os.sched_getaffinity(0))):
+        raise KubedebError(
+            f"--check could not vary: {', '.join(alike)}", details="Both builds would have seen the same.",
+            hint="Time needs libfaketime on this machine (script/bootstrap installs it), for the suite's libc or an older one.",
+            code=ExitCode.SANDBOX,
+        )  # fmt: skip
+
+
+def _seen(opened: OpenSandbox) -> dict[str, str]:
+    with opened() as sandbox:
+        return _ask(sandbox)
+
+
+def _ask(sandbox: Sandbox) -> dict[str, str]:
+    with tempfile.TemporaryFile() as output:
+        root = sandbox.surroundings.build_root
+        sandbox.run(["sh", "-c", variation.probe()], cwd=root, env={}, log=output, timeout=60)
+        output.seek(0)
+        return variation.read_probe(output.read().decode(errors="replace"))
+
+
+def _varied(opened: OpenSandbox, kind: SandboxKind, compare: Callable[[Mapping[str, str]], None]) -> OpenSandbox:
+    """Return an opener of sandboxes that run every command with what is varied besides the surroundings."""
+
+    @contextmanager
+    def different(surroundings: Surroundings = PLAIN, binds: Sequence[Bind] = ()) -> Iterator[Sandbox]:
+        faketime = [Bind(LIBRARY, variation.FAKETIME)] if LIBRARY.is_dir() else []
+        with opened(surroundings, [*binds, *faketime]) as sandbox:
+            varied = _Varied(sandbox, variation.BEFORE[kind])
+            compare(_ask(varied))
+            yield varied
+
+    return different
+
+
+class _Varied:
+    """A sandbox whose commands get another kernel's name, another time and more variables."""
+
+    def __init__(self, sandbox: Sandbox, before: Sequence[str]) -> None:
+        self._sandbox = sandbox
+        self._before = before
+
+    @property
+    def surroundings(self) -> Surroundings:
+        return self._sandbox.surroundings
+
+    def put(self, tree: IO[bytes]) -> None:
+        self._sandbox.put(tree)
+
+    def run(self, argv: Sequence[str], *, cwd: str, env: Mapping[str, str], log: IO[bytes], timeout: float = TIME_LIMIT) -> int:
+        words = [*self._before, *argv]
+        return self._sandbox.run(words, cwd=cwd, env={**variation.ENVIRONMENT, **env}, log=log, timeout=timeout)
+
+    def get(self, path: str, target: Path) -> None:
+        self._sandbox.get(path, target)
+
+    def shell(self, *, cwd: str, env: Mapping[str, str]) -> None:
+        return self._sandbox.shell(cwd=cwd, env=env)
+
+    def stop(self) -> None:
+        self._sandbox.stop()

@@ -1,0 +1,39 @@
+"""What --check varies: as the docs say, as both sandboxes saw it, and nothing silently left out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pkgbuild.sandbox import SandboxKind
+from pkgbuild.variation import BOTH, VARIATIONS, impossible, not_varied, probe, read_probe, varied, with_table
+
+PAGE = Path(__file__).parents[3] / "docs/reproducibility.md"
+FIRST = {one.name: "first" for one in VARIATIONS}
+SECOND = {one.name: "second" for one in VARIATIONS}
+
+
+def test_the_page_has_the_table() -> None:
+    text = PAGE.read_text()
+    assert with_table(text) == text
+    assert with_table(text.replace("| umask |", "| mask |")) == text
+
+
+def test_a_probes_output_is_read() -> None:
+    printed = "umask: 0022 \ntime: 2026-11-24\nlocale:\nsearch path: /a:/b \n"
+    assert read_probe(printed) == {"umask": "0022", "time": "2026-11-24", "locale": "", "search path": "/a:/b"}
+    assert probe().count("\n") == len(VARIATIONS)
+
+
+@pytest.mark.parametrize("kind", BOTH)
+@pytest.mark.parametrize("name", [one.name for one in VARIATIONS])
+def test_what_both_saw_alike_is_told_unless_it_is_listed(name: str, kind: SandboxKind) -> None:
+    assert not_varied(FIRST, SECOND, kind, 2) == []
+    listed = name in impossible(kind)
+    assert not_varied(FIRST, {**SECOND, name: "first"}, kind, 2) == ([] if listed else [name])
+    assert listed != (name in {one.name for one in varied(kind)})
+
+
+def test_one_processor_cannot_be_fewer() -> None:
+    assert not_varied(FIRST, {**SECOND, "processors": "first"}, SandboxKind.DOCKER, 1) == []
