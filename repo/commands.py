@@ -275,3 +275,20 @@ def print_report(report: Any) -> None:
         f"{', '.join(report.suites)}: {report.packages} packages, {report.files} files, {report.bytes} bytes read,"
         f" {len(report.findings)} findings"
     )
+
+
+@repo.command()
+@click.argument("text", type=click.File(), default="-")
+@json_option
+def explain(*, text: Any, as_json: bool) -> None:
+    """Say cause and cure of what apt printed, read from a file or stdin."""
+    from repo.explain import explain as explain_text
+
+    found = explain_text(text.read())
+    if as_json:
+        print_json([asdict(rule) for rule in found])
+        return
+    for rule in found:
+        click.echo(f"cause: {rule.cause}\ncure:  {rule.cure}")
+    if not found:
+        click.echo("nothing in this is known; `kubedeb repo verify` reads the repository as apt does")

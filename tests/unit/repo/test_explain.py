@@ -1,0 +1,24 @@
+import pytest
+
+from repo.explain import RULES, explain
+
+SAMPLES = (
+    "E: Failed to fetch http://h/Packages.xz  File has unexpected size (192 != 184). Mirror sync in progress?",
+    "E: Release file for http://h/dists/s/InRelease is expired (invalid since 1d). Updates for this repository will not be applied.",
+    "E: Release file for http://h/dists/s/InRelease is not valid yet (invalid for another 59min). Updates will not be applied.",
+    "E: Repository 'http://h s InRelease' changed its 'Origin' value from 'a' to 'b'",
+    "E: The repository 'http://h s InRelease' provides only weak security information.",
+    "W: GPG error: http://h s InRelease: The signatures couldn't be verified: NO_PUBKEY 0123456789ABCDEF",
+    "W: GPG error: http://h s InRelease: The following signatures were invalid: EXPKEYSIG 0123456789ABCDEF",
+    "W: GPG error: http://h s InRelease: The following signatures were invalid: BADSIG 0123456789ABCDEF",
+    "E: The repository 'http://h s Release' does not have a Release file.",
+)
+
+
+@pytest.mark.parametrize(("rule", "said"), zip(RULES, SAMPLES, strict=True))
+def test_each_sample_has_its_one_rule(rule: object, said: str) -> None:
+    assert explain(said) == (rule,)
+
+
+def test_what_apt_says_when_all_is_well_has_none() -> None:
+    assert explain("Hit:1 http://h s InRelease\nReading package lists...") == ()
