@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
 LABEL = "kubedeb.base"
-SANDBOX = "kubedeb.sandbox"
+SANDBOX = "kubedeb.run"
 """The label of every sandbox's container; its value is `HOST:` and the file of the run that it belongs to."""
 NO_ROOM = "no space left on device"
 
