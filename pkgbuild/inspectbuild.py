@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from kubedeb import __version__
 from kubedeb.errors import ExitCode, KubedebError
 from pkgbuild import lintian
-from pkgbuild.finding import Finding, Judge, LintVerdict, graves
+from pkgbuild.finding import Judge, LintVerdict, graves
 from pkgbuild.rootcheck import OpenRoot, try_out
 from pkgbuild.upgradechecks import read_subject
 from pkgbuild.upgradelint import RULES, lint
 
 NOT_ASKED = "not asked for"
+ROOTS = "root-tests"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -45,32 +49,34 @@ class Inspected:
 
 
 def inspect_build(packages: Sequence[Path], previous: Sequence[Path], inspector: Inspector) -> Inspected:
-    """Ask every judge of the packages of one build. Raises `KubedebError` when one cannot be asked."""
-    seconds: dict[str, float] = {}
-    began = time.monotonic()
-    findings: list[Finding] = [finding for path in packages for finding in lint(read_subject(path))]
-    judges = [Judge("kubedeb-lint", __version__)]
-    seconds["lint"], began = _since(began)
+    """Ask every judge of the packages of one build. Raises `KubedebError` when one cannot be asked.
 
+    lintian and the root tests run side by side: one works here, the other in its container.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="lintian") as pool:
+        asked = pool.submit(_timed, lambda: lintian.ask(packages)) if inspector.lintian else None
+        findings, lint_seconds = _timed(lambda: [found for path in packages for found in lint(read_subject(path))])
+        tried = None
+        if (open_root := inspector.open_root) is not None:
+            tried = _timed(lambda: try_out(packages, previous, open_root))
+        said = asked.result() if asked else None
+    judges, seconds = [Judge("kubedeb-lint", __version__)], {"lint": lint_seconds}
     overridden: tuple[str, ...] = ()
-    if inspector.lintian:
-        said = lintian.ask(packages)
-        overridden = said.overridden
-        findings += said.findings
-        judges.append(Judge("lintian", said.version))
-        seconds["lintian"], began = _since(began)
-    else:
-        judges.append(Judge("lintian", "", NOT_ASKED))
-
-    if inspector.open_root is not None:
-        tried = try_out(packages, previous, inspector.open_root)
-        findings += tried.findings
-        judges.append(Judge("root-tests", __version__, against=tried.previous))
-        seconds["root-tests"], _ = _since(began)
-    else:
-        judges.append(Judge("root-tests", "", inspector.why_no_root))
+    if said is not None:
+        (report, seconds["lintian"]) = said
+        findings, overridden = [*findings, *report.findings], report.overridden
+    judges.append(Judge("lintian", said[0].version) if said else Judge("lintian", "", NOT_ASKED))
+    if tried is not None:
+        (life, seconds["root-tests"]) = tried
+        findings = [*findings, *life.findings]
+    judges.append(Judge(ROOTS, __version__, against=tried[0].previous) if tried else Judge(ROOTS, "", inspector.why_no_root))
     rules = tuple(rule.id for rule in RULES)
     return Inspected(LintVerdict(tuple(judges), rules, overridden, tuple(sorted(findings))), seconds)
+
+
+def _timed(act: Callable[[], T]) -> tuple[T, float]:
+    began = time.monotonic()
+    return act(), round(time.monotonic() - began, 2)
 
 
 def refuse(title: str, verdict: LintVerdict) -> None:
@@ -82,8 +88,3 @@ def refuse(title: str, verdict: LintVerdict) -> None:
             "not concern a package goes into debian/PACKAGE.lintian-overrides, with a comment.",
             code=ExitCode.LINT,
         )  # fmt: skip
-
-
-def _since(began: float) -> tuple[float, float]:
-    now = time.monotonic()
-    return round(now - began, 2), now

@@ -6,6 +6,7 @@ import re
 
 from kubedeb.errors import KubedebError
 from pkgbuild.library import Chosen, LoadedRecipe
+from pkgbuild.overrides import uncommented
 from pkgbuild.recipe import Kind, Recipe, Suite
 from pkgbuild.render import TreeFile
 from pkgbuild.spec import expand
@@ -25,7 +26,7 @@ def lint(loaded: LoadedRecipe) -> list[str]:
                 except KubedebError as error:
                     findings.append(error.brief)
                     continue
-                findings += _control(recipe, tree)
+                findings += [*_control(recipe, tree), *_overrides(tree)]
     return sorted(set(findings))
 
 
@@ -45,4 +46,12 @@ def _control(recipe: Recipe, tree: dict[str, TreeFile]) -> list[str]:
     return [
         *(f"debian/control has package {name}, which recipe.yaml does not list" for name in stanzas - names),
         *(f"recipe.yaml lists package {name}, which debian/control does not have" for name in names - stanzas),
+    ]
+
+
+def _overrides(tree: dict[str, TreeFile]) -> list[str]:
+    """Return the lines of lintian's overrides that do not say why."""
+    files = {path: file.data.decode(errors="replace") for path, file in tree.items() if path.endswith(".lintian-overrides")}
+    return [
+        f"{path}, line {number}: no comment above it says why" for path, text in files.items() for number in uncommented(text)
     ]

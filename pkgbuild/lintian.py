@@ -68,19 +68,6 @@ def parse(output: str, everywhere: Collection[str]) -> tuple[tuple[Finding, ...]
     return tuple(sorted(set(findings))), tuple(sorted(overridden))
 
 
-def uncommented(overrides: str) -> list[int]:
-    """Return the numbers of the lines of an override file that no comment stands before; pure."""
-    found, explained = [], False
-    for number, line in enumerate(overrides.splitlines(), 1):
-        if line.startswith("#"):
-            explained = True
-        elif not line.strip():
-            explained = False
-        elif not explained:
-            found.append(number)
-    return found
-
-
 def ask(packages: Sequence[Path]) -> Said:
     """Run lintian of this machine on packages. Raises `KubedebError` (LINT) when it is not installed or fails."""
     version = run(["lintian", "--print-version"], code=ExitCode.LINT, hint=HINT).text.strip()

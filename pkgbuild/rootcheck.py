@@ -20,10 +20,8 @@ from pkgbuild.upgradechecks import Subject, read_subject
 
 KEPT = "kept-by-kubedeb"
 ENABLES = re.compile(r"^systemctl .*\b(enable|reenable|preset)\b")
-QUIET = re.compile(r"^systemctl( --\S+)* (daemon-reload|is-\S+|show|status|list-\S+|cat|reset-failed)\b")
-PROMPT = re.compile(
-    r"What would you like to do about it|end of file on stdin at conffile prompt|EOF on stdin at conffile prompt"
-)
+QUIET = re.compile(r"^systemctl( -\S+)* (daemon-reload|is-\S+|show|status|list-\S+|cat|reset-failed)\b")
+PROMPT = re.compile(r"What would you like to do about it|end of file on stdin at conffile prompt")
 TAIL = 8
 # The root is thrown away: nothing need reach the disk.
 DPKG = "dpkg --force-unsafe-io"
@@ -121,21 +119,25 @@ def judge(this: Trial, step: Step, before: Snapshot, seen: Done) -> Iterator[tup
     loud = [line for line in seen.asked if not QUIET.match(line) and not ENABLES.match(line)]
     yield from (("root-enabled", f"{step.name}: {line}") for line in seen.asked if ENABLES.match(line))
     if step.stops:
-        for daemon in this.daemons:
-            plain = daemon.removesuffix(".service")
-            if "@" not in plain and not any(re.search(rf"\bstop\b.*(?<![\w@.-]){re.escape(plain)}\b", line) for line in loud):
-                yield "root-not-stopped", f"{step.name} does not stop {daemon}"
+        yield from (("root-not-stopped", f"{step.name} does not stop {daemon}") for daemon in _running(this.daemons, loud))
         loud = [line for line in loud if not re.search(r"\bstop\b", line)]
     yield from (("root-daemon-touched", f"{step.name}: {line}") for line in loud)
     yield from (("root-process", f"{step.name}: {text}") for text in started(before, seen.after))
     yield from (("root-enabled", f"{step.name} enables a unit: {path}") for path in enabled(before, seen.after))
 
 
+def _running(daemons: Sequence[str], asked: Sequence[str]) -> list[str]:
+    """Return the daemons that nothing asked to stop; which instances of a template run is not for the package to know."""
+    patterns = {daemon: rf"\bstop\b.*(?<![\w@.-]){re.escape(daemon.removesuffix('.service'))}(?![\w@-])" for daemon in daemons}
+    return [
+        daemon for daemon, pattern in patterns.items()
+        if "@" not in daemon and not any(re.search(pattern, line) for line in asked)
+    ]  # fmt: skip
+
+
 def leftovers(this: Trial, first: Snapshot, installed: Snapshot, last: Snapshot) -> Iterator[tuple[str, str]]:
-    """Yield (rule, text) of what is left after the purge; pure. Folders above the kept files are the test's own too."""
-    above = {str(parent) for path in this.kept for parent in Path(path).parents}
-    ours = frozenset({*this.kept, *(above - first.files.keys() - {"/"})})
-    yield from (("root-left", f"purge {text}") for text in left_behind(first, installed, last, ours))
+    """Yield (rule, text) of what is left after the purge; pure."""
+    yield from (("root-left", f"purge {text}") for text in left_behind(first, installed, last, frozenset(this.kept)))
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 # What every run of dpkg touches, and what belongs to nobody's package.
 PASSING = (
@@ -65,10 +66,13 @@ def parse(files: str, users: str, groups: str, packages: str, processes: str) ->
 def left_behind(before: Snapshot, installed: Snapshot, after: Snapshot, ours: frozenset[str] = frozenset()) -> list[str]:
     """Return what a package left of itself, changed or took away, once it is purged.
 
-    System users and groups that it made when it was installed stay. `ours` are paths that the test itself made and that must
-    still be there.
+    System users and groups that it made when it was installed stay. `ours` are paths that the test itself made (with the
+    folders above them) and that must still be there.
     """
-    found = [f"left {path} behind" for path in sorted(after.files.keys() - before.files.keys() - ours) if not passing(path)]
+    above = {str(folder) for path in ours for folder in PurePosixPath(path).parents}
+    found = [
+        f"left {path} behind" for path in sorted(after.files.keys() - before.files.keys() - ours - above) if not passing(path)
+    ]
     found += [f"took {path} away" for path in sorted(before.files.keys() - after.files.keys()) if not passing(path)]
     found += [
         f"changed {path}" for path in sorted(before.files.keys() & after.files.keys())

@@ -88,15 +88,14 @@ class Store:
 
     def previous(self, spec: BuildSpec) -> list[Path]:
         """Return the packages of the newest older version of the same recipe that the store holds, none when there is none."""
-        wanted = DebianVersion(spec.package_version)
-        found = []
-        for path in (self.folder / "builds").glob("*/spec.json"):
-            data = _read_json(path) or {}
-            if all(data.get(key) == getattr(spec, key) for key in ("recipe", "suite", "architecture")):
-                version = DebianVersion(data["package_version"])
-                if version < wanted:
-                    found.append((version, path.stat().st_mtime, path.parent))
-        return sorted(max(found, key=lambda one: one[:2])[2].glob("*.deb")) if found else []
+        alike = [data for data in self.specs()
+                 if all(data.get(key) == getattr(spec, key) for key in ("recipe", "suite", "architecture"))]  # fmt: skip
+        older = [data for data in alike if DebianVersion(data["package_version"]) < DebianVersion(spec.package_version)]
+        if not older:
+            return []
+        newest = max(DebianVersion(data["package_version"]) for data in older)
+        digest = [data["digest"] for data in older if DebianVersion(data["package_version"]) == newest][-1]
+        return sorted((self.folder / "builds" / digest).glob("*.deb"))
 
     def log(self, spec: BuildSpec) -> Path:
         """Return where the spec's build log lies: kept whether the build succeeds or not."""

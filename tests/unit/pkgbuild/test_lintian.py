@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from pkgbuild.finding import Finding, Level
-from pkgbuild.lintian import accepted, parse, uncommented
+from pkgbuild.lintian import accepted, parse
+from pkgbuild.overrides import uncommented
 
 TOP = Path(__file__).parents[3]
 OUTPUT = """\

@@ -80,6 +80,10 @@ LINT = {
             "recipe.yaml lists package hello, which debian/control does not have",
         ],
     ),
+    "an override that does not say why": (
+        {"debian/hello.lintian-overrides": "# why\nno-manual-page\n\nodd-thing\n"},
+        ["debian/hello.lintian-overrides, line 4: no comment above it says why"],
+    ),
     "a stray file": ({"files/helo/x": "x"}, ["files/helo/x belongs to no package of the recipe"]),
 }  # fmt: skip
 

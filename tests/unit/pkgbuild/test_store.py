@@ -109,6 +109,20 @@ def test_earlier_is_another_build_of_the_same_version(tmp_path: Path) -> None:
     assert later["digest"] == SPEC.digest
 
 
+def test_previous_is_the_newest_older_version_of_the_same_recipe_suite_and_architecture(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    assert store.previous(SPEC) == []
+    for fields in (
+        {"package_version": "3.10.2-1"}, {"package_version": "3.3.9-1"}, {"package_version": "3.3.10-1"}, {"recipe": "other"},
+        {"package_version": "3.3.25-1", "suite": "trixie"}, {"package_version": "3.3.25-1", "architecture": "arm64"}, {},
+    ):  # fmt: skip
+        fill(store, dataclasses.replace(SPEC, **fields))  # type: ignore[arg-type]
+    newest = dataclasses.replace(SPEC, package_version="3.3.10-1")
+    assert store.previous(SPEC) == [store.build_folder(newest) / "x.deb"]
+    fill(store, again := dataclasses.replace(newest, base="newer"))
+    assert store.previous(SPEC) == [store.build_folder(again) / "x.deb"]
+
+
 def test_locks_are_read_back_and_a_broken_one_is_told(tmp_path: Path) -> None:
     store = Store(tmp_path)
     assert store.base("bookworm", "amd64") is None
