@@ -39,7 +39,7 @@ def client() -> Iterator[DockerClient]:
 def open_root(with_base: Store, image: str, client: DockerClient) -> OpenRoot:
     lock = with_base.base("bookworm", "amd64")
     assert lock is not None
-    return partial(docker_root, client, lock.tag, "")
+    return partial(docker_root, client, lock.tag)
 
 
 def found(new: Path, old: Path | None, open_root: OpenRoot) -> list[str]:
