@@ -25,15 +25,16 @@ from pkgbuild.store import BuildResult, Store
 
 @dataclass(frozen=True)
 class OwnFile:
-    """A package of ours that goes into a build's root, where its file lies, and its sha256."""
+    """A package that goes into a build's root beside the base: where its file lies, its sha256, its name as a file."""
 
     path: Path
     sha256: str
+    name: str
 
 
 @dataclass(frozen=True)
 class Job:
-    """One build, as a value: what is built, why, with which packages of ours in its root, whether twice, its conditions."""
+    """One build, as a value: what is built, why, with which packages beside the base, whether twice, its conditions."""
 
     expanded: Expanded
     reason: str
@@ -43,7 +44,7 @@ class Job:
 
 
 def _materials(own: Sequence[OwnFile]) -> tuple[Material, ...]:
-    return tuple(Material(file.path.name, "", "sha256", file.sha256) for file in own)
+    return tuple(Material(file.name, "", "sha256", file.sha256) for file in own)
 
 
 class Builder(Protocol):

@@ -120,7 +120,7 @@ def _work(job: Job, terms: Terms) -> None:
             shared.get(Checksum.sha256(terms.root), root)
         for pin in spec.sources:
             _bring(shared, cache, pin.checksum)
-        own = tuple(OwnFile(_bring(shared, cache, Checksum.sha256(one.sha256)), one.sha256) for one in job.own)
+        own = tuple(OwnFile(_bring(shared, cache, Checksum.sha256(one.sha256)), one.sha256, one.name) for one in job.own)
         try:
             with local_builder(target, terms.lock, options, progress(), run_file) as builder:
                 builder.start(replace(job, own=own)).result()

@@ -91,6 +91,9 @@ def bring(layers: Iterable[Layer], cache: Cache, apt: PrivateApt, progress: Prog
         cache.adopt(found[pinned], pinned)
 
 
-def debs(layer: Layer, cache: Cache) -> Sequence[tuple[Path, str]]:
-    """Return the layer's packages as (file in the cache, sha256)."""
-    return [(cache.path(Checksum.sha256(entry.sha256)), entry.sha256) for entry in layer.packages]
+def debs(layer: Layer, cache: Cache) -> Sequence[tuple[Path, str, str]]:
+    """Return the layer's packages as (file in the cache, sha256, name of the .deb)."""
+    return [
+        (cache.path(Checksum.sha256(entry.sha256)), entry.sha256, f"{entry.name}_{entry.version}_{entry.architecture}.deb")
+        for entry in layer.packages
+    ]

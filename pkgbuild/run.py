@@ -23,7 +23,7 @@ from pkgbuild.layers import Layer, Wants, debs
 from pkgbuild.library import Chosen
 from pkgbuild.outcome import Outcome
 from pkgbuild.plan import Verb
-from pkgbuild.recipe import Architecture
+from pkgbuild.recipe import BUILD_ARCHITECTURE, Architecture
 from pkgbuild.sandbox import SandboxKind
 from pkgbuild.session import session
 from pkgbuild.spec import Expanded, Locked, SourcePin, expand
@@ -81,7 +81,7 @@ def run_builds(
     A build that fails, or whose source is gone, keeps only those from being built that depend on it. What concerns all raises
     `KubedebError`: a recipe that cannot be expanded, no base, no sandbox.
     """
-    lock = target.store.base(target.suite, target.architecture) or _first_base(chosen, target, progress)
+    lock = target.store.base(target.suite, BUILD_ARCHITECTURE) or _first_base(chosen, target, progress)
     offered = _offers(chosen, target, options)
     packages = {name: offer.package for name, offer in offered.items()}
     layering = Layering(lock, target.store, target.cache, target.mirror, options.offline, progress)
@@ -130,11 +130,12 @@ class _Work:
 
         ours = {package.name for package, _ in own}
         layer = self._layers.get(tuple(name for name in action.spec.build_depends if name not in ours))
-        below = debs(layer, self._target.cache) if layer else []
-        files = [*below, *((self._file(package.name, maker), package.sha256) for package, maker in own)]
-        added = tuple(OwnFile(path, sha256) for path, sha256 in files)
+        added = [OwnFile(*deb) for deb in debs(layer, self._target.cache)] if layer else []
+        for package, maker in own:
+            file = self._file(package.name, maker)
+            added.append(OwnFile(file, package.sha256, file.name))
         return self._builder.start(
-            Job(self._survey.expanded[place], action.reason, added, self._options.check, self._options.conditions)
+            Job(self._survey.expanded[place], action.reason, tuple(added), self._options.check, self._options.conditions)
         )
 
     def finished(self, place: int, future: Future[BuildResult]) -> Outcome:
@@ -173,8 +174,8 @@ def _first_base(chosen: Sequence[Chosen], target: Target, progress: Progress) ->
 
     for one in chosen:  # a recipe that cannot be expanded is told before half a minute goes into a base
         expand(one, target.suite, target.architecture)
-    progress.say(f"There is no base for {target.suite} {target.architecture} yet: making it, once.")
-    return base.update(target.store, target.suite, target.architecture, target.mirror, progress).lock
+    progress.say(f"There is no base for {target.suite} {BUILD_ARCHITECTURE} yet: making it, once.")
+    return base.update(target.store, target.suite, BUILD_ARCHITECTURE, target.mirror, progress).lock
 
 
 def _offers(chosen: Sequence[Chosen], target: Target, options: RunOptions) -> dict[str, Offer]:

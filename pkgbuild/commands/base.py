@@ -12,6 +12,7 @@ from kubedeb.output import json_option, print_json, print_table
 from kubedeb.progress import progress
 from pkgbuild.baselock import BaseLock
 from pkgbuild.commands import options
+from pkgbuild.recipe import BUILD_ARCHITECTURE
 from pkgbuild.sandbox import SandboxKind
 from pkgbuild.session import session
 
@@ -33,7 +34,7 @@ def update(suite: str, arch: str, store: Path | None, sandbox: str, *, as_json: 
     from pkgbuild.backends import backend
 
     target, shown = options.target(suite, arch, store, None), progress()
-    done = bases.update(target.store, target.suite, target.architecture, target.mirror, shown)
+    done = bases.update(target.store, target.suite, BUILD_ARCHITECTURE, target.mirror, shown)
     with session(target.store.folder) as run_file, backend(SandboxKind(sandbox), target.store, shown, run_file) as sandboxes:
         sandboxes.prepare(done.lock)
     if as_json:

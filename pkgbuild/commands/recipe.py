@@ -12,11 +12,13 @@ from kubedeb.files import write_bytes
 from kubedeb.output import json_option, print_json, print_table
 from kubedeb.progress import progress
 from kubedeb.yamlfile import parse, validate
+from pkgbuild.baselock import BaseLock
 from pkgbuild.commands import options
 from pkgbuild.library import RECIPE_FILE, Chosen, choose, load
-from pkgbuild.recipe import Recipe
+from pkgbuild.recipe import BUILD_ARCHITECTURE, Recipe
 from pkgbuild.spec import Expanded, Locked, expand
 from pkgbuild.stage import sandbox_stage
+from pkgbuild.store import Store
 
 
 @click.group()
@@ -222,5 +224,12 @@ def _expand_one(name: str, recipes: tuple[Path, ...], suite: str, arch: str, sto
     if len(chosen) != 1:
         versions = ", ".join(one.row.version for one in chosen)
         raise click.UsageError(f"Name one version of {name}: {name}@VERSION with VERSION one of {versions}.")
-    lock = target.store.base(target.suite, target.architecture)
-    return expand(chosen[0], target.suite, target.architecture, Locked(lock.digest if lock else "", sandbox_stage().digest))
+    lock = target.store.base(target.suite, BUILD_ARCHITECTURE)
+    return expand(chosen[0], target.suite, target.architecture, _locked(target.store, lock, chosen[0]))
+
+
+def _locked(store: Store, lock: BaseLock | None, chosen: Chosen) -> Locked:
+    """Return what the builds of a recipe stand on now; packages of ours that it build-depends on are not looked for."""
+    wants = tuple(sorted(chosen.loaded.recipe.build_depends))
+    layer = store.layer(lock.digest, wants) if lock and wants else None
+    return Locked(lock.digest if lock else "", sandbox_stage().digest, {wants: layer.digest} if layer else {})
