@@ -43,7 +43,7 @@ def settle(
     for path in index_objects(suite.name, live.release.indices):
         _plain_name(repository, suite, path, live.release.indices[path], live.date, (data or {}).get(path))
     done = catalog.settled(suite.name) == live.generation and not catalog.draft(suite.name)
-    if done and all(store.size(name) is not None for name in client_files(repository, ())):
+    if done and _client_files_stand(repository):
         return
     names = {*catalog.published_names(), *(package.name for package in catalog.changes(suite.name)[1])}
     for name, content in client_files(repository, names).items():
@@ -63,6 +63,14 @@ def _plain_name(repository: Repository, suite: Suite, path: str, digest: Digest,
     data = data if data is not None else store.read(f"dists/{suite.name}/{by_hash(path, digest)}")
     if data is not None:
         store.put(plain, data, mtime=date)
+
+
+def _client_files_stand(repository: Repository) -> bool:
+    """Say whether the client files are right as far as no package decides them: an `init` may have brought another URL."""
+    store = repository.layout.store
+    pinned = f"{repository.identity.file_name}.pref"
+    wanted = client_files(repository, ())
+    return store.size(pinned) is not None and all(store.read(name) == wanted[name] for name in wanted.keys() - {pinned})
 
 
 def client_files(repository: Repository, names: Iterable[str]) -> dict[str, bytes]:
