@@ -30,7 +30,7 @@ CULPRITS = {
 }
 """What a careless debian/rules writes into a package, for each variation."""
 HIDDEN = {"umask"}
-"""dpkg-buildpackage sets its own umask, so debian/rules cannot see this one; what runs before it can."""
+"""dh sets 0022 (Debian bug 944691), so what runs below it cannot see this one; what runs before it can."""
 
 
 def package(name: str) -> str:
