@@ -1,4 +1,7 @@
-"""`kubedeb repo explain`: what apt printed, as cause and cure. Pure: a table of patterns (the hashes, dates and frozen fields measured with apt 2.6)."""
+"""`kubedeb repo explain`: what apt printed, as cause and cure. Pure: a table of patterns.
+
+The strings about hashes, dates and frozen fields were measured with apt 2.6.
+"""
 
 from __future__ import annotations
 

@@ -30,6 +30,8 @@ AREAS = {
     ("integration", "thin"): "thin line",
 }
 FAST_SECONDS = 90
+TURNS = 3
+"""How many days the tests marked `turn` need until each has had its own; script/test --full runs all of them."""
 BEGAN = time.monotonic()
 SECONDS: defaultdict[str, float] = defaultdict(float)
 OVER: list[str] = []
@@ -51,12 +53,18 @@ def pytest_report_header() -> str:
     return f"kubedeb: mode {os.environ.get('KUBEDEB_TEST_MODE', 'by hand')}, seed {seed()} (KUBEDEB_TEST_SEED repeats it)"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test with the area whose minutes it uses."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark each test with the area whose minutes it uses; in CI leave out those that take turns and whose day it is not."""
     for item in items:
         area = AREAS.get(_part(item)[:2], FIRST_AREA)
         item.add_marker(pytest.mark.area(area))
         item.user_properties.append(("area", area))
+    if os.environ.get("KUBEDEB_TEST_MODE") != "ci":
+        return
+    turns = [item for item in items if item.get_closest_marker("turn")]
+    left_out = {item for place, item in enumerate(turns) if (place + seed()) % TURNS}
+    items[:] = [item for item in items if item not in left_out]
+    config.hook.pytest_deselected(items=list(left_out))
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

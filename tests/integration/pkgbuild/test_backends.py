@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+import kindsamples
 import samplerecipe
 from kubedeb.cli import run
 from kubedeb.errors import ExitCode, KubedebError
@@ -87,20 +88,20 @@ def test_a_command_is_ended_by_time_and_by_hand(kind: SandboxKind, with_base: St
     assert list((with_base.folder / "tmp").glob(".sandbox-*")) == []
 
 
+@pytest.mark.turn
+@pytest.mark.parametrize("sample", kindsamples.NAMES)
 def test_both_give_the_same_bytes(
-    new_store: Callable[[str], Path], with_base: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    sample: str, new_store: Callable[[str], Path], with_base: Store, kept: Path, tmp_path: Path
 ) -> None:
-    folder = samplerecipe.write_recipe(tmp_path / "recipes")
-    monkeypatch.setenv("KUBEDEB_CACHE", str(tmp_path / "cache"))
-    where = ["--recipes", str(folder)]
-    assert run(["recipe", "fetch", "hello", *where, "--from", str(folder / "sources")]) == ExitCode.DONE
+    """A sample of every build kind, with its layer, through the whole command."""
+    recipes = kindsamples.lay_out(tmp_path / "recipes", sample)
+    cache = kindsamples.fill_cache(recipes, kept / "sources")
     made = {}
     for kind in KINDS:
         store = with_root(new_store(kind.value), with_base)
-        out = tmp_path / f"out-{kind.value}"
-        options = ["--sandbox", kind.value, "--store", str(store), "-o", str(out), *QUICK]
-        assert run(["build", "hello", *where, *options]) == ExitCode.DONE
-        made[kind] = {path.name: path.read_bytes() for path in out.glob("*.deb")}
+        where = ["--recipes", str(recipes), "--store", str(store), "--cache", str(cache), "-o", str(tmp_path / kind.value)]
+        assert run(["build", sample, *where, "--sandbox", kind.value, *QUICK]) == ExitCode.DONE
+        made[kind] = {path.name: path.read_bytes() for path in (tmp_path / kind.value).glob("*.deb")}
     assert made[SandboxKind.DOCKER] == made[SandboxKind.UNSHARE]
     assert made[SandboxKind.DOCKER]
 

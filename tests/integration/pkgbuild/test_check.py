@@ -12,7 +12,7 @@ from kubedeb.cli import run
 from kubedeb.errors import ExitCode
 from pkgbuild.variation import VARIATIONS, impossible
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.turn]
 CULPRITS = {
     "build path": "pwd",
     "time": "date --utc +%F",

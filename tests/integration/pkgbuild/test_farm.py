@@ -19,7 +19,7 @@ from kubedeb.errors import ExitCode
 from kubedeb.process import Result, run
 from pkgbuild.store import Store
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.turn]
 KUBEDEB = Path(sys.executable).parent / "kubedeb"
 SLOW = samplerecipe.RULES + "override_dh_auto_configure:\n\tsleep {seconds}\n"
 

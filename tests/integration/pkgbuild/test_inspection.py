@@ -24,7 +24,7 @@ from pkgbuild.store import Store
 if TYPE_CHECKING:
     from docker import DockerClient
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.turn]
 DEBIANS = "3a9445d4560ad6de1c375756b2a17d97713df44cbd20a658c871fe108af7ef5d"
 ETCD = "etcd-server_{}-1~deb12u1_amd64.deb"
 

@@ -15,7 +15,7 @@ from kubedeb.process import run as run_process
 from pkgbuild import dockerd
 from pkgbuild.store import Store
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.turn]
 RULES = samplerecipe.RULES + "override_dh_auto_configure:\n\techo half-done >left-by-the-build; false\n"
 # Typed on the terminal once the prompt is there; what is echoed back of it never holds the answers themselves.
 TYPED = "cat left-by-the-*; echo u$(id -u) $SOURCE_DATE_EPOCH; umask; ls /sys/class/net; exit 0\n"
