@@ -107,7 +107,7 @@ def fetch(pins: Iterable[SourcePin], cache: Cache, net: Network, progress: Progr
 
 def fetch_all(pins: Iterable[SourcePin], cache: Cache, net: Network, progress: Progress) -> dict[SourcePin, KubedebError]:
     """As `fetch`, but only a full disk and a network that is off raise; every other error is that of its pin."""
-    missing = sorted({pin for pin in pins if not held(pin, cache)}, key=_place)
+    missing = sorted({pin for pin in pins if not held(pin, cache)}, key=lambda pin: (_place(pin), pin.name, pin.version))
     if missing and net.offline:
         raise _offline(missing)
     groups = [list(group) for _, group in groupby(missing, key=_place)]
