@@ -42,6 +42,8 @@ CHECKSUMS = {
     Layout.ETCD: "{url}/../SHA256SUMS", Layout.KUBERNETES: "{url}.sha512", Layout.HELM: "{url}.sha256sum",
 }  # fmt: skip
 
+pytestmark = pytest.mark.turn
+
 
 @pytest.fixture
 def upstream() -> Iterator[Upstream]:

@@ -21,7 +21,7 @@ from pkgbuild.sandbox import PLAIN, Bind, Surroundings
 from pkgbuild.spec import expand
 from pkgbuild.store import BuiltPackage, Store
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.turn]
 OURS = """\
 hello-daemon (1.0-1~deb12u1) bookworm; urgency=medium
 
