@@ -15,11 +15,9 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="The file's
 Sha512 = Annotated[str, Field(pattern=r"^[0-9a-f]{128}$", description="The file's sha512: 128 lower-case hex digits.")]
 
 
-class DebSource(StrictModel):
-    """A binary Debian package that is re-used. It names no host: the machine's own apt sources know where Debian is."""
+class _Packaged(StrictModel):
+    """A source that a package index names: by package and version, pinned by sha256."""
 
-    kind: Literal["deb"]
-    suite: Name = Field(description="The Debian suite whose signed index lists the package.")
     package: Name
     version: Quoted
     sha256: Sha256
@@ -35,24 +33,19 @@ class DebSource(StrictModel):
         return Checksum.sha256(self.sha256)
 
 
-class DscSource(StrictModel):
+class DebSource(_Packaged):
+    """A binary Debian package that is re-used. It names no host: the machine's own apt sources know where Debian is."""
+
+    kind: Literal["deb"]
+    suite: Name = Field(description="The Debian suite whose signed index lists the package.")
+
+
+class DscSource(_Packaged):
     """A Debian source package. The `.dsc` is pinned, and names its other files by sha256."""
 
     kind: Literal["dsc"]
     suite: Name = Field(description="The Debian suite whose signed index lists the source package.")
-    package: Name
-    version: Quoted
     sha256: Sha256 = Field(description="Of the .dsc file.")
-
-    @property
-    def name(self) -> str:
-        """Return what paths into the source begin with."""
-        return self.package
-
-    @property
-    def checksum(self) -> Checksum:
-        """Return the pin."""
-        return Checksum.sha256(self.sha256)
 
 
 class Signature(StrictModel):
@@ -105,24 +98,12 @@ class ArchiveSource(StrictModel):
         return Checksum.sha256(self.sha256) if self.sha256 else Checksum(Algorithm.SHA512, self.sha512 or "")
 
 
-class WheelSource(StrictModel):
+class WheelSource(_Packaged):
     """A Python wheel. It names no host: the machine's own pip knows where its index is."""
 
     kind: Literal["wheel"]
     package: Name = Field(description="The distribution's name, as its index normalises it.")
-    version: Quoted
     file: str = Field(pattern=r"^[A-Za-z0-9._+-]+\.whl$", description="The wheel's file name: tags decide which one it is.")
-    sha256: Sha256
-
-    @property
-    def name(self) -> str:
-        """Return what paths into the source begin with."""
-        return self.package
-
-    @property
-    def checksum(self) -> Checksum:
-        """Return the pin."""
-        return Checksum.sha256(self.sha256)
 
 
 Source = Annotated[DebSource | DscSource | ArchiveSource | WheelSource, Field(discriminator="kind")]
