@@ -136,8 +136,10 @@ class DockerRoot:
         """Run a shell script, then look at everything; see `rootcheck.CleanRoot`."""
         look = f"; printf '{BETWEEN}'; ".join(LOOK.values())
         between = f"printf '{BETWEEN}'"
+        # Both outputs go through one pipe: from two, a late error would be read as what stands between the next marks.
         status, said = self.shell(
-            f"({script}); s=$?; {between}; echo $s; {between}; cat {ASKED} 2>/dev/null; rm -f {ASKED}; {between}; {look}"
+            f"exec 2>&1; ({script}); s=$?; {between}; echo $s; {between}; "
+            f"cat {ASKED} 2>/dev/null; rm -f {ASKED}; {between}; {look}"
         )
         parts = said.split(BETWEEN)
         if status != 0 or len(parts) != 3 + len(LOOK):
