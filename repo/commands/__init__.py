@@ -9,29 +9,7 @@ from typing import Any
 import click
 
 from kubedeb.output import json_option, print_json, print_table
-
-repository_option = click.option(
-    "--repository", "-r", type=click.Path(path_type=Path, file_okay=False), help="The repository's folder.",
-)  # fmt: skip
-suite_option = click.option("--suite", "-s", required=True, help="The suite to work on.")
-
-
-def _root(repository: Path | None) -> Path:
-    from kubedeb.config import path_setting
-
-    return path_setting("repository", repository)
-
-
-def _open(repository: Path | None) -> Any:
-    from repo.place import open_repository
-
-    return open_repository(_root(repository))
-
-
-def _say(text: str) -> None:
-    from kubedeb.progress import progress
-
-    progress().say(text)
+from repo.commands.options import open_root, repository_option, root_of, say, suite_option
 
 
 @click.group()
@@ -73,7 +51,7 @@ def init(
     }  # fmt: skip
     options = {name: value for name, value in asked.items() if value is not None}
     wish = Wish(origin, label, url, suites, architectures, storage, endpoint_url, options)
-    result = initialise(_root(repository), wish)
+    result = initialise(root_of(repository), wish)
     layout, identity = result.repository.layout, result.repository.identity
     if as_json:
         print_json({"root": str(layout.root), "public": str(layout.public), **asdict(identity), "done": result.done})
@@ -94,7 +72,7 @@ def add(*, repository: Path | None, suite: str, publish_too: bool, files: tuple[
     """Add .deb FILES, the packages of .changes files, or those in folders, to a suite's draft: all or none."""
     from repo.add import add as add_packages
 
-    opened = _open(repository)
+    opened = open_root(repository)
     added = add_packages(opened, suite, files)
     document: dict[str, Any] = {
         "suite": suite,
@@ -122,7 +100,7 @@ def remove(*, repository: Path | None, suite: str, publish_too: bool, packages: 
     """Let packages leave a suite with its next publish; without =VERSION, all versions: all that are named or none."""
     from repo.remove import remove as remove_packages
 
-    opened = _open(repository)
+    opened = open_root(repository)
     removed = remove_packages(opened, suite, packages)
     document: dict[str, Any] = asdict(removed)
     if not as_json:
@@ -143,7 +121,7 @@ def _package_json(package: Any) -> dict[str, Any]:
 @json_option
 def publish(*, repository: Path | None, suite: str, as_json: bool) -> None:
     """Make a suite's draft its next generation, once apt has accepted it."""
-    document = _publish(_open(repository), suite, quiet=as_json)
+    document = _publish(open_root(repository), suite, quiet=as_json)
     if as_json:
         print_json(document)
 
@@ -157,7 +135,7 @@ def resign(*, repository: Path | None, suite: str, due: bool, as_json: bool) -> 
     """Sign what a suite serves again, with a new date, as a generation of its own."""
     from repo.resign import resign as resign_suite
 
-    done = resign_suite(_open(repository), suite, _say, only_due=due)
+    done = resign_suite(open_root(repository), suite, say, only_due=due)
     if as_json:
         print_json({"suite": suite, "changed": False} if done is None else asdict(done))
     elif done is None:
@@ -179,7 +157,7 @@ def _publish_too(opened: Any, suite: str, document: dict[str, Any], *, asked: bo
 def _publish(opened: Any, suite: str, *, quiet: bool) -> dict[str, Any]:
     from repo.publish import publish as publish_suite
 
-    done = publish_suite(opened, suite, _say)
+    done = publish_suite(opened, suite, say)
     if not quiet:
         if done.changed:
             click.echo(
@@ -200,7 +178,7 @@ def list_(*, repository: Path | None, suites: tuple[str, ...], pattern: str | No
     """List the packages of the suites; PATTERN (with * and ?) chooses names."""
     from repo.queries import listing
 
-    rows = listing(_open(repository), suites, pattern)
+    rows = listing(open_root(repository), suites, pattern)
     if as_json:
         print_json([{"suite": row.suite, **asdict(row.member), "state": row.state.value} for row in rows])
         return
@@ -217,7 +195,7 @@ def show(*, repository: Path | None, package: str, as_json: bool) -> None:
     from kubedeb.stanza import one
     from repo.queries import show as show_package
 
-    shown = show_package(_open(repository), package)
+    shown = show_package(open_root(repository), package)
     if as_json:
         print_json([{**one(item.package.stanza), "suites": {row.suite: row.state.value for row in item.suites}}
                     for item in shown])  # fmt: skip
@@ -242,7 +220,7 @@ def serve(*, repository: Path | None, bind: str, port: int, as_json: bool) -> No
         else:
             click.echo(f"serving {opened.layout.public} at {url}")
 
-    opened = _open(repository)
+    opened = open_root(repository)
     serve_folder(opened.layout.public, bind, port, ready)
 
 
@@ -258,8 +236,8 @@ def verify(*, repository: Path | None, where: str | None, keyring: Path | None, 
     from repo.verify import subject
     from repo.verify import verify as verify_repository
 
-    apt_repository, chosen = subject(_root(repository), where, keyring, suites)
-    report = verify_repository(apt_repository, chosen, _say)
+    apt_repository, chosen = subject(root_of(repository), where, keyring, suites)
+    report = verify_repository(apt_repository, chosen, say)
     if as_json:
         print_json(asdict(report))
     else:
