@@ -8,6 +8,7 @@ import click
 
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.output import json_option, print_json, print_table
+from kubedeb.versions import Version
 
 
 @click.group()
@@ -58,3 +59,57 @@ def show(rule_id: str, *, as_json: bool) -> None:
         ("confidence", rule.confidence), ("source", rule.source), ("row", knowledge.places[rule.id]),
     ):  # fmt: skip
         click.echo(f"{name + ':':<12}{text}")
+
+
+@rules.command()
+@click.argument("old", metavar="COMPONENT=OLD")
+@click.argument("new", metavar="COMPONENT=NEW")
+@click.option("--severity", type=click.Choice(["forbid", "force", "warn", "note"]), default="note", show_default=True,
+              help="Only what weighs at least so much.")  # fmt: skip
+@json_option
+def between(old: str, new: str, severity: str, *, as_json: bool) -> None:
+    """Print what will bite on the way from one version to another, line by line, with sources."""
+    from kubedeb.knowledge import load
+    from kubedeb.knowledge.journey import journey
+    from kubedeb.knowledge.schema import Severity
+
+    (component, before), (other, after) = _pair(old), _pair(new)
+    if component != other:
+        raise KubedebError(f"{old} and {new} are not the same component", hint="Name one component twice.", code=ExitCode.USAGE)
+    found = journey(load(), component, before, after)
+    weights = list(Severity)
+    shown = [item for item in found.met if weights.index(item[1].severity) <= weights.index(Severity(severity))]
+    if as_json:
+        print_json({
+            "component": component, "old": str(before), "new": str(after), "lines": [_line(line) for line in found.lines],
+            "rules": [{"line": _line(line), **rule.model_dump(mode="json", by_alias=True)} for line, rule in shown],
+            "flags": [{"line": _line(line), **flag.model_dump(mode="json")} for line, flag in found.flags],
+        })  # fmt: skip
+        return
+    click.echo(f"{component} {before} to {after}, by way of {', '.join(map(_line, found.lines))}")
+    for line in found.lines:
+        here = [rule for entered, rule in shown if entered == line]
+        lost = [flag for entered, flag in found.flags if entered == line]
+        if here or lost:
+            click.echo(f"\nentering {_line(line)}: {len(here)} rules, {len(lost)} flags that are not accepted any more")
+        for rule in here:
+            click.echo(f"  {rule.severity:<7}{rule.id} ({rule.component}): {rule.what}\n"
+                       f"         look: {rule.detect.how} ({rule.detect.mode})\n         do:   {rule.remedy}\n"
+                       f"         from: {rule.source} ({rule.confidence})")  # fmt: skip
+        for flag in lost:
+            click.echo(f"  flag   {flag.component} {flag.flag}: {flag.remedy}\n         from: {flag.source}")
+    if not shown and not found.flags:
+        click.echo("nothing that is known bites on this way")
+
+
+def _line(line: tuple[int, int]) -> str:
+    return f"{line[0]}.{line[1]}"
+
+
+def _pair(text: str) -> tuple[str, Version]:
+    component, sign, version = text.partition("=")
+    try:
+        return component, Version.parse(version)
+    except ValueError as error:
+        brief = f"{text!r} is not COMPONENT=VERSION" + (f": {error}" if sign else "")
+        raise KubedebError(brief, hint="As in kubernetes=1.7.16.", code=ExitCode.USAGE) from error

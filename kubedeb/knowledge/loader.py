@@ -25,6 +25,7 @@ class Knowledge:
     flags: tuple[Flag, ...] = ()
     digest: str = ""
     places: dict[str, str] = field(default_factory=dict)
+    parts: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @cached_property
     def by_id(self) -> dict[str, Rule]:
@@ -65,12 +66,15 @@ class Knowledge:
         )
 
     def flags_lost(self, component: str, old: Version, new: Version) -> tuple[Flag, ...]:
-        """Return the flags that `old` accepts and `new` does not; none when `new` is newer than every version looked at."""
-        rows = [row for row in self.flags if row.component == component]
-        looked_at = [Version.parse(text) for row in rows for text in (row.first, row.last) if text is not None]
-        if not looked_at or new > max(looked_at):
-            return ()
-        return tuple(row for row in rows if row.accepted_by(old) and not row.accepted_by(new))
+        """Return the flags that `old` accepts and `new` does not.
+
+        Of versions that nobody looked at only what was taken away for good is said.
+        """
+        rows = [row for row in self.flags if row.component == component and row.accepted_by(old)]
+        looked_at = [Version.parse(text) for row in self.flags if row.component == component
+                     for text in (row.first, row.last) if text is not None]  # fmt: skip
+        known = bool(looked_at) and new <= max(looked_at)
+        return tuple(row for row in rows if row.removed_from(new) or (known and not row.accepted_by(new)))
 
 
 @lru_cache(maxsize=8)
@@ -79,6 +83,7 @@ def load(folder: Path = HERE) -> Knowledge:
     rules: list[Rule] = []
     flags: list[Flag] = []
     places: dict[str, str] = {}
+    parts: dict[str, tuple[str, ...]] = {}
     content = b""
     for path in sorted(folder.glob("*.yaml")):
         document = load_yaml(path, code=ExitCode.KNOWLEDGE)
@@ -92,7 +97,9 @@ def load(folder: Path = HERE) -> Knowledge:
                     code=ExitCode.KNOWLEDGE,
                 )  # fmt: skip
             places[rule.id] = place
+        if rows.product is not None:
+            parts[rows.product] = tuple(dict.fromkeys((*parts.get(rows.product, ()), *rows.parts)))
         rules += rows.rules
         flags += rows.flags
         content += path.name.encode() + b"\0" + path.read_bytes() + b"\0"
-    return Knowledge(tuple(rules), tuple(flags), sha256_bytes(content), places)
+    return Knowledge(tuple(rules), tuple(flags), sha256_bytes(content), places, parts)

@@ -28,6 +28,10 @@ class RuleKind(StrEnum):
     """Versions in `to` can do `capability`."""
     PROCEDURE = "procedure"
     """How a change must be made: order, backups, waiting, the way back."""
+    SKEW = "skew"
+    """How far `component`, in a version of `from`, may be from `skew.against`, in a version of `to`."""
+    WINDOW = "window"
+    """`component`, in a version of `from`, is made to work with `window.against` from `oldest` to `newest`."""
     TRAP = "trap"
     """What goes wrong on the way from `from` to `to`, under a condition that `detect` finds."""
 
@@ -73,6 +77,42 @@ class Detect(StrictModel):
     how: str
 
 
+class Skew(StrictModel):
+    """How many minor versions a component may be behind or ahead of another."""
+
+    against: str
+    behind: int = Field(ge=0)
+    ahead: int = Field(ge=0)
+
+    def allows(self, version: Version, against: Version) -> bool:
+        """Say whether `version` may run with the other component in version `against`."""
+        return version.major == against.major and -self.behind <= version.minor - against.minor <= self.ahead
+
+
+class Window(StrictModel):
+    """The lines (`1.8.x`) of another component that one works with, both ends included."""
+
+    against: str
+    oldest: VersionRange
+    newest: VersionRange
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Window:
+        """Both ends are lines, in order."""
+        if self.oldest.line is None or self.newest.line is None or self.oldest.line > self.newest.line:
+            raise ValueError("a window goes from one line to another, as in 1.7.x and 1.8.x")
+        return self
+
+    def allows(self, against: Version) -> bool:
+        """Say whether the other component may be in version `against`."""
+        ends = (self.oldest.line, self.newest.line)
+        return None not in ends and ends[0] <= against.line <= ends[1]  # type: ignore[operator]
+
+
+# What only rules of one kind have.
+OF_KIND = {"capability": RuleKind.CAPABILITY, "skew": RuleKind.SKEW, "window": RuleKind.WINDOW}
+
+
 def _check_source(source: str) -> str:
     if SOURCE.fullmatch(source) is None:
         raise ValueError("a source is a URL, owner/repository:path@commit, or 'measured: ' and what was measured")
@@ -90,6 +130,8 @@ class Rule(StrictModel):
     from_: VersionRange = Field(default=Range("any"), alias="from")
     to: VersionRange = Range("any")
     capability: str | None = None
+    skew: Skew | None = None
+    window: Window | None = None
     what: str
     detect: Detect
     remedy: str
@@ -99,24 +141,29 @@ class Rule(StrictModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Rule:
-        """A forbid is verbatim; a hop joins two lines; a capability has its name; the source is one."""
+        """A forbid is verbatim; a hop joins two lines; what a kind needs is there; the source is one."""
         _check_source(self.source)
         if self.severity is Severity.FORBID and self.confidence is not Confidence.VERBATIM:
             raise ValueError(f"rule {self.id} forbids, so its source must say it verbatim; make it a warn or find the source")
         if self.kind is RuleKind.HOP and (self.from_.line is None or self.to.line is None):
             raise ValueError(f"rule {self.id} is a hop: from and to are lines, as in 3.4.x")
-        if (self.kind is RuleKind.CAPABILITY) != (self.capability is not None):
-            raise ValueError(f"rule {self.id}: capability is there for a rule of kind capability, and only there")
+        for name, kind in OF_KIND.items():
+            if (self.kind is kind) != (getattr(self, name) is not None):
+                raise ValueError(f"rule {self.id}: {name} is there for a rule of kind {kind}, and only there")
         return self
 
 
 class Flag(StrictModel):
-    """A flag of a daemon: the first and the last version known to accept it (None: older, newer than what was looked at)."""
+    """A flag of a daemon: the first and the last version known to accept it (None: older, newer than what was looked at).
+
+    `gone` is the version that took it away, where its notes say so: it and all later ones refuse it.
+    """
 
     flag: str = Field(pattern=r"^--[a-z0-9][a-z0-9-]*$")
     component: str
     first: str | None = None
     last: str | None = None
+    gone: str | None = None
     remedy: str = ""
     source: str
 
@@ -124,19 +171,25 @@ class Flag(StrictModel):
     def _consistent(self) -> Flag:
         """The versions are versions, in order; the source is one."""
         _check_source(self.source)
-        bounds = [Version.parse(text) for text in (self.first, self.last) if text is not None]
+        bounds = [Version.parse(text) for text in (self.first, self.last, self.gone) if text is not None]
         if bounds != sorted(bounds):
-            raise ValueError(f"flag {self.flag}: first is newer than last")
+            raise ValueError(f"flag {self.flag}: first, last and gone do not stand in the order of versions")
         return self
 
     def accepted_by(self, version: Version) -> bool:
         """Say whether `version` accepts the flag."""
         after = self.first is None or version >= Version.parse(self.first)
-        return after and (self.last is None or version <= Version.parse(self.last))
+        return after and not self.removed_from(version) and (self.last is None or version <= Version.parse(self.last))
+
+    def removed_from(self, version: Version) -> bool:
+        """Say whether the flag was taken away in `version` or before."""
+        return self.gone is not None and version >= Version.parse(self.gone)
 
 
 class Rows(StrictModel):
-    """A file of rows."""
+    """A file of rows; `parts` are the components that `product` consists of and that share its versions."""
 
+    product: str | None = None
+    parts: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()
     flags: tuple[Flag, ...] = ()
