@@ -34,6 +34,9 @@ MAX_CONTROL = 1024 * 1024
 MAX_CONTROL_TAR = 64 * 1024 * 1024
 MAX_DATA_TAR = 64 * 1024 * 1024 * 1024
 MAX_MEMORY = 256 * 1024 * 1024
+# What unpacks to more than 1 GiB and to more than 200 times its size is taken for a bomb.
+LEAST_BOMB = 1024 * 1024 * 1024
+MOST_PACKED = 200
 DAMAGED = (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, ValueError, OverflowError, RecursionError, OSError)
 
 
@@ -92,13 +95,19 @@ class Contents:
     texts: dict[str, str]
 
 
-def read_deb(path: Path) -> Deb:
-    """Read a `.deb` from end to end, once. Raises `DebError`, and `OSError` when the file cannot be read."""
+Look = Callable[[tarfile.TarInfo], None]
+
+
+def read_deb(path: Path, look: Look | None = None) -> Deb:
+    """Read a `.deb` from end to end, once. Raises `DebError`, and `OSError` when the file cannot be read.
+
+    With `look` the data is unpacked too, in memory, to its very end, and `look` is shown every entry.
+    """
     with path.open("rb") as stream:
-        return read_stream(stream)
+        return read_stream(stream, look)
 
 
-def read_stream(stream: IO[bytes]) -> Deb:
+def read_stream(stream: IO[bytes], look: Look | None = None) -> Deb:
     """Read a `.deb` from a stream to its end, as `read_deb`."""
     hashed = _Hashed(stream)
     archive = _Archive(hashed)
@@ -106,9 +115,26 @@ def read_stream(stream: IO[bytes]) -> Deb:
     for name, member in archive.members():
         if name.startswith("control.tar"):
             control = _stanza(_control_files(member, name, CONTROL))
+        elif look is not None:
+            _look_through(member, name, look)
     if control is None:
         raise DebError("it has no control.tar")
     return Deb(hashed.count, hashed.digest.hexdigest(), control)
+
+
+def _look_through(member: _Member, name: str, look: Look) -> None:
+    """Show every entry of the data; what follows the archive's end is unpacked too: dpkg wants the compression whole."""
+    limit = max(LEAST_BOMB, MOST_PACKED * member.left)
+    inflated = inflate(member, name.removeprefix("data.tar"), min(limit, MAX_DATA_TAR))
+    for item, _ in tar_entries(inflated, name):
+        look(item)
+    try:
+        while inflated.read(BLOCK):
+            pass
+    except DebError:
+        raise
+    except DAMAGED as error:
+        raise DebError(f"its {name} is damaged: {error}") from error
 
 
 def list_files(path: Path) -> tuple[Entry, ...]:

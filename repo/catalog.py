@@ -132,7 +132,9 @@ class Catalog:
     def _learn(self, packages: Iterable[Package], *, published: bool) -> None:
         self._connection.executemany(
             f"INSERT INTO package ({PACKAGE}, published) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (sha256) DO UPDATE SET"  # noqa: S608
-            " published = max(published, excluded.published) ON CONFLICT DO NOTHING",
+            " published = max(published, excluded.published),"
+            # What somebody adds now may have more beside it than what was published.
+            " stanza = iif(excluded.published, stanza, excluded.stanza) ON CONFLICT DO NOTHING",
             ((p.name, p.version, p.architecture, p.sha256, p.size, p.stanza, int(published)) for p in packages),
         )
 

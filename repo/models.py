@@ -14,7 +14,7 @@ SOURCE = "source"
 # What apt and dpkg know a package by: one content only, ever, may have this name, version and architecture.
 Key = tuple[str, str, str]
 # What the repository itself says about a package; a package that brings its own would contradict it.
-OWN_FIELDS = ("Filename", "Size", "MD5sum", "SHA1", "SHA256", "SHA512", "Description-md5")
+OWN_FIELDS = ("Filename", "Size", "MD5sum", "SHA1", "SHA256", "SHA512", "Description-md5", "Kubedeb-Beside")
 
 
 @dataclass(frozen=True, order=True)
@@ -47,10 +47,20 @@ class Package:
         return f"{self.name} {self.version} {self.architecture}"
 
 
-def pool_name(name: str, version: str, architecture: str, sha256: str) -> str:
-    """Return where a package lies in the store: by content, under the file name that apt and dpkg users expect."""
+def pool_folder(sha256: str) -> str:
+    """Return the folder of a package in the store: by content. What belongs to the package lies in it too."""
+    return f"pool/{sha256[:2]}/{sha256}"
+
+
+def file_name(name: str, version: str, architecture: str) -> str:
+    """Return the file name that apt and dpkg users expect; a source package is its `.dsc`."""
     without_epoch = version.rpartition(":")[2]
-    return f"pool/{sha256[:2]}/{sha256}/{name}_{without_epoch}_{architecture}.deb"
+    return f"{name}_{without_epoch}.dsc" if architecture == SOURCE else f"{name}_{without_epoch}_{architecture}.deb"
+
+
+def pool_name(name: str, version: str, architecture: str, sha256: str) -> str:
+    """Return where a package lies in the store."""
+    return f"{pool_folder(sha256)}/{file_name(name, version, architecture)}"
 
 
 def package_of(deb: Deb) -> Package:
@@ -58,6 +68,8 @@ def package_of(deb: Deb) -> Package:
     for name in OWN_FIELDS:
         if name in deb.control:
             raise ValueError(f"its control file has the field {name}, which only a repository may write")
+    if deb.architecture == SOURCE:
+        raise ValueError("its architecture is source, and it is a binary package")
     filename = pool_name(deb.name, deb.version, deb.architecture, deb.sha256)
     stanza = f"{deb.control.text()}Filename: {filename}\nSize: {deb.size}\nSHA256: {deb.sha256}\n"
     return Package(deb.name, deb.version, deb.architecture, deb.sha256, deb.size, stanza)
@@ -68,7 +80,9 @@ class SuiteOptions:
     """How a suite is published. `not_automatic` and `but_automatic_upgrades` are frozen when it is made: apt refuses a change.
 
     `valid_for`: seconds until a Release expires, 0: never. `forms`: how indices are compressed. `retention`: seconds for
-    which the indices of a generation stay after another took its place.
+    which the indices of a generation stay after another took its place. `keep`: so many versions of a package stay when gc
+    runs, 0: all. `keep_generations`: so many generations can be rolled back to, however old. `changes_keyring`: a folder of
+    public keys; where it is set the suite takes nothing but `.changes` files that one of them has signed.
     """
 
     valid_for: int = 0
@@ -76,6 +90,9 @@ class SuiteOptions:
     but_automatic_upgrades: bool = False
     forms: tuple[str, ...] = (".gz", ".xz")
     retention: int = 7 * 24 * 3600
+    keep: int = 0
+    keep_generations: int = 10
+    changes_keyring: str = ""
 
 
 @dataclass(frozen=True)

@@ -126,6 +126,7 @@ def _ref(rows: Rows) -> ChunkRef:
 def apply(base: Snapshot, load: Load, leaving: Set[Key], added: Iterable[Package]) -> Applied:
     """Return what becomes of `base` when all that `leaving` names leaves, with every content it has, and `added` comes.
 
+    What comes with the bytes that are there already replaces its row: something may have come to lie beside it.
     Only the chunks that hold these names are read, and the one before where a chunk loses the name that began it.
     """
     coming: dict[int, list[Package]] = {}
@@ -151,7 +152,9 @@ def apply(base: Snapshot, load: Load, leaving: Set[Key], added: Iterable[Package
             out += base.chunks[number : number + 1]
             continue
         before = load(base.chunks[number].sha256) if base.chunks else ()
-        after = sorted({row for row in before if row.key not in leaving} | set(coming.get(number, ())))
+        fresh = {row.member: row for row in coming.get(number, ())}
+        stay = {row for row in before if row.key not in leaving and row.member not in fresh}
+        after = sorted(stay | set(fresh.values()))
         came += sorted({row.member for row in after} - {row.member for row in before})
         went += sorted({row.member for row in before} - {row.member for row in after})
         if after and not pending and out and not begins_chunk(after[0].name):

@@ -36,11 +36,18 @@ def repo() -> None:
 @click.option("--not-automatic", is_flag=True, default=None, help="apt takes from these suites what is asked for only; frozen.")
 @click.option("--but-automatic-upgrades", is_flag=True, default=None, help="… but upgrades what came from them; frozen.")
 @click.option("--zstd", is_flag=True, help="Serve the indices as .zst too.")
+@click.option("--keep", type=click.IntRange(min=0), metavar="N", help="gc keeps the newest N versions of a package. 0: all.")
+@click.option(
+    "--keep-generations", type=click.IntRange(min=2), metavar="N", help="gc keeps the last N generations (default 10)."
+)
+@click.option("--changes-keyring", metavar="DIR",
+              help="Take only .changes files that a key in this folder (.gpg, .asc) has signed. Empty: take all.")  # fmt: skip
 @json_option
 def init(
     *, repository: Path | None, origin: str, label: str | None, url: str | None, suites: tuple[str, ...],
     architectures: tuple[str, ...], storage: str, endpoint_url: str, valid_for: float | None, not_automatic: bool | None,
-    but_automatic_upgrades: bool | None, zstd: bool, as_json: bool,
+    but_automatic_upgrades: bool | None, zstd: bool, keep: int | None, keep_generations: int | None,
+    changes_keyring: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Make a repository with a key of its own, or add suites to one that is there."""
     from repo.init import Wish, initialise
@@ -48,6 +55,8 @@ def init(
     asked = {
         "valid_for": None if valid_for is None else int(valid_for * 86400), "not_automatic": not_automatic,
         "but_automatic_upgrades": but_automatic_upgrades, "forms": (".gz", ".xz", ".zst") if zstd else None,
+        "keep": keep, "keep_generations": keep_generations,
+        "changes_keyring": str(Path(changes_keyring).absolute()) if changes_keyring else changes_keyring,
     }  # fmt: skip
     options = {name: value for name, value in asked.items() if value is not None}
     wish = Wish(origin, label, url, suites, architectures, storage, endpoint_url, options)
@@ -69,7 +78,7 @@ def init(
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=False))
 @json_option
 def add(*, repository: Path | None, suite: str, publish_too: bool, files: tuple[Path, ...], as_json: bool) -> None:
-    """Add .deb FILES, the packages of .changes files, or those in folders, to a suite's draft: all or none."""
+    """Add FILES to a suite's draft, all or none: .deb, .dsc, .changes, .buildinfo, statements, or folders of them."""
     from repo.add import add as add_packages
 
     opened = open_root(repository)
@@ -86,7 +95,7 @@ def add(*, repository: Path | None, suite: str, publish_too: bool, files: tuple[
         for package in added.present:
             click.echo(f"{package.label} is in {suite} already")
         for name in added.passed_over:
-            click.echo(f"passed over {name}: not a binary package")
+            click.echo(f"passed over {name}: no package, and nothing about one")
     _publish_too(opened, suite, document, asked=publish_too, waiting=bool(added.packages), as_json=as_json)
 
 

@@ -33,13 +33,14 @@ class AptClient:
     keyring: Path
     suite: str = "bookworm"
     options: tuple[str, ...] = ()
+    types: str = "deb"
 
     def run(self, *arguments: str) -> Answer:
         """Run an apt program in the client's folders."""
         for name in ("state/lists/partial", "cache/archives/partial", "work"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         (self.folder / "client.sources").write_text(
-            f"Types: deb\nURIs: {self.uri}\nSuites: {self.suite}\nComponents: main\nSigned-By: {self.keyring}\n"
+            f"Types: {self.types}\nURIs: {self.uri}\nSuites: {self.suite}\nComponents: main\nSigned-By: {self.keyring}\n"
         )
         (self.folder / "apt.conf").write_text(self._configuration())
         environment = {"APT_CONFIG": str(self.folder / "apt.conf"), "PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "LC_ALL": "C"}

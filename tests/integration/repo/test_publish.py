@@ -6,6 +6,7 @@ import subprocess
 import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -211,9 +212,11 @@ def test_a_changes_file_brings_its_packages(published: Made, capsys: pytest.Capt
     package = write_deb(folder, "tools", "2")
     digest = subprocess.check_output(["sha256sum", package], text=True).split()[0]
     changes = folder / "tools_2_amd64.changes"
+    note = folder / "tools_2.txt"
+    note.write_text("x")
 
     def write(digest: str, name: str = package.name) -> None:
-        rows = f" {digest} {package.stat().st_size} {name}\n {digest} 1 tools_2_amd64.buildinfo\n"
+        rows = f" {digest} {package.stat().st_size} {name}\n {sha256(b'x').hexdigest()} 1 {note.name}\n"
         changes.write_text(f"Format: 1.8\nSource: tools\nChecksums-Sha256:\n{rows}")
 
     write("0" * 64)
@@ -224,7 +227,7 @@ def test_a_changes_file_brings_its_packages(published: Made, capsys: pytest.Capt
     assert "which is not a plain file name" in capsys.readouterr().err
     write(digest)
     assert published.repo("add", "--suite", "bookworm", "--publish", changes) == 0
-    assert "passed over tools_2_amd64.buildinfo: not a binary package" in capsys.readouterr().out
+    assert "passed over tools_2.txt: no package, and nothing about one" in capsys.readouterr().out
     assert published.client().update().clean
     assert published.client().versions("tools") == ["2"]
 

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from kubedeb.errors import ExitCode, KubedebError
-from repo.add import Candidate, Findings, refuse
+from repo.add import refuse
+from repo.intake import Candidate, Findings
 from repo.models import Package, Suite
 
 SUITE = Suite("bookworm", ("amd64",))

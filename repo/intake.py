@@ -1,0 +1,223 @@
+"""What `add` is given, looked at: binary and source packages, uploads, folders, and what lies beside packages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from kubedeb.deb import DebError
+from kubedeb.errors import ExitCode, KubedebError
+from kubedeb.files import sha256_of
+from repo.binaries import read_binary
+from repo.models import Package, package_of, pool_folder
+from repo.poolfiles import BUILDINFO, STATEMENTS, PoolFile, objects, parse_files, with_beside
+from repo.sources import control_stanza, read_source
+from repo.uploads import read_changes, wrong_file
+
+MAX_BESIDE = 256 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A file that may become a package of the repository; `files` are its further files in the pool, by name there."""
+
+    path: Path
+    package: Package
+    files: tuple[tuple[str, Path, str], ...] = ()
+
+    def objects(self) -> list[tuple[str, Path, str]]:
+        """Return what must be in the store, as `Store.adopt_all` takes it."""
+        return [(self.package.member.pool_name, self.path, self.package.sha256), *self.files]
+
+
+@dataclass
+class Findings:
+    """Everything that is wrong with what was given; `add` shows all of it and changes nothing."""
+
+    problems: list[str] = field(default_factory=list)
+
+    def note(self, path: Path, problem: str) -> None:
+        """Remember one problem with one file."""
+        self.problems.append(f"{path}: {problem}")
+
+    def stop(self) -> None:
+        """Raise `KubedebError` (PACKAGE) when there was a problem."""
+        if self.problems:
+            first, *more = self.problems
+            raise KubedebError(first, details="\n".join(more), hint="Nothing was added.", code=ExitCode.PACKAGE)
+
+
+@dataclass
+class _Given:
+    """The files that were given, sorted; `named` are those beside packages that somebody asked for."""
+
+    packages: list[Path] = field(default_factory=list)
+    named: list[Path] = field(default_factory=list)
+    look_beside: bool = True
+
+
+def collect(given: Sequence[Path], keyring: str, findings: Findings, passed_over: list[str]) -> list[Candidate]:
+    """Return the packages that `given` stands for, with what lies beside them, each read whole; notes what is wrong.
+
+    `keyring`, a folder, stands for a suite that takes signed `.changes` files alone. `passed_over` learns the names that an
+    upload lists and the repository does not keep.
+    """
+    # What lies beside an upload that must be signed may have been put there by anybody.
+    sorted_out = _Given(look_beside=not keyring)
+    for path in given:
+        _take(path, Path(keyring) if keyring else None, sorted_out, findings, passed_over)
+    candidates = list(_inspect(dict.fromkeys(sorted_out.packages), findings))
+    return _with_beside(candidates, sorted_out, findings)
+
+
+def _take(path: Path, keyring: Path | None, out: _Given, findings: Findings, passed_over: list[str]) -> None:
+    if path.is_dir():
+        suffixes = (".changes",) if keyring else (".deb", ".dsc")
+        found = sorted(file for suffix in suffixes for file in path.rglob(f"*{suffix}"))
+        if not found:
+            findings.note(path, f"there is no {' or '.join(suffixes)} file in this folder")
+        for file in found:
+            _take(file, keyring, out, findings, passed_over)
+    elif path.suffix == ".changes":
+        _take_upload(path, keyring, out, findings, passed_over)
+    elif keyring is not None:
+        findings.note(path, "is refused: the suite takes signed .changes files only")
+    elif path.name.endswith((BUILDINFO, *STATEMENTS)):
+        out.named.append(path)
+    else:
+        out.packages.append(path)
+
+
+def _take_upload(path: Path, keyring: Path | None, out: _Given, findings: Findings, passed_over: list[str]) -> None:
+    """Take the files that a `.changes` file lists, each compared with the sha256 and size that it gives."""
+    try:
+        changes = read_changes(path, keyring)
+    except OSError as error:
+        findings.note(path, f"cannot be read as a .changes file: {error.strerror or error}")
+        return
+    except ValueError as error:
+        findings.note(path, f"cannot be read as a .changes file: {error}")
+        return
+    names = {file.name for file in changes.files}
+    for file in changes.files:
+        here = path.parent / file.name
+        problem = wrong_file(path.parent, file, path.name)
+        if problem:
+            findings.note(here, problem)
+        elif file.name.endswith((".deb", ".dsc")):
+            out.packages.append(here)
+        elif file.name.endswith((BUILDINFO, *STATEMENTS)):
+            out.named.append(here)
+        elif not any(name.endswith(".dsc") for name in names):
+            passed_over.append(file.name)
+
+
+def _inspect(paths: Iterable[Path], findings: Findings) -> Iterator[Candidate]:
+    for path in paths:
+        what = "a source package" if path.suffix == ".dsc" else "a Debian package"
+        try:
+            yield _source(path) if path.suffix == ".dsc" else Candidate(path, package_of(read_binary(path)))
+        except DebError as error:
+            findings.note(path, f"is not {what}: {error}")
+        except ValueError as error:
+            findings.note(path, f"is refused: {error}")
+        except OSError as error:
+            findings.note(path, f"cannot be read: {error.strerror or error}")
+
+
+def _source(path: Path) -> Candidate:
+    package, files = read_source(path)
+    folder = pool_folder(package.sha256)
+    return Candidate(path, package, tuple((f"{folder}/{file.name}", path.parent / file.name, file.sha256) for file in files))
+
+
+def _with_beside(candidates: list[Candidate], given: _Given, findings: Findings) -> list[Candidate]:
+    """Return the candidates with what was said about them: by file name, a build record by the sha256 that it lists."""
+    near = _build_records(candidates, findings) if given.look_beside else {}
+    said: dict[Path, list[Path]] = {candidate.path: [] for candidate in candidates}
+    for candidate in candidates:
+        if given.look_beside:
+            said[candidate.path] += [path for suffix in STATEMENTS if (path := _beside(candidate.path, suffix)).is_file()]
+        said[candidate.path] += near.get(candidate.package.sha256, [])
+    for path in given.named:
+        owners = _owners(path, candidates, findings)
+        if owners is not None and not owners:
+            findings.note(path, "belongs to none of the packages that are added with it")
+        for owner in owners or ():
+            said[owner.path].append(path)
+    return [_attach(candidate, list(dict.fromkeys(said[candidate.path])), findings) for candidate in candidates]
+
+
+def _beside(package: Path, suffix: str) -> Path:
+    return package.with_name(package.name.removesuffix(package.suffix) + suffix)
+
+
+def _owners(path: Path, candidates: Iterable[Candidate], findings: Findings) -> list[Candidate] | None:
+    """Return the packages that a file is about, None when it cannot be read."""
+    if path.name.endswith(BUILDINFO):
+        try:
+            digests = _recorded(path)
+        except (ValueError, OSError) as error:
+            findings.note(path, f"is not a .buildinfo file: {error}")
+            return None
+        return [candidate for candidate in candidates if candidate.package.sha256 in digests]
+    stem = next(path.name.removesuffix(suffix) for suffix in STATEMENTS if path.name.endswith(suffix))
+    return [candidate for candidate in candidates if candidate.path.name.removesuffix(candidate.path.suffix) == stem]
+
+
+def _build_records(candidates: Iterable[Candidate], findings: Findings) -> dict[str, list[Path]]:
+    """Return the `.buildinfo` files in the packages' own folders by the sha256 of what they list."""
+    found: dict[str, list[Path]] = {}
+    for folder in {candidate.path.parent: None for candidate in candidates}:
+        for path in sorted(folder.glob(f"*{BUILDINFO}")):
+            try:
+                digests = _recorded(path)
+            except (ValueError, OSError) as error:
+                findings.note(path, f"is not a .buildinfo file: {error}")
+                continue
+            for digest in digests:
+                found.setdefault(digest, []).append(path)
+    return found
+
+
+def _recorded(buildinfo: Path) -> set[str]:
+    stanza = control_stanza(buildinfo.read_bytes())
+    return {file.sha256 for file in parse_files(stanza.get("Checksums-Sha256", ""))}
+
+
+def _attach(candidate: Candidate, paths: Iterable[Path], findings: Findings) -> Candidate:
+    taken = set(objects(candidate.package))
+    folder = pool_folder(candidate.package.sha256)
+    files: list[PoolFile] = []
+    more: list[tuple[str, Path, str]] = []
+    for path in paths:
+        name = f"{folder}/{path.name}"
+        problem = _wrong_statement(path) or ("has the name of a file of the package" if name in taken else "")
+        if problem:
+            findings.note(path, problem)
+            continue
+        digest = sha256_of(path)
+        files.append(PoolFile(path.name, digest, path.stat().st_size))
+        more.append((name, path, digest))
+    # Links hold for a package of any kind; a source's own files come first.
+    return replace(candidate, package=with_beside(candidate.package, files), files=(*candidate.files, *more))
+
+
+def _wrong_statement(path: Path) -> str:
+    """Return what is wrong with a file beside a package, else empty: it is served as it is."""
+    try:
+        if path.stat().st_size > MAX_BESIDE:
+            return "is larger than 256 MiB"
+        if not path.name.isascii() or any(not letter.isprintable() or letter.isspace() for letter in path.name):
+            return "has a name that a stanza cannot hold"
+        if path.name.endswith(BUILDINFO):
+            return ""
+        text = path.read_text()
+        for document in text.splitlines() if path.name.endswith(".jsonl") else [text]:
+            if not isinstance(json.loads(document), dict):
+                return "is not JSON objects, as its name says"
+    except (OSError, ValueError, RecursionError) as error:
+        return f"is not JSON, as its name says: {error}"
+    return ""

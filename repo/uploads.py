@@ -1,0 +1,87 @@
+"""`.changes` files: what was uploaded together, and who signed it."""
+
+from __future__ import annotations
+
+import base64
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from kubedeb.aptrepo import verified
+from kubedeb.errors import ExitCode, KubedebError
+from kubedeb.files import sha256_of
+from repo.poolfiles import PoolFile, parse_files
+from repo.sources import control_stanza
+
+ARMORED = re.compile(
+    rb"-----BEGIN PGP PUBLIC KEY BLOCK-----\n(?:[!-~]+: [^\n]*\n)*\n([A-Za-z0-9+/=\n]+?)(?:\n=[A-Za-z0-9+/]{4})?\n-----END"
+)
+
+
+@dataclass(frozen=True)
+class Changes:
+    """An upload: for which distribution, and its files by sha256."""
+
+    path: Path
+    distribution: str
+    files: tuple[PoolFile, ...]
+
+
+def read_changes(path: Path, keyring: Path | None) -> Changes:
+    """Return what a `.changes` file says; with `keyring`, a folder of public keys, only what one of them has signed.
+
+    Raises `ValueError` when it is no `.changes` file or not signed as it must be; `OSError`.
+    """
+    data = path.read_bytes()
+    text = signed_text(data, keyring).encode() if keyring is not None else data
+    stanza = control_stanza(text)
+    files = parse_files(stanza.get("Checksums-Sha256", ""))
+    if not files:
+        raise ValueError("it lists no file (no Checksums-Sha256)")
+    return Changes(path, stanza.get("Distribution", ""), files)
+
+
+def signed_text(data: bytes, keyring: Path) -> str:
+    """Return what a key in the folder `keyring` has signed of `data`. Raises `ValueError` when none has."""
+    keys = trusted_keys(keyring)
+    if not keys:
+        raise ValueError(f"there is no key in {keyring} to check its signature with")
+    with tempfile.TemporaryDirectory(prefix="kubedeb-keys-") as folder:
+        combined = Path(folder) / "keys.gpg"
+        combined.write_bytes(keys)
+        try:
+            return verified(data, combined, code=ExitCode.PACKAGE)
+        except KubedebError as error:
+            raise ValueError(f"it is not signed by a key in {keyring} that is good now: {_said(error.details)}") from error
+
+
+def _said(details: str) -> str:
+    """Return what gpgv said, without its lines for machines."""
+    lines = [line.removeprefix("gpgv: ") for line in details.splitlines() if line.startswith("gpgv: ")]
+    return "; ".join(lines) or "no signature"
+
+
+def trusted_keys(folder: Path) -> bytes:
+    """Return all public keys in a folder, as gpgv reads them: `.gpg` as they are, `.asc` out of their armor."""
+    keys = bytearray()
+    for path in sorted(folder.glob("*")):
+        data = path.read_bytes() if path.suffix in (".gpg", ".asc") else b""
+        blocks = [base64.b64decode(block) for block in ARMORED.findall(data)]
+        keys += b"".join(blocks) if path.suffix == ".asc" else data
+    return bytes(keys)
+
+
+def wrong_file(folder: Path, file: PoolFile, by: str) -> str:
+    """Return what is wrong with a file of an upload, else empty.
+
+    Links are not followed: who uploads does not choose what is read.
+    """
+    path = folder / file.name
+    if path.is_symlink() or not path.is_file():
+        return f"is missing; {by} lists it"
+    if path.stat().st_size != file.size or (found := sha256_of(path)) != file.sha256:
+        size = path.stat().st_size
+        found = found if size == file.size else sha256_of(path)
+        return f"is not the file that {by} lists: sha256 {found} ({size} bytes), expected {file.sha256} ({file.size} bytes)"
+    return ""
