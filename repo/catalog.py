@@ -54,6 +54,11 @@ class Catalog:
         ).fetchone()
         return Package(*row) if row else None
 
+    def every(self) -> Iterator[tuple[Package, bool]]:
+        """Yield every package that the repository remembers, and whether it was ever published."""
+        for *row, published in self._connection.execute(f"SELECT {PACKAGE}, published FROM package ORDER BY sha256"):  # noqa: S608
+            yield Package(*row), bool(published)
+
     def knows_nothing(self) -> bool:
         """Return whether no chunk has ever been learned: the catalog is new, or was lost."""
         return self._connection.execute("SELECT 1 FROM known LIMIT 1").fetchone() is None
@@ -138,15 +143,19 @@ class Catalog:
             ((p.name, p.version, p.architecture, p.sha256, p.size, p.stanza, int(published)) for p in packages),
         )
 
-    def published(self, suite: str, generation: int, chunks: Iterable[str]) -> None:
-        """End a suite's draft: what it added is published now, in these chunks, and all that follows a publish is done."""
+    def published(self, suite: str, generation: int, chunks: Iterable[str], done: Iterable[str]) -> None:
+        """Take what is `done` (sha256) out of a suite's draft: it is published, in these chunks, and all that follows is done.
+
+        What a generation that was not made from the draft leaves open waits on.
+        """
+        rows = [(suite, digest) for digest in done]
         with self._connection:
-            self._connection.execute(
+            self._connection.executemany(
                 "UPDATE package SET published = 1 WHERE published = 0 AND sha256 IN"
-                " (SELECT sha256 FROM draft WHERE suite = ? AND action = 'add')",
-                (suite,),
+                " (SELECT sha256 FROM draft WHERE suite = ? AND sha256 = ? AND action = 'add')",
+                rows,
             )
-            self._connection.execute("DELETE FROM draft WHERE suite = ?", (suite,))
+            self._connection.executemany("DELETE FROM draft WHERE suite = ? AND sha256 = ?", rows)
             self._connection.executemany("INSERT OR IGNORE INTO known VALUES (?)", [(chunk,) for chunk in chunks])
             self._connection.execute(
                 "INSERT INTO settled VALUES (?, ?) ON CONFLICT DO UPDATE SET generation = excluded.generation",

@@ -136,6 +136,13 @@ def advance_to(
     return _publish(repository, suite_name, say, applied, checks, reason)
 
 
+def advance_by(
+    repository: Repository, suite_name: str, target: Target, say: Say, *, reason: str = "", checks: Sequence[Check] = ()
+) -> Published:
+    """Make a generation of what `target` makes of what is live when nobody else writes; else as `advance_to`."""
+    return _publish(repository, suite_name, say, target, checks, reason)
+
+
 def from_draft(suite: str) -> Target:
     """Return what a suite's draft makes of the live snapshot."""
 

@@ -7,25 +7,26 @@ the index of A that the last Release but one still names.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from kubedeb.aptrepo import parse_release, verified
-from kubedeb.errors import ExitCode, KubedebError
-from repo.indices import GENERATION_FIELD, index_objects
+from kubedeb.aptrepo import Release, parse_release
+from kubedeb.errors import KubedebError
+from repo.indices import GENERATION_FIELD, SNAPSHOT_FIELD, index_objects
 from repo.live import Live, generation_name
 from repo.models import Suite
 from repo.place import Repository
+from repo.sources import control_text
 
 
 @dataclass(frozen=True)
 class Generation:
-    """A generation that was live: when it was superseded (None: it is live), and the index objects that it names."""
+    """A generation that was live: when it was superseded (None: it is live), the index objects that it names, its snapshot."""
 
     number: int
     superseded: int | None
     indices: frozenset[str]
+    snapshot: str = ""
 
 
 def needed(generations: Iterable[Generation], now: float, retention: int) -> frozenset[str]:
@@ -39,35 +40,41 @@ def to_delete(present: Iterable[str], generations: Iterable[Generation], now: fl
     return sorted(set(present) - needed(generations, now, retention))
 
 
+def kept(generations: Sequence[Generation], now: float, retention: int, last: int) -> list[Generation]:
+    """Return the generations, given oldest first, whose packages must stay: the live one, recent ones, and the last ones."""
+    newest = generations[max(0, len(generations) - max(1, last)) :]
+    return [one for one in generations if one in newest or one.superseded is None or one.superseded + retention > now]
+
+
 def read_generations(repository: Repository, suite: str, live: Live) -> list[Generation]:
-    """Return what a suite has served, oldest first, from the copies of its InRelease; one that is missing is passed over.
+    """Return what a suite has served, oldest first, from the copies of its InRelease; one that cannot be read is passed over.
 
     A generation was superseded when the next one that is there was dated: dates are never earlier than the going live of
-    the one before. Raises `KubedebError` when a copy is not signed by the repository's key.
+    the one before. The copies' signatures are not asked: keys go in the end, and a copy only says what to keep.
     """
     store = repository.layout.store
-    releases = []
-    for number in range(1, live.generation):
-        data = store.read(generation_name(suite, number))
-        if data is not None:
-            releases.append(parse_release(suite, verified(data, repository.layout.keyring, code=ExitCode.REPOSITORY)))
+    names = sorted(name for name in store.names(f"generations/{suite}") if name < generation_name(suite, live.generation))
+    releases = [release for name in names if (release := _parsed(suite, store.read(name))) is not None]
     releases.append(live.release)
     dates = [int(release.date.timestamp()) for release in releases]
     return [
-        Generation(int(release.fields[GENERATION_FIELD]), superseded, frozenset(index_objects(suite, release.indices).values()))
+        Generation(
+            int(release.fields[GENERATION_FIELD]), superseded,
+            frozenset(index_objects(suite, release.indices).values()), release.fields[SNAPSHOT_FIELD],
+        )
         for release, superseded in zip(releases, [*dates[1:], None], strict=True)
-    ]
+    ]  # fmt: skip
 
 
-def expire_indices(repository: Repository, suite: Suite, live: Live, *, dry_run: bool, now: float | None = None) -> list[str]:
-    """Delete a suite's index objects that are past its retention, and return their names. The caller holds the lock."""
-    store = repository.layout.store
-    present = [name for name in store.names(f"dists/{suite.name}") if "/by-hash/" in name]
-    moment = time.time() if now is None else now
-    names = to_delete(present, read_generations(repository, suite.name, live), moment, suite.options.retention)
-    if not dry_run:
-        try:
-            store.delete(names)
-        except OSError as error:
-            raise KubedebError("cannot delete old indices", details=str(error), code=ExitCode.REPOSITORY_STORAGE) from error
-    return names
+def _parsed(suite: str, data: bytes | None) -> Release | None:
+    try:
+        release = parse_release(suite, control_text(data or b""))
+        return release if {GENERATION_FIELD, SNAPSHOT_FIELD} <= release.fields.keys() else None
+    except (KubedebError, ValueError):
+        return None
+
+
+def old_indices(repository: Repository, suite: Suite, generations: Sequence[Generation], now: float) -> list[str]:
+    """Return a suite's index objects that are past its retention."""
+    present = [name for name in repository.layout.store.names(f"dists/{suite.name}") if "/by-hash/" in name]
+    return to_delete(present, generations, now, suite.options.retention)

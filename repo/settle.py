@@ -11,8 +11,9 @@ from repo import clientfiles
 from repo.indices import by_hash, index_objects
 from repo.keys import Signed
 from repo.live import Live, generation_name
-from repo.models import Suite
+from repo.models import Action, Suite
 from repo.place import Repository
+from repo.snapshots import near
 from repo.transaction import Transaction
 
 
@@ -45,10 +46,25 @@ def settle(
     done = catalog.settled(suite.name) == live.generation and not catalog.draft(suite.name)
     if done and _client_files_stand(repository):
         return
-    names = {*catalog.published_names(), *(package.name for package in catalog.changes(suite.name)[1])}
+    finished = fulfilled(transaction, suite.name, live)
+    names = {*catalog.published_names(), *finished.values()}
     for name, content in client_files(repository, names).items():
         store.put(name, content)
-    catalog.published(suite.name, live.generation, [chunk.sha256 for chunk in live.snapshot.chunks])
+    catalog.published(suite.name, live.generation, [chunk.sha256 for chunk in live.snapshot.chunks], finished)
+
+
+def fulfilled(transaction: Transaction, suite: str, live: Live) -> dict[str, str]:
+    """Return the changes of a suite's draft that the live generation has carried out: sha256 and name."""
+    catalog = transaction.catalog
+    coming = {package.sha256: package for package in catalog.changes(suite)[1]}
+    leaving = {change.member.key: change.member for change in catalog.draft(suite, Action.REMOVE)}
+    names = {package.name for package in coming.values()} | {member.name for member in leaving.values()}
+    arrived: dict[str, str] = {}
+    for row in near(live.snapshot, transaction.load, names):
+        leaving.pop(row.key, None)
+        if coming.get(row.sha256) == row:
+            arrived[row.sha256] = row.name
+    return arrived | {member.sha256: member.name for member in leaving.values()}
 
 
 def _plain_name(repository: Repository, suite: Suite, path: str, digest: Digest, date: int, data: bytes | None) -> None:

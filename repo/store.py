@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -143,9 +143,15 @@ class FolderStore:
         return True
 
     def delete(self, names: Iterable[str]) -> None:
-        """Remove files."""
+        """Remove files, and the folders that become empty."""
         for name in names:
-            (self.root / name).unlink(missing_ok=True)
+            path = self.root / name
+            path.unlink(missing_ok=True)
+            with suppress(OSError):
+                for folder in path.parents:
+                    if folder == self.root:
+                        break
+                    folder.rmdir()
 
     def names(self, prefix: str) -> Iterator[str]:
         """Yield the names of all files below a folder."""

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from kubedeb.output import json_option, print_json, print_table
+from repo.commands.gc import gc, hold
 from repo.commands.options import open_root, repository_option, root_of, say, suite_option
 
 
@@ -18,6 +19,10 @@ def repo() -> None:
 
     add changes a suite's draft; publish makes the draft the suite's next generation.
     """
+
+
+repo.add_command(gc)
+repo.add_command(hold)
 
 
 @repo.command()

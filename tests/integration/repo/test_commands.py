@@ -35,7 +35,7 @@ BAD = {
             ExitCode.PACKAGE,
             "/nonexistent.deb: cannot be read: No such",
         ),
-        (("add", "--suite", "bookworm", "/proc/self/fd"), ExitCode.PACKAGE, "there is no .deb file in this folder"),
+        (("add", "--suite", "bookworm", "/proc/self/fd"), ExitCode.PACKAGE, "there is no .deb or .dsc file in this folder"),
         (("add", "--suite", "bookworm", "/nonexistent.changes"), ExitCode.PACKAGE, "cannot be read as a .changes file"),
         (("show", "etcd-sever"), ExitCode.PACKAGE, "did you mean 'etcd-server'?"),
         (("show", "etcd-server=3.6"), ExitCode.PACKAGE, "version '3.6' of etcd-server is not in the repository"),

@@ -17,7 +17,9 @@ def test_a_draft_ends_with_its_publish(tmp_path: Path) -> None:
         catalog.add("bookworm", [ONE, TWO], [ONE])
         assert catalog.draft("bookworm") == (Change(Action.ADD, MEMBERS[0]),)
         assert (catalog.draft("trixie"), catalog.published_names()) == ((), [])
-        catalog.published("bookworm", 1, ["c"])
+        catalog.published("bookworm", 1, ["b"], [])
+        assert catalog.draft("bookworm") == (Change(Action.ADD, MEMBERS[0]),)
+        catalog.published("bookworm", 1, ["c"], [ONE.sha256])
     with open_catalog(tmp_path / "c") as catalog:
         assert (catalog.draft("bookworm"), catalog.published_names()) == ((), ["etcd-server"])
         assert (catalog.settled("bookworm"), catalog.settled("trixie"), catalog.knows_nothing()) == (1, 0, False)
@@ -34,7 +36,7 @@ def test_a_removal_waits_in_the_draft_and_what_was_never_published_is_forgotten(
         assert catalog.same("etcd-server", "3.4", "amd64") == TWO
         catalog.remove("trixie", [], [MEMBERS[1]])
         assert catalog.same("etcd-server", "3.4", "amd64") is None
-        catalog.published("bookworm", 2, [])
+        catalog.published("bookworm", 2, [], [ONE.sha256])
         assert (catalog.draft("bookworm"), catalog.published_names()) == ((), ["etcd-server"])
         assert catalog.same("etcd-server", "3.3", "amd64") == ONE
 
