@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 from kubedeb.aptrepo import AptRepository, AptRepositoryError, Digest, Release
 from kubedeb.deb import MAX_FIELD
@@ -16,6 +18,7 @@ from repo.indices import GENERATION_FIELD, SNAPSHOT_FIELD
 from repo.live import chunk_name, generation_name, snapshot_name, unpack_chunk, was_published
 from repo.place import Repository, open_repository
 from repo.snapshots import Snapshot
+from repo.store import Store
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,10 @@ def subject(
         if not chosen:
             raise KubedebError("nothing is published yet", hint=f"kubedeb repo publish {known[0] if known else 'SUITE'}",
                                code=ExitCode.REPOSITORY)  # fmt: skip
-        return AptRepository(ours.layout.public.as_uri(), key, code=ExitCode.VERIFY), chosen
+        apt_repository = AptRepository(ours.layout.public.as_uri(), key, code=ExitCode.VERIFY)
+        if ours.layout.store.local is None:
+            apt_repository.uri, apt_repository.place = ours.layout.storage, _Objects(ours.layout.store)
+        return apt_repository, chosen
     if keyring is None or not suites:
         raise KubedebError(
             f"to verify {where}, name the key to trust and the suites",
@@ -76,6 +82,19 @@ def _ours(where: str) -> Repository | None:
         if path.is_dir() and (root / "repository.json").is_file():
             return open_repository(root)
     return None
+
+
+@dataclass(frozen=True)
+class _Objects:
+    """An object store, read as a web server's folder is."""
+
+    store: Store
+
+    def open(self, path: str) -> IO[bytes]:
+        data = self.store.read(path)
+        if data is None:
+            raise FileNotFoundError(path)
+        return io.BytesIO(data)
 
 
 def verify(repository: AptRepository, suites: Iterable[str], say: Callable[[str], None]) -> Report:
@@ -121,7 +140,7 @@ class _Suite:
         signature = self._read(f"dists/{self.suite}/Release.gpg")
         if text is not None and text.decode(errors="replace") != release.text:
             self._found(f"dists/{self.suite}/Release", "is not the text that InRelease signs")
-        elif text is not None and signature is not None and not _signed(signature, text, self.repository):
+        elif text is not None and signature is not None and not signed_by(signature, text, self.repository.keyring):
             self._found(f"dists/{self.suite}/Release.gpg", "is not a good signature of Release")
 
     def _records(self, release: Release) -> None:
@@ -215,12 +234,13 @@ class _Suite:
             self.report.findings.append(finding)
 
 
-def _signed(signature: bytes, text: bytes, repository: AptRepository) -> bool:
+def signed_by(signature: bytes, text: bytes, keyring: Path) -> bool:
+    """Return whether a detached signature of a text is a good one by a key in the keyring."""
     import tempfile
 
     with tempfile.TemporaryDirectory(prefix="kubedeb-verify-") as folder:
         paths = Path(folder, "Release.gpg"), Path(folder, "Release")
         for path, data in zip(paths, (signature, text), strict=True):
             path.write_bytes(data)
-        checked = run(["gpgv", "--keyring", repository.keyring.absolute(), *paths], code=repository.code, ok=range(256))
+        checked = run(["gpgv", "--keyring", keyring.absolute(), *paths], code=ExitCode.VERIFY, ok=range(256))
     return checked.status == 0

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from kubedeb.output import json_option, print_json, print_table
+from repo.commands.care import fsck
 from repo.commands.gc import gc, hold
 from repo.commands.options import open_root, repository_option, root_of, say, suite_option
 
@@ -21,6 +22,7 @@ def repo() -> None:
     """
 
 
+repo.add_command(fsck)
 repo.add_command(gc)
 repo.add_command(hold)
 

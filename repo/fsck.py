@@ -1,0 +1,286 @@
+"""`kubedeb repo fsck`: every object of the store against the digest that names it; what others tell is remade."""
+
+from __future__ import annotations
+
+import gzip
+import lzma
+import re
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kubedeb.aptrepo import Digest, Release, parse_release, verified
+from kubedeb.errors import ExitCode, KubedebError
+from kubedeb.files import sha256_bytes
+from repo.catalog import open_catalog
+from repo.indices import SNAPSHOT_FIELD, by_hash, kinds, make_indices
+from repo.live import chunk_loader, chunk_name, generation_name, read_snapshot, snapshot_name, unpack_chunk
+from repo.models import SOURCE, Package, Suite
+from repo.pieces import open_pieces
+from repo.place import Repository, writing
+from repo.recall import read_lives, recall
+from repo.snapshots import Snapshot, rows_of, rows_text, snapshot_of
+
+Say = Callable[[str], None]
+POOL_FILE = re.compile(r"^pool/../([0-9a-f]{64})/[^/]+\.(?:deb|dsc)$")
+BY_HASH = re.compile(r"/by-hash/SHA256/([0-9a-f]{64})$")
+FIELD = r"(?m)^{}: (.*)$"
+UNPACK: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.decompress, ".xz": lzma.decompress}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """An object that is missing or damaged, and whether it was remade."""
+
+    path: str
+    problem: str
+    repaired: bool = False
+
+
+@dataclass
+class Checked:
+    """What fsck read and found."""
+
+    objects: int = 0
+    faults: list[Fault] = field(default_factory=list)
+
+    def stop(self) -> None:
+        """Raise `KubedebError` (VERIFY) when something is still wrong."""
+        left = [fault for fault in self.faults if not fault.repaired]
+        if left:
+            raise KubedebError(
+                f"{len(left)} objects are missing or damaged",
+                details="\n".join(f"{fault.path}: {fault.problem}" for fault in left),
+                hint="kubedeb repo fsck --repair remakes what others tell.\n"
+                "A package: put the file back (kubedeb repo add FILE does it).", code=ExitCode.VERIFY,
+            )  # fmt: skip
+
+
+def fsck(repository: Repository, say: Say, *, repair: bool = False) -> Checked:
+    """Read all objects, as the only writer; with `repair`, remake what can be. Never stops at the first fault."""
+    check = _Check(repository, repair)
+    with writing(repository.layout):
+        for suite in repository.identity.suites:
+            say(f"reading suite {suite.name}")
+            check.suite(suite)
+        say("reading every object")
+        check.everything()
+    return check.done
+
+
+def rebuild_catalog(repository: Repository, say: Say) -> int:
+    """Make the catalog anew from what is published; drafts are lost. Returns how many packages it knows.
+
+    The old file is kept as `catalog.sqlite.before`.
+    """
+    layout = repository.layout
+    with writing(layout):
+        lives = read_lives(repository)
+        for end in ("-wal", "-shm"):
+            Path(f"{layout.catalog}{end}").unlink(missing_ok=True)
+        if layout.catalog.exists():
+            layout.catalog.replace(f"{layout.catalog}.before")
+        say("reading every generation")
+        with open_catalog(layout.catalog) as catalog:
+            recall(repository, catalog, lives, chunk_loader(repository))
+            return sum(1 for _ in catalog.every())
+
+
+def rows_of_index(text: str, *, source: bool) -> Iterator[Package]:
+    """Yield the packages of a Packages or Sources index that this repository wrote. Raises `ValueError` for any other."""
+    for stanza in text.split("\n\n"):
+        if not stanza.strip():
+            continue
+        stanza = stanza.strip("\n") + "\n"
+        name, version = _field(stanza, "Package"), _field(stanza, "Version")
+        if source:
+            digest = _field(stanza, "Directory").rpartition("/")[2]
+            size = re.search(rf"(?m)^ {digest} +(\d+) ", stanza)
+            if size is None:
+                raise ValueError(f"{name} {version} names no .dsc")
+            yield Package(name, version, SOURCE, digest, int(size[1]), stanza)
+        else:
+            size_text, digest = _field(stanza, "Size"), _field(stanza, "SHA256")
+            yield Package(name, version, _field(stanza, "Architecture"), digest, int(size_text), stanza)
+
+
+def _field(stanza: str, name: str) -> str:
+    found = re.search(FIELD.format(name), stanza)
+    if found is None:
+        raise ValueError(f"a stanza without {name}")
+    return found[1]
+
+
+class _Check:
+    def __init__(self, repository: Repository, repair: bool) -> None:
+        self.repository, self.repair = repository, repair
+        self.store = repository.layout.store
+        self.done = Checked()
+        self.seen: set[str] = set()
+
+    def suite(self, suite: Suite) -> None:
+        """Check what makes a suite's live generation, each part from what was found good before it."""
+        release, inrelease = self._inrelease(suite.name)
+        if release is None:
+            return
+        snapshot = self._snapshot(suite, release)
+        made: dict[str, bytes] | None = None
+        for path, digest in release.indices.items():
+            if not path.endswith((".gz", ".xz", ".zst")):
+                continue
+            names = [f"dists/{suite.name}/{name}" for name in (path, by_hash(path, digest))]
+            good = [data for data in map(self.store.read, names) if data is not None and _is(data, digest)]
+            if not good and snapshot is not None and made is None:
+                made = self._remade(suite, snapshot)
+            remade = (made or {}).get(path)
+            source = good[0] if good else remade if remade is not None and _is(remade, digest) else None
+            for name in names:
+                self._same(name, digest.sha256, source)
+        number = int(release.fields["Kubedeb-Generation"])
+        self._same(generation_name(suite.name, number), sha256_bytes(inrelease), inrelease)
+        self._detached(suite.name, release)
+        if snapshot is not None:
+            for package in rows_of(chunk_loader(self.repository), snapshot):
+                if self.store.size(package.member.pool_name) is None:
+                    self._fault(package.member.pool_name, "missing", None)
+
+    def everything(self) -> None:
+        """Check every object whose name says its content."""
+        for folder in ("pool", "snapshots", "dists"):
+            for name in sorted(self.store.names(folder)):
+                digest = _named_digest(name)
+                if digest is not None and name not in self.seen:
+                    data = self.store.read(name)
+                    self.done.objects += 1
+                    if data is None or not _holds(name, digest, data):
+                        self._fault(name, "wrong content", None)
+        for name in sorted(self.store.names("generations")):
+            if name not in self.seen and self._verified(self.store.read(name)) is None:
+                self.done.objects += 1
+                self._fault(name, "is not signed by this repository's key", None)
+
+    def _inrelease(self, suite: str) -> tuple[Release | None, bytes]:
+        name = f"dists/{suite}/InRelease"
+        data = self.store.read(name)
+        text = self._verified(data)
+        self.done.objects += 1
+        if text is not None and data is not None:
+            return parse_release(suite, text), data
+        for copy in sorted(self.store.names(f"generations/{suite}"), reverse=True):
+            kept = self.store.read(copy)
+            text = self._verified(kept)
+            if text is not None and kept is not None:
+                release = parse_release(suite, text)
+                self._fault(name, "missing" if data is None else "wrong content", kept, int(release.date.timestamp()))
+                return release, kept
+        if data is not None:
+            self._fault(name, "is not signed by this repository's key", None)
+        return None, b""
+
+    def _verified(self, data: bytes | None) -> str | None:
+        if data is None:
+            return None
+        try:
+            return verified(data, self.repository.layout.keyring, code=ExitCode.VERIFY)
+        except KubedebError:
+            return None
+
+    def _snapshot(self, suite: Suite, release: Release) -> Snapshot | None:
+        """Check the package list; what is damaged comes from the indices. Returns it when all of it can be read."""
+        identity = release.fields[SNAPSHOT_FIELD]
+        root = self.store.read(snapshot_name(identity))
+        told: dict[str, bytes] = {}
+        if root is None or sha256_bytes(root) != identity:
+            told = self._told(suite, release)
+        if not self._same(snapshot_name(identity), identity, told.get(snapshot_name(identity))):
+            return None
+        snapshot, whole = read_snapshot(self.store, identity), True
+        for chunk in snapshot.chunks:
+            name = chunk_name(chunk.sha256)
+            data = self.store.read(name)
+            if (data is None or not _holds(name, chunk.sha256, data)) and not told:
+                told = self._told(suite, release)
+            whole = self._same(name, chunk.sha256, told.get(name)) and whole
+        return snapshot if whole else None
+
+    def _told(self, suite: Suite, release: Release) -> dict[str, bytes]:
+        """Return the objects of the package list as the suite's indices tell it."""
+        rows: dict[tuple[str, str, str], Package] = {}
+        for kind in kinds(suite):
+            text = self._index_text(suite.name, release, kind.path)
+            if text is None:
+                return {"": b""}
+            try:
+                rows.update((row.key, row) for row in rows_of_index(text, source=kind.path.endswith("Sources")))
+            except ValueError:
+                return {"": b""}
+        snapshot, chunks = snapshot_of(sorted(rows.values()))
+        objects = {chunk_name(one): gzip.compress(rows_text(part), 6, mtime=0) for one, part in chunks.items()}
+        return objects | {snapshot_name(snapshot.id): snapshot.text().encode()}
+
+    def _index_text(self, suite: str, release: Release, path: str) -> str | None:
+        for form, unpack in UNPACK.items():
+            digest = release.indices.get(path + form)
+            for name in (path + form, by_hash(path + form, digest)) if digest else ():
+                data = self.store.read(f"dists/{suite}/{name}")
+                if digest and data is not None and _is(data, digest):
+                    return unpack(data).decode()
+        return None
+
+    def _remade(self, suite: Suite, snapshot: Snapshot) -> dict[str, bytes]:
+        with tempfile.TemporaryDirectory(prefix="kubedeb-fsck-") as folder, open_pieces(Path(folder, "pieces")) as pieces:
+            return make_indices(snapshot, suite, chunk_loader(self.repository), pieces).data
+
+    def _detached(self, suite: str, release: Release) -> None:
+        """Check Release and its signature, for old clients; the key signs again where the signature is lost."""
+        from repo.verify import signed_by
+
+        name, text = f"dists/{suite}/Release", release.text.encode()
+        self._same(name, sha256_bytes(text), text)
+        signature = self.store.read(f"{name}.gpg")
+        self.done.objects += 1
+        if signature is None or not signed_by(signature, text, self.repository.layout.keyring):
+            layout = self.repository.layout
+            remade = layout.keys.sign(release.text, self.repository.identity.fingerprint).detached if self.repair else None
+            self._fault(f"{name}.gpg", "missing" if signature is None else "is not a good signature of Release", remade)
+
+    def _same(self, name: str, digest: str, source: bytes | None) -> bool:
+        """Check one object, remake it from `source` if that is asked for; return whether it is good now."""
+        data = self.store.read(name)
+        if name not in self.seen:
+            self.done.objects += 1
+        self.seen.add(name)
+        if data is not None and _holds(name, digest, data):
+            return True
+        return self._fault(name, "missing" if data is None else "wrong content", source)
+
+    def _fault(self, name: str, problem: str, source: bytes | None, mtime: int | None = None) -> bool:
+        repaired = self.repair and source is not None
+        if repaired and source is not None:
+            self.store.put(name, source, mtime=mtime)
+        self.seen.add(name)
+        self.done.faults.append(Fault(name, problem, repaired))
+        return repaired
+
+
+def _is(data: bytes, digest: Digest) -> bool:
+    return len(data) == digest.size and sha256_bytes(data) == digest.sha256
+
+
+def _named_digest(name: str) -> str | None:
+    if name.startswith("snapshots/"):
+        return name.rpartition("/")[2].partition(".")[0]
+    found = POOL_FILE.search(name) or BY_HASH.search(name)
+    return found[1] if found else None
+
+
+def _holds(name: str, digest: str, data: bytes) -> bool:
+    """Return whether an object's content is what it must be: a chunk is named by its unpacked text."""
+    if not name.startswith("snapshots/chunks/"):
+        return sha256_bytes(data) == digest
+    try:
+        unpack_chunk(digest, data)
+    except ValueError:
+        return False
+    return True
