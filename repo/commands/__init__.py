@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from kubedeb.output import json_option, print_json, print_table
-from repo.commands.care import fsck
+from repo.commands.care import fsck, metrics, page, stats
 from repo.commands.gc import gc, hold
 from repo.commands.options import open_root, repository_option, root_of, say, suite_option
 
@@ -23,6 +23,9 @@ def repo() -> None:
 
 
 repo.add_command(fsck)
+repo.add_command(metrics)
+repo.add_command(page)
+repo.add_command(stats)
 repo.add_command(gc)
 repo.add_command(hold)
 

@@ -1,4 +1,4 @@
-"""`kubedeb repo fsck`: what keeps a repository well."""
+"""`kubedeb repo fsck`, `stats`, `metrics` and `page`: what keeps a repository well."""
 
 from __future__ import annotations
 
@@ -36,3 +36,48 @@ def fsck(*, repository: Path | None, repair: bool, rebuild: bool, as_json: bool)
         if known is not None:
             click.echo(f"the catalog knows {known} packages")
     done.stop()
+
+
+@click.command()
+@repository_option
+@json_option
+def stats(*, repository: Path | None, as_json: bool) -> None:
+    """Show what each suite holds, and how it grew by generation."""
+    from repo.stats import stats as figures
+
+    found = figures(open_root(repository))
+    if as_json:
+        print_json([asdict(one) for one in found])
+        return
+    for one in found:
+        kinds = ", ".join(f"{count} {name}" for name, count in one.architectures.items())
+        click.echo(f"{one.suite} generation {one.generation}: {one.packages} packages ({kinds}), {one.bytes} bytes")
+        print_table(("generation", "packages"), [(str(past.generation), str(past.packages)) for past in one.growth])
+
+
+@click.command()
+@repository_option
+def metrics(*, repository: Path | None) -> None:
+    """Print the repository's figures in Prometheus' text format, for a textfile collector."""
+    import time
+
+    from repo.stats import key_expiries, metrics_text
+    from repo.stats import stats as figures
+
+    opened = open_root(repository)
+    click.echo(metrics_text(figures(opened), key_expiries(opened), time.time()), nl=False)
+
+
+@click.command()
+@repository_option
+@click.argument("suite")
+@json_option
+def page(*, repository: Path | None, suite: str, as_json: bool) -> None:
+    """Write a web page of a published suite, dists/SUITE/index.html: one file, searchable without a server."""
+    from repo.page import write_page
+
+    name, changed = write_page(open_root(repository), suite)
+    if as_json:
+        print_json({"name": name, "changed": changed})
+    else:
+        click.echo(f"wrote {name}" if changed else f"nothing to do: {name} is as it should be")

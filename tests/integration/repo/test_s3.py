@@ -112,6 +112,26 @@ def test_a_repository_in_an_object_store(remote: Made, proxy: FaultProxy) -> Non
     assert len([path for path in uploads if "/snapshots/chunks/" in path]) == 1
 
 
+def test_damage_in_an_object_store_is_named_and_mended(remote: Made, capsys: pytest.CaptureFixture[str]) -> None:
+    assert remote.repo("verify") == 0
+    assert remote.repo("fsck") == 0
+    (chunk,) = store(remote).names("snapshots/chunks")
+    store(remote).delete([chunk])
+    (pooled,) = (name for name in store(remote).names("pool") if name.endswith(".deb"))
+    store(remote).put(pooled, (store(remote).read(pooled) or b"")[:-1] + b"!")
+    capsys.readouterr()
+    assert remote.repo("verify") == ExitCode.VERIFY
+    printed = capsys.readouterr().out
+    assert chunk in printed
+    assert pooled in printed
+    assert remote.repo("fsck", "--repair") == ExitCode.VERIFY
+    capsys.readouterr()
+    assert remote.repo("verify") == ExitCode.VERIFY
+    printed = capsys.readouterr().out
+    assert chunk not in printed
+    assert pooled in printed
+
+
 def test_headers_for_a_cdn(remote: Made) -> None:
     found = {}
     for name in [*store(remote).names("dists"), *store(remote).names("pool")]:

@@ -1,0 +1,81 @@
+"""`kubedeb repo page`: a suite as one static, searchable HTML file. What packages say is escaped; nothing is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from html import escape
+from urllib.parse import quote
+
+from kubedeb.errors import ExitCode, KubedebError
+from repo.clientfiles import sources_text
+from repo.live import chunk_loader, read_live
+from repo.models import Identity, Package
+from repo.place import Repository, writing
+from repo.snapshots import rows_of
+
+STYLE = """:root{color-scheme:light dark;font:15px/1.5 system-ui,sans-serif}
+body{max-width:75rem;margin:2rem auto;padding:0 1rem}
+table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #8884}
+td.n{text-align:right;white-space:nowrap}code,pre{font-family:ui-monospace,monospace;overflow-wrap:anywhere}
+pre{background:#8882;padding:.8rem;overflow:auto}input{font:inherit;width:100%;padding:.5rem;box-sizing:border-box}
+small{opacity:.75}"""
+SCRIPT = """const q=document.getElementById('q'),rows=[...document.querySelectorAll('tbody tr')],n=document.getElementById('n');
+function find(){const words=q.value.toLowerCase().split(/\\s+/);let c=0;
+for(const r of rows){const t=r.textContent.toLowerCase();
+r.hidden=!words.every(w=>t.includes(w));c+=!r.hidden}n.textContent=c}
+q.oninput=()=>{history.replaceState(null,'','#'+encodeURIComponent(q.value));find()};
+q.value=decodeURIComponent(location.hash.slice(1));find();
+document.getElementById('copy').onclick=()=>navigator.clipboard.writeText(document.getElementById('sources').textContent);"""
+
+
+def write_page(repository: Repository, suite_name: str) -> tuple[str, bool]:
+    """Write a suite's page into the store; return its name and whether it changed. Raises `KubedebError` (REPOSITORY)."""
+    suite = repository.suite(suite_name)
+    live = read_live(repository, suite.name)
+    if live is None:
+        raise KubedebError(f"suite {suite.name} is not published yet", hint=f"kubedeb repo publish {suite.name}",
+                           code=ExitCode.REPOSITORY)  # fmt: skip
+    store = repository.layout.store
+    rows = ((row, _added(repository, row)) for row in rows_of(chunk_loader(repository), live.snapshot))
+    name = f"dists/{suite.name}/index.html"
+    text = page(repository.identity, suite.name, live.generation, live.date, rows)
+    with writing(repository.layout):
+        return name, store.put(name, text.encode())
+
+
+def _added(repository: Repository, row: Package) -> int | None:
+    local = repository.layout.store.local
+    path = local / row.member.pool_name if local else None
+    return int(path.stat().st_mtime) if path and path.exists() else None
+
+
+def page(identity: Identity, suite: str, generation: int, date: int, rows: Iterable[tuple[Package, int | None]]) -> str:
+    """Return the page: packages with the time at which each was added (None: not known). Pure."""
+    title = escape(f"{identity.label} {suite}")
+    body = "".join(_row(row, added) for row, added in rows)
+    return f"""<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'">
+<title>{title}</title><style>{STYLE}</style>
+<h1>{title}</h1><p>Generation {generation}, {_day(date)}. Signed by <code>{escape(identity.fingerprint)}</code>.</p>
+<h2>Add it</h2><p>Put the archive's keyring where <code>Signed-By</code> says, and this into
+<code>/etc/apt/sources.list.d/{escape(identity.file_name)}.sources</code>: <button id="copy">copy</button></p>
+<pre id="sources">{escape(sources_text(identity))}</pre>
+<h2>Packages (<span id="n"></span>)</h2><input id="q" type="search" placeholder="name, version, sha256 …" aria-label="search">
+<table><thead><tr><th>package<th>version<th>architecture<th>added<th>bytes<th>source, sha256</thead><tbody>
+{body}</tbody></table><script>{SCRIPT}</script></html>
+"""
+
+
+def _row(row: Package, added: int | None) -> str:
+    source = next((line[8:] for line in row.stanza.splitlines() if line.startswith("Source: ")), row.name)
+    link = "../../" + quote(row.member.pool_name)
+    return (
+        f'<tr><td><a href="{escape(link)}">{escape(row.name)}</a><td>{escape(row.version)}<td>{escape(row.architecture)}'
+        f'<td>{_day(added)}<td class="n">{row.size}<td>{escape(source)} <small><code>{escape(row.sha256)}</code></small></tr>\n'
+    )
+
+
+def _day(seconds: int | None) -> str:
+    return "" if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
