@@ -1,6 +1,6 @@
 """`kubedeb repo explain`: what apt printed, as cause and cure. Pure: a table of patterns.
 
-The strings about hashes, dates and frozen fields were measured with apt 2.6.
+The strings about hashes, dates and frozen fields were measured with apt 2.6; the later ones follow the texts of its source.
 """
 
 from __future__ import annotations
@@ -59,6 +59,41 @@ RULES = (
         r"is not signed|does not have a Release file",
         "there is no InRelease at this address",
         "compare URIs and Suites of the .sources file; publish the suite",
+    ),
+    Rule(
+        r"Conflicting values set for option Signed-By",
+        "two sources name the same repository with different keyrings",
+        "keep one of the two files in /etc/apt/sources.list.d/",
+    ),
+    Rule(
+        r"doesn't support architecture '",
+        "the suite has no index for an architecture that the client asks for",
+        "name Architectures in the .sources file; or kubedeb repo init --architecture, then publish",
+    ),
+    Rule(
+        r"doesn't have the component '",
+        "the .sources file names a component that the suite lacks",
+        "Components: main; kubedeb's suites have no other",
+    ),
+    Rule(
+        r"404 +(?:Not Found|File not found)",
+        "a file that the client's lists name is gone: its lists are old, or a package is lost",
+        "apt-get update on the client; kubedeb repo fsck names what is lost",
+    ),
+    Rule(
+        r"Could not (?:connect to|resolve)|Connection (?:failed|refused|timed out)",
+        "the client does not reach the server",
+        "compare the host and port in URIs; try the address with curl from the client",
+    ),
+    Rule(
+        r"Certificate verification failed",
+        "the client does not trust the server's TLS certificate",
+        "install ca-certificates or the site's own authority on the client; renew the certificate",
+    ),
+    Rule(
+        r"Version '[^']*' for '[^']*' was not found|Unable to locate package",
+        "the client's lists have no such package or version",
+        "apt-get update on the client, then apt-cache policy NAME; kubedeb repo list shows what is published",
     ),
 )
 

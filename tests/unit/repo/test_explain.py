@@ -12,6 +12,15 @@ SAMPLES = (
     "W: GPG error: http://h s InRelease: The following signatures were invalid: EXPKEYSIG 0123456789ABCDEF",
     "W: GPG error: http://h s InRelease: The following signatures were invalid: BADSIG 0123456789ABCDEF",
     "E: The repository 'http://h s Release' does not have a Release file.",
+    "E: Conflicting values set for option Signed-By regarding source http://h/ s: /a.gpg != /b.gpg",
+    "N: Skipping acquire of configured file 'main/binary-i386/Packages' as repository 'http://h s InRelease' "
+    "doesn't support architecture 'i386'",
+    "W: Skipping acquire of configured file 'x/binary-amd64/Packages' as repository 'http://h s InRelease' "
+    "doesn't have the component 'x' (component misspelt in sources.list?)",
+    "E: Failed to fetch http://h/pool/a.deb  404  Not Found [IP: 127.0.0.1 80]",
+    "W: Failed to fetch http://h/dists/s/InRelease  Could not connect to h:80 (127.0.0.1). - connect (111: Connection refused)",
+    "W: Failed to fetch https://h/dists/s/InRelease  Certificate verification failed: The certificate is NOT trusted.",
+    "E: Version '9' for 'etcd-server' was not found",
 )
 
 
