@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ from pkgbuild.dockersandbox import docker_sandbox
 from pkgbuild.sandbox import PLAIN, Backend, Bind, OpenSandbox, SandboxKind
 from pkgbuild.stage import sandbox_stage
 from pkgbuild.store import Store
-from pkgbuild.unsharesandbox import remove_tree, unshare_sandbox
+from pkgbuild.unsharesandbox import remove_tree, unshare_sandbox, with_ids
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -44,21 +44,25 @@ def backend(choice: SandboxKind, store: Store, progress: Progress, run_file: Pat
 
     Raises `KubedebError` (SANDBOX) when docker is wanted and no daemon answers.
     """
-    if choice is SandboxKind.UNSHARE or (choice is SandboxKind.AUTO and not docker_answers()):
+    with ExitStack() as stack:
+        client = None if choice is SandboxKind.UNSHARE else _client(choice, stack)
+        if client is not None:
+            dockerd.sweep(client)
+            yield DockerBackend(client, store, progress, run_file)
+            return
         if choice is SandboxKind.AUTO:
             progress.say("No docker daemon answers: building in the unshare sandbox.")
         yield UnshareBackend(store, progress)
-        return
-    with dockerd.connect() as client:
-        dockerd.sweep(client)
-        yield DockerBackend(client, store, progress, run_file)
 
 
-def docker_answers() -> bool:
-    """Say whether a docker daemon answers."""
-    with suppress(KubedebError), dockerd.connect():
-        return True
-    return False
+def _client(choice: SandboxKind, stack: ExitStack) -> DockerClient | None:
+    """Connect to the daemon, until `stack` is left; none that answers is an error only where docker is wanted."""
+    try:
+        return stack.enter_context(dockerd.connect())
+    except KubedebError:
+        if choice is SandboxKind.DOCKER:
+            raise
+        return None
 
 
 @dataclass(frozen=True)
@@ -138,9 +142,8 @@ class UnshareBackend:
             try:
                 with _root_file(self.store, lock).open("rb") as packed, archive.open("wb") as out:
                     zstandard.ZstdDecompressor().copy_stream(packed, out, write_size=CHUNK)
-                mapped = [] if os.getuid() == 0 else ["unshare", "--map-auto", "--map-root-user"]
-                run([*mapped, "tar", "--extract", "--numeric-owner", "--preserve-permissions", "--exclude=./dev/*",
-                     f"--directory={part}", f"--file={archive}"], code=ExitCode.SANDBOX)  # fmt: skip
+                options = ["--numeric-owner", "--preserve-permissions", "--exclude=./dev/*"]
+                run(with_ids(["tar", "--extract", *options, f"--directory={part}", f"--file={archive}"]), code=ExitCode.SANDBOX)
             finally:
                 archive.unlink(missing_ok=True)
             self._keep_changes([part], part, ["sh", "-c", STAGE], ())
@@ -154,8 +157,7 @@ class UnshareBackend:
         """Run a command as root over `lower` and merge what it changed into `part`."""
         with unshare_sandbox(lower, part.parent, PLAIN) as sandbox:
             sandbox.as_root(argv, binds=binds)
-            mapped = [] if os.getuid() == 0 else ["unshare", "--map-auto", "--map-root-user"]
-            run([*mapped, "cp", "--archive", f"{sandbox.changes}/.", part], code=ExitCode.SANDBOX)
+            run(with_ids(["cp", "--archive", f"{sandbox.changes}/.", part]), code=ExitCode.SANDBOX)
 
 
 def _root_file(store: Store, lock: BaseLock) -> Path:

@@ -21,7 +21,8 @@ for device in null zero full random urandom tty; do
 done
 mkdir "$root/dev/pts" "$root/dev/shm"
 mount -t devpts -o newinstance,ptmxmode=0666,mode=0620 devpts "$root/dev/pts" || refused "the kernel refuses terminals here"
-mount -t tmpfs -o nosuid,nodev,mode=1777 tmpfs "$root/dev/shm"
+# As large as docker's, so that a build that fits in one sandbox fits in the other; without a size it would be half the memory.
+mount -t tmpfs -o nosuid,nodev,mode=1777,size=64m tmpfs "$root/dev/shm" || refused "the kernel refuses a tmpfs here"
 ln -s pts/ptmx "$root/dev/ptmx"
 ln -s /proc/self/fd "$root/dev/fd"
 ln -s fd/0 "$root/dev/stdin"

@@ -11,29 +11,43 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
 from kubedeb.files import CHUNK
 from kubedeb.process import ANY_STATUS, ProcessError, Result, interactive, run
+from pkgbuild.memorygroup import MemoryGroup, memory_group
 from pkgbuild.sandbox import PLAIN, TIME_LIMIT, Bind, Surroundings, command, shell_command
 
 ENTER = Path(__file__).with_name("enter.sh")
 EXCHANGE = "/run/kubedeb"
 REFUSED = "enter: "
 REFUSED_STATUS = 125
+# What unshare (util-linux 2.38) says when its child was killed, for want of memory say: it stumbles over SIGKILL's own mask.
+CHILD_KILLED = "unshare: sigprocmask unblock failed"
 # Whoever is root inside and keeps the rights of it may try packages out; a build needs and gets none of them.
 DROPPED = ("--no-new-privs", "--inh-caps=-all", "--bounding-set=-all")
 
 
+def mapped(uid: int) -> list[str]:
+    """Return unshare's options for a user namespace in which a user is root and has many ids; root needs none."""
+    return [] if uid == 0 else ["--map-auto", "--map-root-user"]
+
+
+def with_ids(argv: Sequence[str | Path]) -> list[str | Path]:
+    """Return a command of ours that may touch files of ids that only the user namespace knows."""
+    options = mapped(os.getuid())
+    return ["unshare", *options, *argv] if options else list(argv)
+
+
 def namespaces(uid: int) -> list[str]:
     """Return the command that makes the namespaces for a user; whatever runs in them dies with kubedeb."""
-    mapped = [] if uid == 0 else ["--map-auto", "--map-root-user"]
     return [
-        "setpriv", "--pdeathsig", "KILL", "unshare", *mapped, "--mount", "--pid", "--fork", "--kill-child", "--net", "--uts",
-        "--ipc", "--propagation", "private",
+        "setpriv", "--pdeathsig", "KILL", "unshare", *mapped(uid), "--mount", "--pid", "--fork", "--kill-child", "--net",
+        "--uts", "--ipc", "--propagation", "private",
     ]  # fmt: skip
 
 
@@ -48,13 +62,17 @@ def unshare_sandbox(
 ) -> Iterator[UnshareSandbox]:
     """Give a sandbox over the folders `lower`, the topmost first; its own changes lie in a new folder below `where`.
 
-    Raises `KubedebError`: SANDBOX when the kernel refuses or a memory limit is asked for, BUILD_STORAGE when the disk is full.
+    Raises `KubedebError`: SANDBOX when the kernel refuses, a memory limit too, BUILD_STORAGE when the disk is full.
     """
-    if surroundings.memory:
-        raise KubedebError(
-            "the unshare sandbox has no memory limit", hint="Build without --memory, or in docker: --sandbox docker",
-            code=ExitCode.SANDBOX,
-        )  # fmt: skip
+    with memory_group(surroundings.memory) if surroundings.memory else nullcontext() as group, _work_folder(where) as work:
+        sandbox = UnshareSandbox(lower, work, surroundings, binds, group)
+        sandbox.make_build_root()
+        yield sandbox
+
+
+@contextmanager
+def _work_folder(where: Path) -> Iterator[Path]:
+    """Give a folder for what the overlay needs; it is gone afterwards, with files of whatever ids."""
     with storage_errors(str(where), ExitCode.BUILD_STORAGE):
         where.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(dir=where, prefix=".sandbox-"))
@@ -62,9 +80,7 @@ def unshare_sandbox(
             (work / name).mkdir(mode=0o700 if name == "exchange" else 0o755)
         work.chmod(0o755)
     try:
-        sandbox = UnshareSandbox(lower, work, surroundings, binds)
-        sandbox.make_build_root()
-        yield sandbox
+        yield work
     finally:
         remove_tree(work)
 
@@ -72,7 +88,12 @@ def unshare_sandbox(
 class UnshareSandbox:
     """An open sandbox; made by `unshare_sandbox`."""
 
-    def __init__(self, lower: Sequence[Path], work: Path, surroundings: Surroundings, binds: Sequence[Bind]) -> None:
+    def __init__(
+        self, lower: Sequence[Path], work: Path, surroundings: Surroundings, binds: Sequence[Bind],
+        group: MemoryGroup | None = None,
+    ) -> None:  # fmt: skip
+        self._limited = group.entering() if group else []
+        self._count = [group.bind()] if group else []
         self._lower = ":".join(str(folder) for folder in lower)
         self._work = work
         self._binds = tuple(binds)
@@ -103,7 +124,7 @@ class UnshareSandbox:
         """Run a command; see `Sandbox.run`."""
         words = [*self._as_builder(), *command(self.surroundings, env, argv, cwd)]
         try:
-            return self._enter(words, self._binds, log, timeout).status
+            return self._enter(words, [*self._binds, *self._count], log, timeout).status
         except ProcessError as error:
             if error.code is ExitCode.SANDBOX:
                 raise
@@ -140,7 +161,8 @@ class UnshareSandbox:
     def as_root(self, argv: Sequence[str], *, ok: Sequence[int] = (0,), binds: Sequence[Bind] = ()) -> int:
         """Run a command of ours as the root of the sandbox, and return its status. Raises `KubedebError` (SANDBOX)."""
         words = command(Surroundings(user=0), {"DEBIAN_FRONTEND": "noninteractive"}, argv, "/")
-        done = self._enter(words, [Bind(self._work / "exchange", EXCHANGE, writable=True), *binds], None, 600)
+        seen = [Bind(self._work / "exchange", EXCHANGE, writable=True), *self._binds, *binds]
+        done = self._enter(words, seen, None, 600)
         if done.status not in ok:
             raise ProcessError(f"{argv[0]} failed in the sandbox with exit status {done.status}", done, code=ExitCode.SANDBOX)
         return done.status
@@ -152,7 +174,7 @@ class UnshareSandbox:
         uid = os.getuid()
         seen = [word for bind in binds for word in ("rw" if bind.writable else "ro", str(bind.source), bind.target)]
         setting: list[str | Path] = [self._work, self._lower, overlay_option(uid), self.surroundings.hostname, *seen, "--"]
-        return [*namespaces(uid), "sh", ENTER, *setting, *words]
+        return [*self._limited, *namespaces(uid), "sh", ENTER, *setting, *words]
 
     def _enter(self, words: Sequence[str], binds: Sequence[Bind], log: IO[bytes] | None, timeout: float) -> Result:
         uid = os.getuid()
@@ -162,6 +184,8 @@ class UnshareSandbox:
         said = done.stderr.decode(errors="replace").strip()
         if done.status == REFUSED_STATUS and (last := said.rpartition("\n")[2]).startswith(REFUSED):
             raise refused(last.removeprefix(REFUSED), done)
+        if done.status and said.startswith(CHILD_KILLED):
+            return replace(done, status=128 + signal.SIGKILL)
         if done.status and said.startswith(("unshare:", "newuidmap:", "setpriv: ")):
             raise refused(missing(said, uid), done)
         return done
@@ -195,5 +219,4 @@ def remove_tree(folder: Path) -> None:
     if uid == 0:
         shutil.rmtree(folder, ignore_errors=True)
     elif folder.exists():
-        mapped = ["unshare", "--map-auto", "--map-root-user", "--user"]
-        run([*mapped, "rm", "-rf", folder], code=ExitCode.SANDBOX, ok=range(256), timeout=600)
+        run(with_ids(["rm", "-rf", folder]), code=ExitCode.SANDBOX, ok=range(256), timeout=600)

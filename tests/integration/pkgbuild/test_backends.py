@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import os
 import shutil
@@ -22,8 +23,10 @@ from kubedeb.process import PATH
 from kubedeb.process import run as run_process
 from kubedeb.progress import progress
 from pkgbuild.backends import backend
+from pkgbuild.memorygroup import Place
 from pkgbuild.sandbox import Bind, OpenSandbox, Sandbox, SandboxKind, Surroundings
 from pkgbuild.store import Store
+from pkgbuild.whyfailed import OOM_FILES, kills
 from rootonly import root_only
 
 pytestmark = pytest.mark.docker
@@ -37,8 +40,9 @@ TOP = Path(__file__).parents[3]
 def opener(kind: SandboxKind, store: Store, tmp_path: Path) -> Iterator[OpenSandbox]:
     lock = store.base("bookworm", "amd64")
     assert lock is not None
-    (tmp_path / "run").touch()
-    with backend(kind, store, progress(), tmp_path / "run") as sandboxes:
+    # Locked, as a run's own is: to whoever shares the daemon these containers would be a dead run's.
+    with (tmp_path / "run").open("wb") as run_file, backend(kind, store, progress(), tmp_path / "run") as sandboxes:
+        fcntl.flock(run_file, fcntl.LOCK_EX)
         assert sandboxes.name == kind.value
         yield sandboxes.prepare(lock)
 
@@ -159,3 +163,34 @@ def _python(user: str) -> Path:
     python = Path(sys.executable).resolve()
     readable = run_process([*_as(user), "test", "-x", python], code=ExitCode.BUG, ok=(0, 1)).status == 0
     return python if readable else Path("/usr/bin/python3")
+
+
+def test_unshare_limits_memory_where_control_groups_can_be_written(with_base: Store, image: str, tmp_path: Path) -> None:
+    root_only("makes a control group")
+    log = io.BytesIO()
+    eat = ["perl", "-e", "my $x = 'a' x (400 << 20); print length $x"]
+    with opener(SandboxKind.UNSHARE, with_base, tmp_path) as opened:
+        with opened(Surroundings(memory=64 << 20)) as sandbox:
+            assert sandbox.run(eat, cwd="/", env={}, log=log, timeout=60) == 137
+            sandbox.run(["cat", *OOM_FILES], cwd="/", env={}, log=(count := io.BytesIO()), timeout=60)
+            assert kills(count.getvalue().decode()) >= 1
+        with opened() as sandbox:
+            assert said(sandbox, *eat) == [str(400 << 20)]
+    assert list(Path("/sys/fs/cgroup").glob("**/kubedeb-[0-9]*-*")) == []
+
+
+def test_where_no_group_can_be_made_the_message_says_what_is_missing(
+    with_base: Store, image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pkgbuild.memorygroup.place", lambda *_: Place(1, tmp_path / "none"))
+    with opener(SandboxKind.UNSHARE, with_base, tmp_path) as opened, pytest.raises(KubedebError) as raised:
+        opened(Surroundings(memory=64 << 20)).__enter__()
+    assert raised.value.brief == "the unshare sandbox cannot limit memory here"
+    assert f"{tmp_path}/none/kubedeb-" in raised.value.details
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_shared_memory_is_bounded(kind: SandboxKind, with_base: Store, image: str, tmp_path: Path) -> None:
+    with opener(kind, with_base, tmp_path) as opened, opened() as sandbox:
+        fill = "dd if=/dev/zero of=/dev/shm/file bs=1M count=80 2>/dev/null; stat -c %s /dev/shm/file"
+        assert said(sandbox, "sh", "-c", fill) == [str(64 << 20)]

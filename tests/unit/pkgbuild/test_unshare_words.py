@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from pkgbuild.memorygroup import Place, place
 from pkgbuild.sandbox import Surroundings, command
 from pkgbuild.unsharesandbox import missing, namespaces, overlay_option
 
@@ -34,3 +37,26 @@ def test_a_command_gets_its_surroundings_and_nothing_else() -> None:
         "TERM=dumb", "A=b c", "sh", "-c", 'umask 077 && cd "$1" && shift && exec "$@"', "sh", "/build/x",
         "taskset", "--cpu-list", "0-1", "make", "all",
     ]  # fmt: skip
+
+
+V1 = """\
+25 1 0:22 / /sys/fs/cgroup ro - tmpfs tmpfs rw,size=4096k
+26 25 0:23 / /sys/fs/cgroup/cpu,cpuacct rw,relatime - cgroup cgroup rw,cpu,cpuacct
+27 25 0:24 ROOT /sys/fs/cgroup/memory rw,relatime shared:9 - cgroup cgroup rw,memory
+"""
+V2 = "30 1 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n"
+GROUPS = {
+    "v1": ("9:cpu,cpuacct:/\n8:memory:/user/7\n", V1.replace("ROOT", "/"), Place(1, Path("/sys/fs/cgroup/memory/user/7"))),
+    "v1 in a container": ("8:memory:/docker/a/b\n", V1.replace("ROOT", "/docker/a"), Place(1, Path("/sys/fs/cgroup/memory/b"))),
+    "v1 seen from outside": ("8:memory:/x\n", V1.replace("ROOT", "/docker/a"), Place(1, Path("/sys/fs/cgroup/memory"))),
+    "v2": ("0::/user.slice/run-1.scope\n", V2, Place(2, Path("/sys/fs/cgroup/user.slice/run-1.scope"))),
+    "both, memory in v1": ("8:memory:/\n0::/y\n", V2 + V1.replace("ROOT", "/"), Place(1, Path("/sys/fs/cgroup/memory"))),
+    "both, memory in v2": ("9:cpu,cpuacct:/\n0::/y\n", V2 + V1.rpartition("27 ")[0], Place(2, Path("/sys/fs/cgroup/y"))),
+    "neither": ("", "1 0 8:1 / / rw - ext4 /dev/vda rw\n", None),
+}
+
+
+@pytest.mark.parametrize("machine", GROUPS)
+def test_the_control_group_that_limits_memory_is_found(machine: str) -> None:
+    groups, mounts, expected = GROUPS[machine]
+    assert place(groups, mounts) == expected
