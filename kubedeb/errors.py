@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
@@ -125,8 +126,9 @@ def storage_errors(what: str, code: ExitCode) -> Iterator[None]:
         yield
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
+        full = ": the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
         raise KubedebError(
-            f"cannot write {what}",
+            f"cannot write {what}{full}",
             details=f"{where}{error.strerror or error}",
             hint="Make room or mend the rights, then run the same command again; nothing half-written was left behind.",
             code=code,

@@ -51,15 +51,20 @@ class Downloads:
         self._log, self._mirrors, self._patience = log, mirrors, patience
 
     def to_file(self, url: str, part: Path, checksum: Checksum | None) -> Path:
-        """Bring a file to `part`, going on with what lies there, and return it; `checksum` is only noted in the log.
+        """Bring a file to `part`, going on with what lies there, and return it.
 
-        Raises `GoneError` (SOURCE_GONE) when no place has it, `KubedebError`: FETCH (none answers), BUILD_STORAGE.
+        A mirror that sends other bytes than `checksum` is passed over; what the last place sends is the caller's to judge.
+        Raises `GoneError` (SOURCE_GONE) when no place has it, `KubedebError`: FETCH (none answers), SOURCE_MISMATCH (all that
+        came are other bytes, from mirrors alone), BUILD_STORAGE.
         """
         tried: list[str] = []
         errors: list[KubedebError] = []
-        for place in places(url, self._mirrors):
+        asked = places(url, self._mirrors)
+        for place in asked:
             try:
-                self._from(place, part, checksum)
+                self._whole(place, part, checksum)
+                if place != asked[-1]:
+                    _same(place, part, checksum)
             except KubedebError as error:
                 if error.code is ExitCode.BUILD_STORAGE:
                     raise
@@ -69,6 +74,14 @@ class Downloads:
                 return part
         worst = next((error for error in errors if not isinstance(error, GoneError)), errors[0])
         raise type(worst)(f"cannot fetch {without_secret(url)}", details="\n".join(tried), hint=worst.hint, code=worst.code)
+
+    def _whole(self, place: str, part: Path, checksum: Checksum | None) -> None:
+        """Fetch from a place; when what lay here was no beginning of what lies there, from the start."""
+        begun = part.exists()
+        self._from(place, part, checksum)
+        if begun and checksum is not None and checksum.of(part) != checksum:
+            part.unlink()
+            self._from(place, part, checksum)
 
     def small(self, url: str, folder: Path) -> bytes:
         """Return a small file (a checksum file, a signature). Raises as `to_file`."""
@@ -148,6 +161,17 @@ class Downloads:
         if status in GONE:
             raise GoneError(f"{without_secret(place)} is gone", details=shown, code=ExitCode.SOURCE_GONE)
         raise _BrokenError(f"HTTP status {status}")
+
+
+def _same(place: str, part: Path, checksum: Checksum | None) -> None:
+    """Throw away what a mirror sent when it is not the pinned file. Raises `KubedebError` (SOURCE_MISMATCH)."""
+    if checksum is None or (actual := checksum.of(part)) == checksum:
+        return
+    part.unlink()
+    raise KubedebError(
+        f"{without_secret(place)} is not the pinned file", details=f"{without_secret(place)}: other bytes, {actual}",
+        hint="Tell whoever keeps that mirror.", code=ExitCode.SOURCE_MISMATCH,
+    )  # fmt: skip
 
 
 def _write_all(out: IO[bytes], block: bytes) -> None:

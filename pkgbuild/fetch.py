@@ -212,11 +212,7 @@ def _from_url(pin: SourcePin, cache: Cache, net: Network) -> None:
     with FileLock(f"{part}.lock", timeout=3600):
         if held(pin, cache):  # another run brought it while this one waited
             return
-        begun = part.exists()
-        if not begun or pin.checksum.of(part) != pin.checksum:
-            net.downloads.to_file(pin.url, part, pin.checksum)
-        if begun and pin.checksum.of(part) != pin.checksum:  # the rest was put behind the part of another file
-            part.unlink()
+        if not part.exists() or pin.checksum.of(part) != pin.checksum:
             net.downloads.to_file(pin.url, part, pin.checksum)
         if (actual := pin.checksum.of(part)) != pin.checksum:
             part.unlink()

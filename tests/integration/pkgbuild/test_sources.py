@@ -156,6 +156,23 @@ def test_a_mirror_is_asked_first_and_upstream_when_it_is_gone(upstream: Upstream
     assert [(seen.path, seen.status) for seen in upstream.seen[-2:]] == [("/nowhere" + PATH, 404), (PATH, 200)]
 
 
+def test_a_mirror_that_sends_other_bytes_is_passed_over(upstream: Upstream, tmp_path: Path) -> None:
+    upstream.add("/mirror" + PATH, b"other bytes")
+    mirror = Mirror(f"{upstream.url}/etcd", f"{upstream.url}/mirror/etcd")
+    cache = Cache(tmp_path)
+    bring(cache, pin(upstream), using=net(cache, mirror))
+    assert [seen.path for seen in upstream.seen] == ["/mirror" + PATH, PATH]
+    assert whole_files(tmp_path) == {SHA256.value: SHA256.value}
+    del upstream.files[PATH]
+    cache = Cache(tmp_path / "b")
+    with pytest.raises(KubedebError) as raised:
+        bring(cache, pin(upstream), using=net(cache, mirror))
+    assert raised.value.code is ExitCode.SOURCE_MISMATCH
+    assert f"{upstream.url}/mirror{PATH}: other bytes, sha256 " in raised.value.details
+    assert f"{upstream.url}{PATH}: HTTP status 404" in raised.value.details
+    assert whole_files(cache.folder) == {}
+
+
 def test_offline_names_all_that_is_missing_and_asks_nothing(upstream: Upstream, tmp_path: Path) -> None:
     cache, other = Cache(tmp_path), pin(upstream, "/none.tar.gz", Checksum.sha256("0" * 64))
     with pytest.raises(KubedebError) as raised:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pkgbuild.jobs import work_through
@@ -75,6 +75,7 @@ def graphs(draw: st.DrawFn) -> dict[int, set[int]]:
     return {place: draw(st.sets(st.integers(0, place - 1))) if place else set() for place in range(size)}
 
 
+@settings(deadline=None)  # each example starts threads, and a busy machine is no finding
 @given(graphs(), st.sets(st.integers(0, 7)), st.sets(st.integers(0, 7)))
 def test_everything_has_an_outcome_and_nothing_begins_before_its_needs(
     needs: dict[int, set[int]], failing: set[int], at_once: set[int]
