@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import IO
@@ -14,6 +14,7 @@ from kubedeb.errors import ExitCode, KubedebError
 from pkgbuild import statement, variation
 from pkgbuild.attest import reproduced
 from pkgbuild.build import Workshop, make
+from pkgbuild.otherorder import EMPTY, folder_in_memory
 from pkgbuild.sandbox import PLAIN, TIME_LIMIT, Bind, OpenSandbox, Sandbox, SandboxKind, Surroundings
 from pkgbuild.spec import Expanded
 from pkgbuild.store import BuildResult
@@ -53,7 +54,8 @@ def _compare(first: Mapping[str, str], second: Mapping[str, str], kind: SandboxK
     if alike := variation.not_varied(first, second, kind, len(os.sched_getaffinity(0))):
         raise KubedebError(
             f"--check could not vary: {', '.join(alike)}", details="Both builds would have seen the same.",
-            hint="Time needs libfaketime on this machine (script/bootstrap installs it), for the suite's libc or an older one.",
+            hint="Time needs libfaketime on this machine (script/bootstrap installs it), for the suite's libc or an older one; "
+            "the order of files needs /dev/shm in memory and the sandbox's disk elsewhere.",
             code=ExitCode.SANDBOX,
         )  # fmt: skip
 
@@ -77,10 +79,17 @@ def _varied(opened: OpenSandbox, kind: SandboxKind, compare: Callable[[Mapping[s
     @contextmanager
     def different(surroundings: Surroundings = PLAIN, binds: Sequence[Bind] = ()) -> Iterator[Sandbox]:
         faketime = [Bind(LIBRARY, variation.FAKETIME)] if LIBRARY.is_dir() else []
-        with opened(surroundings, [*binds, *faketime]) as sandbox:
+        with (
+            folder_in_memory() as folder,
+            opened(surroundings, [*binds, *faketime, Bind(folder, surroundings.build_root, writable=True)]) as sandbox,
+        ):
             varied = _Varied(sandbox, variation.BEFORE[kind])
-            compare(_ask(varied))
-            yield varied
+            try:
+                compare(_ask(varied))
+                yield varied
+            finally:
+                with tempfile.TemporaryFile() as log, suppress(KubedebError):
+                    sandbox.run(EMPTY, cwd=surroundings.build_root, env={}, log=log, timeout=600)
 
     return different
 

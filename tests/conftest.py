@@ -15,6 +15,7 @@ from typing import NoReturn
 
 import pytest
 
+import turns as turns_of
 from testseed import seed
 
 HERE = Path(__file__).parent
@@ -30,11 +31,11 @@ AREAS = {
     ("integration", "thin"): "thin line",
 }
 FAST_SECONDS = 90
-TURNS = 3
-"""How many days the tests marked `turn` need until each has had its own; script/test --full runs all of them."""
 BEGAN = time.monotonic()
 SECONDS: defaultdict[str, float] = defaultdict(float)
 OVER: list[str] = []
+TODAY: list[str] = []
+"""Whose turn it is of each named group, printed at the end."""
 
 
 def _part(item: pytest.Item) -> tuple[str, ...]:
@@ -62,7 +63,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if os.environ.get("KUBEDEB_TEST_MODE") != "ci":
         return
     turns = [item for item in items if item.get_closest_marker("turn")]
-    left_out = {item for place, item in enumerate(turns) if (place + seed()) % TURNS}
+    groups = [next(iter(item.get_closest_marker("turn").args), "") for item in turns]
+    places = turns_of.left_out(groups, seed())
+    left_out = {turns[place] for place in places}
+    TODAY.extend(f"{group}: {turns[place].name}" for place, group in enumerate(groups) if group and place not in places)
     items[:] = [item for item in items if item not in left_out]
     config.hook.pytest_deselected(items=list(left_out))
 
@@ -95,6 +99,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.section("minutes by area")
     for area, budget in BUDGETS.items():
         terminalreporter.line(f"{area:<22} {SECONDS[area] / 60:5.1f} of {budget}")
+    for line in TODAY:
+        terminalreporter.line(f"today's turn (seed {seed()}) of the {line}")
     for line in OVER:
         terminalreporter.line(f"FAILED: {line}", red=True)
 

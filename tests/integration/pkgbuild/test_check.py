@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import checkedrecipes
+import kindsamples
 import samplerecipe
 from kubedeb.cli import run
 from kubedeb.errors import ExitCode
+from pkgbuild.otherorder import MEMORY, PREFIX
+from pkgbuild.store import Store
 from pkgbuild.variation import VARIATIONS, impossible
 
-pytestmark = [pytest.mark.docker, pytest.mark.turn]
+pytestmark = pytest.mark.docker
+QUICK = ("--no-lintian", "--no-root-tests")
+SHIPPED = [folder for folder, kind in checkedrecipes.shipped() if kind == "prebuilt"]
 CULPRITS = {
     "build path": "pwd",
     "time": "date --utc +%F",
@@ -27,6 +36,7 @@ CULPRITS = {
     "environment": "env | grep -c CAPTURE || true",
     "processors": "nproc",
     "kernel": "uname -r",
+    "order of files": "mkdir order && cd order && touch h c f a d g b e && ls -U",
 }
 """What a careless debian/rules writes into a package, for each variation."""
 HIDDEN = {"umask"}
@@ -68,8 +78,13 @@ def test_every_variation_has_a_culprit() -> None:
     assert CULPRITS.keys() == {one.name for one in VARIATIONS} - impossible(SandboxKind.DOCKER).keys()
 
 
-def test_each_culprit_is_caught(store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert check(write(tmp_path / "recipes", CULPRITS), "docker") == ExitCode.BUILD
+@pytest.mark.turn
+@pytest.mark.parametrize("sandbox", ["docker", "unshare"])
+def test_each_culprit_is_caught(
+    sandbox: str, store: Path, with_base: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with_root(store, with_base)
+    assert check(write(tmp_path / "recipes", CULPRITS), sandbox) == ExitCode.BUILD
     shown = capsys.readouterr().err
     assert "is not reproducible: two builds gave different packages" in shown
     differing = {line.split("_")[0].strip() for line in shown.splitlines() if "_amd64.deb: " in line and " then " in line}
@@ -78,25 +93,86 @@ def test_each_culprit_is_caught(store: Path, tmp_path: Path, capsys: pytest.Capt
     assert [one["predicate"]["verdict"] for one in stated if one["predicateType"].endswith("/reproduced/v1")] == ["fail"]
 
 
+@pytest.mark.turn
+@pytest.mark.parametrize("sandbox", ["docker", "unshare"])
 def test_a_good_package_passes_and_says_what_was_varied(
-    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    sandbox: str, store: Path, with_base: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    with_root(store, with_base)
     folder = write(tmp_path / "recipes", {})
-    assert check(folder, "docker", tmp_path / "out") == ExitCode.DONE
+    assert check(folder, sandbox, tmp_path / "out") == ExitCode.DONE
     shown = capsys.readouterr().err
     assert "umask: 0022 → 0002" in shown
-    assert "order of files: not varied, disorderfs" in shown
+    assert re.search(r"order of files: ([a-h ]+) → (?!\1$)[a-h ]+$", shown, re.MULTILINE)
+    assert ("address space layout: 0 → 262144" in shown) == (sandbox == "unshare")
+    assert list(MEMORY.glob(f"{PREFIX}*")) == []
     lines = (tmp_path / "out/hello_1.10-1~deb12u1_amd64.intoto.jsonl").read_text().splitlines()
     said = [json.loads(line) for line in lines]
     assert said[-1]["predicate"]["verdict"] == "pass"
-    assert {one["name"] for one in said[-1]["predicate"]["varied"]} == set(CULPRITS)
-    assert check(folder, "docker") == ExitCode.DONE  # the amended build still counts as held
+    both = {"docker": set(), "unshare": {"address space layout"}}
+    assert {one["name"] for one in said[-1]["predicate"]["varied"]} == set(CULPRITS) | both[sandbox]
+    assert check(folder, sandbox) == ExitCode.DONE  # the amended build still counts as held
     assert "built again, the same bytes" in capsys.readouterr().err
 
 
+@pytest.mark.turn
 def test_what_cannot_be_varied_fails_the_check(
     store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pkgbuild.check.LIBRARY", tmp_path / "none")
     assert check(write(tmp_path / "recipes", {}), "docker") == ExitCode.SANDBOX
     assert "--check could not vary: time" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", checkedrecipes.samples("prebuilt"))
+def test_every_prebuilt_sample_is_reproducible(name: str, store: Path, tmp_path: Path, kept: Path) -> None:
+    assert checked(name, "docker", tmp_path, kept) == ExitCode.DONE
+
+
+@pytest.mark.turn("source recipes")
+@pytest.mark.parametrize("sandbox", ["docker", "unshare"])
+@pytest.mark.parametrize("name", checkedrecipes.samples("go", "debian"))
+def test_a_source_sample_is_reproducible(
+    name: str, sandbox: str, store: Path, with_base: Store, tmp_path: Path, kept: Path
+) -> None:
+    with_root(store, with_base)
+    assert checked(name, sandbox, tmp_path, kept) == ExitCode.DONE
+
+
+def checked(name: str, sandbox: str, tmp_path: Path, kept: Path) -> int:
+    folder = kindsamples.lay_out(tmp_path / "recipes", name)
+    cache = kindsamples.fill_cache(folder, kept / "sources")
+    where = ["--recipes", str(folder), "--cache", str(cache)]
+    return run(["build", name, *where, "--check", *QUICK, "--sandbox", sandbox])
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_shipped_prebuilt_recipe_is_reproducible(
+    name: str, etcd: Any, kept: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every version that the shipped recipes' fixture built, built again in docker."""
+    where = ["--store", str(etcd.out.parent / "store"), "--cache", str(kept / "sources")]
+    assert run(["build", name, "--check", "--jobs", "2", *QUICK, *where]) in (ExitCode.DONE, ExitCode.SOURCE_GONE)
+    again = capsys.readouterr().err.count("built again, the same bytes")
+    assert again == sum(build["recipe"] == name and bool(build["packages"]) for build in etcd.builds)
+
+
+@pytest.mark.turn
+def test_a_shipped_recipe_is_reproducible_in_the_unshare_sandbox(store: Path, with_base: Store, kept: Path) -> None:
+    with_root(store, with_base)
+    argv = ["build", "etcd@3.4.23", "--check", "--sandbox", "unshare", *QUICK]
+    assert run([*argv, "--cache", str(kept / "sources")]) == ExitCode.DONE
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", [folder for folder, kind in checkedrecipes.shipped() if kind != "prebuilt"] or ["none"])
+def test_every_shipped_source_recipe_is_reproducible(name: str, store: Path, kept: Path) -> None:
+    if name != "none":
+        assert run(["build", name, "--check", *QUICK, "--cache", str(kept / "sources")]) == ExitCode.DONE
+
+
+def with_root(store: Path, with_base: Store) -> None:
+    """Give a store the root of the base too: it knows the lock only, and docker has the image."""
+    lock = with_base.base("bookworm", "amd64")
+    assert lock is not None
+    os.link(with_base.root_file(lock), store / "bases" / with_base.root_file(lock).name)

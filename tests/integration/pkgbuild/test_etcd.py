@@ -41,6 +41,7 @@ def test_every_version_is_built_or_says_that_its_source_is_gone(etcd: Any) -> No
     assert sorted(path.name for path in etcd.out.glob("*.deb")) == wanted
 
 
+@pytest.mark.turn
 def test_two_empty_stores_give_the_same_bytes_and_the_third_run_needs_nothing(
     etcd: Any, kept: Path, new_store: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
