@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import sys
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import samplerecipe
-from kubedeb.errors import ExitCode
+from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.process import Result, run
+from script.lib.bench_fetch import throttled
+from script.lib.bench_pack import packing
 from script.lib.bench_peers import small_build
 from script.lib.measure import KUBEDEB, Figure, figure, median
 
@@ -27,9 +31,37 @@ print(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1], 
 
 
 def build() -> list[Figure]:
-    """Return every figure of building, the peers' beside ours."""
+    """Return every figure of building, the peers' beside ours; a part that fails is a figure that does not hold.
+
+    Takes about twelve minutes, half of it for the peers and their roots.
+    """
     kubedeb("base", "update")
-    return [*nothing_to_do(), *recipe_show(), *memory(), *small_build(KUBEDEB, KEPT / "store")]
+    parts: dict[str, Callable[[], list[Figure]]] = {
+        "kubedeb --version": version,
+        "nothing to do": nothing_to_do,
+        "recipe show": recipe_show,
+        "peak memory": memory,
+        "two throttled fetches": lambda: throttled(KEPT / "store/bases"),
+        "packing": lambda: packing(KEPT / "store/bases"),
+        "small build": lambda: small_build(KUBEDEB, KEPT / "store"),
+    }
+    return [figure for name, part in parts.items() for figure in _done(name, part)]
+
+
+def _done(name: str, part: Callable[[], list[Figure]]) -> list[Figure]:
+    """Return the figures of one part, or why there are none: a bench that stops halfway has measured nothing."""
+    began = time.monotonic()
+    try:
+        figures = part()
+    except KubedebError as error:
+        figures = [{"what": name, "not_run": f"{error.brief}: {error.details}"[:2000], "holds": False}]
+    print(f"bench build: {name}: {time.monotonic() - began:.0f} s", file=sys.stderr)
+    return figures
+
+
+def version() -> list[Figure]:
+    """Measure how long the command takes to start."""
+    return [figure("kubedeb --version, s", median(lambda: kubedeb("--version")), 0.15)]
 
 
 def kubedeb(*argv: str | Path, cwd: Path | None = None) -> Result:

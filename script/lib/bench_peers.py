@@ -41,8 +41,8 @@ def small_build(kubedeb: Path, with_base: Path) -> list[dict[str, Any]]:
         ours = {kind: _ours(kubedeb, kind, recipes, store) for kind in KINDS}
         roots = {kind: _root(kind, Store(store)) for kind in KINDS}
         with peers.bench(work / "peers", recipes / "sources" / DSC) as on:
-            bare = peers.time_builds(on, peers.BARE, RUNS)
-            others = [peers.time_builds(on, peer, RUNS) for peer in peers.PEERS]
+            bare = peers.time_builds(on, peers.BARE)
+            others = [peers.time_builds(on, peer) for peer in peers.PEERS]
     figures = [_figure(f"an empty clean root, {kind}, s", roots[kind], ROOT_SECONDS[kind]) for kind in KINDS]
     best = min(ours.values())
     for kind, seconds in ours.items():
@@ -55,6 +55,8 @@ def small_build(kubedeb: Path, with_base: Path) -> list[dict[str, Any]]:
 
 def _figure(what: str, ours: float, goal: float | None, peer: dict[str, Any] | None = None) -> dict[str, Any]:
     about = {name: value for name, value in (peer or {}).items() if name != "seconds"}
+    if peer:
+        about["ours_skips"] = peers.SKIPPED_BY_OURS
     theirs = (peer or {}).get("seconds")
     ratio = round(ours / theirs, 3) if theirs else None
     return {"what": what, "ours": round(ours, 3), "peer": theirs, "ratio": ratio, "goal": goal,

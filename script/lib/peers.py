@@ -1,11 +1,12 @@
 """The peers of `script/bench build`: other builders of the same source package, set up as their users tune them, timed warm.
 
 Everything they need is installed and made below one folder, and taken away again; a peer that this machine cannot run is
-named with what it said.
+named with what it said. What a peer runs is data, so that the JSON tells the commands that were timed.
 """
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import statistics
 import time
@@ -27,18 +28,21 @@ PACKAGES = (
     "schroot", "uidmap",
 )  # fmt: skip
 SKIPPED_BY_OURS = "resolves no build dependencies against the .dsc at build time (the lock did) and runs no apt update"
+Argv = Sequence[str | Path]
+Commands = Sequence[Argv]
 
 
 @dataclass(frozen=True)
 class Peer:
-    """A builder: `prepare` makes its root (not timed), `build` builds the .dsc into a folder; the rest is told in the JSON."""
+    """A builder: `prepare` returns what makes its root (not timed), `build` what builds the .dsc in a folder (timed)."""
 
     name: str
     version: Sequence[str]
     configuration: str
-    prepare: Callable[[Bench], None]
-    build: Callable[[Bench, Path], None]
+    prepare: Callable[[Bench], Commands]
+    build: Callable[[Bench, Path], Commands]
     skips: str = ""
+    runs: int = 5
 
 
 @dataclass(frozen=True)
@@ -71,83 +75,79 @@ def bench(work: Path, dsc: Path) -> Iterator[Bench]:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def shell(argv: Sequence[str | Path], *, cwd: Path | None = None, env: dict[str, str] | None = None) -> None:
+def shell(argv: Argv, *, cwd: Path | None = None, env: dict[str, str] | None = None) -> None:
     """Run a command of a peer to its end. Raises `ProcessError`."""
     run(argv, code=ExitCode.BUG, cwd=cwd, env=env, timeout=900)
 
 
-def as_user(argv: Sequence[str | Path], *, cwd: Path) -> None:
-    """Run a command as the bench's own user, with that user's home."""
-    home = run(["getent", "passwd", USER], code=ExitCode.BUG).text.split(":")[5]
-    shell(["setpriv", f"--reuid={USER}", f"--regid={USER}", "--init-groups", "env", f"HOME={home}", f"USER={USER}",
-           f"LOGNAME={USER}", *argv], cwd=cwd)  # fmt: skip
+def as_user(on: Bench, argv: Argv) -> Argv:
+    """Return what runs a command as the bench's own user, with that user's home."""
+    return ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--init-groups", "env", f"HOME={on.work / 'home'}",
+            f"USER={USER}", f"LOGNAME={USER}", *argv]  # fmt: skip
 
 
-def own(path: Path) -> None:
-    """Give a folder to the bench's user."""
-    shell(["chown", "--recursive", f"{USER}:{USER}", path])
+def own(path: Path) -> Argv:
+    """Return what gives a folder to the bench's user."""
+    return ["chown", "--recursive", f"{USER}:{USER}", path]
 
 
-def mmdebstrap(target: Path, include: str, *more: str) -> None:
-    """Make a buildd root with the machine's own sources."""
+def mmdebstrap(target: Path, include: str, *more: str) -> Argv:
+    """Return what makes a buildd root with the machine's own sources."""
     options = run(["apt-config", "dump"], code=ExitCode.BUG).text.splitlines()
     carried = [f"--aptopt={line}" for line in options if line.startswith("Acquire::http::Proxy ")]
     sources = [path for path in (Path("/etc/apt/sources.list"), *Path("/etc/apt/sources.list.d").glob("*")) if path.is_file()]
     chosen = [f"--include={include}"] if include else []
-    shell(["mmdebstrap", "--variant=buildd", *chosen, *carried, *more, SUITE, target, *sources])
+    return ["mmdebstrap", "--variant=buildd", *chosen, *carried, *more, SUITE, target, *sources]
 
 
-def _bare_build(on: Bench, out: Path) -> None:
-    shell(["dpkg-source", "--extract", on.dsc, out / "tree"])
-    shell(["dpkg-buildpackage", "--build=binary", "--unsigned-source", "--unsigned-changes"], cwd=out / "tree")
+def _bare_build(on: Bench, _: Path) -> Commands:
+    build = "cd tree && exec dpkg-buildpackage --build=binary --unsigned-source --unsigned-changes"
+    return [["dpkg-source", "--extract", on.dsc, "tree"], ["sh", "-c", build]]
 
 
-def _nothing(_: Bench) -> None:
-    return
+def _nothing(_: Bench) -> Commands:
+    return ()
 
 
-def _schroot_prepare(on: Bench) -> None:
+def _schroot_prepare(on: Bench) -> Commands:
     root = on.work / "schroot"
-    mmdebstrap(root, "debhelper,fakeroot", "--skip=cleanup/apt/lists")
     SCHROOT_FILE.write_text(
         f"[{CHROOT}]\ntype=directory\ndirectory={root}\nunion-type=overlay\nprofile=sbuild\n"
         f"groups=root,sbuild\nroot-groups=root,sbuild\n"
     )
+    return [mmdebstrap(root, "debhelper,fakeroot", "--skip=cleanup/apt/lists")]
 
 
-def _schroot_build(on: Bench, out: Path) -> None:
-    own(out)
-    as_user(["sbuild", "--chroot-mode=schroot", f"--chroot={CHROOT}", f"--dist={SUITE}", "--no-apt-update", "--no-apt-upgrade",
-             "--no-apt-distupgrade", "--no-run-lintian", "--nolog", on.dsc], cwd=out)  # fmt: skip
+def _schroot_build(on: Bench, _: Path) -> Commands:
+    return [as_user(on, ["sbuild", "--chroot-mode=schroot", f"--chroot={CHROOT}", f"--dist={SUITE}", "--no-apt-update",
+                         "--no-apt-upgrade", "--no-apt-distupgrade", "--no-run-lintian", "--nolog", on.dsc])]  # fmt: skip
 
 
-def _unshare_prepare(on: Bench) -> None:
+def _unshare_prepare(on: Bench) -> Commands:
     cache = on.work / "home/.cache/sbuild"
     cache.mkdir(parents=True, exist_ok=True)
-    mmdebstrap(cache / f"{SUITE}-amd64.tar", "")
-    own(on.work / "home")
+    return [mmdebstrap(cache / f"{SUITE}-amd64.tar", ""), own(on.work / "home")]
 
 
-def _unshare_build(on: Bench, out: Path) -> None:
-    own(out)
-    as_user(["sbuild", "--chroot-mode=unshare", f"--dist={SUITE}", "--no-run-lintian", "--nolog", on.dsc], cwd=out)
+def _unshare_build(on: Bench, _: Path) -> Commands:
+    return [as_user(on, ["sbuild", "--chroot-mode=unshare", f"--dist={SUITE}", "--no-run-lintian", "--nolog", on.dsc])]
 
 
-def _pbuilder_prepare(on: Bench) -> None:
+def _pbuilder_prepare(on: Bench) -> Commands:
     base: list[str | Path] = ["--basetgz", on.work / "base.tgz", "--distribution", SUITE, "--mirror", on.entry]
-    shell(["pbuilder", "create", *base, *_places(on)])
+    return [["pbuilder", "create", *base, *_places(on)]]
 
 
-def _pbuilder_build(on: Bench, out: Path) -> None:
-    shell(["pbuilder", "build", "--basetgz", on.work / "base.tgz", "--buildresult", out, *_places(on), on.dsc])
+def _pbuilder_build(on: Bench, out: Path) -> Commands:
+    return [["pbuilder", "build", "--basetgz", on.work / "base.tgz", "--buildresult", out, *_places(on), on.dsc]]
 
 
-def _cow_prepare(on: Bench) -> None:
-    mmdebstrap(on.work / "base.cow", "debhelper,fakeroot,aptitude,cowdancer", "--skip=cleanup/apt/lists")
+def _cow_prepare(on: Bench) -> Commands:
+    return [mmdebstrap(on.work / "base.cow", "debhelper,fakeroot,aptitude,cowdancer", "--skip=cleanup/apt/lists")]
 
 
-def _cow_build(on: Bench, out: Path) -> None:
-    shell(["cowbuilder", "build", "--basepath", on.work / "base.cow", "--buildresult", out, *_places(on), on.dsc])
+def _cow_build(on: Bench, out: Path) -> Commands:
+    return [["cowbuilder", "build", "--basepath", on.work / "base.cow", "--buildresult", out, *_places(on), on.dsc]]
 
 
 def _places(on: Bench) -> list[str | Path]:
@@ -173,30 +173,38 @@ PEERS = (
     Peer("cowbuilder", ["dpkg-query", "-W", "cowbuilder"],
          "buildd root with debhelper, fakeroot and aptitude", _cow_prepare, _cow_build),
     Peer("sbuild, its default", ["sbuild", "--version"], "unshare mode, plain buildd tar; no lintian", _unshare_prepare,
-         _unshare_build),
+         _unshare_build, runs=3),
     Peer("pbuilder, its default", ["dpkg-query", "-W", "pbuilder"], "base.tgz made by pbuilder create; aptcache warm",
-         _pbuilder_prepare, _pbuilder_build),
+         _pbuilder_prepare, _pbuilder_build, runs=3),
 )  # fmt: skip
 
 
-def time_builds(on: Bench, peer: Peer, runs: int) -> dict[str, Any]:
-    """Return a peer's median of `runs` warm builds in seconds, with what it is and does not do; or why it could not run."""
+def time_builds(on: Bench, peer: Peer) -> dict[str, Any]:
+    """Return a peer's median of warm builds in seconds, with what it is, runs and does not do; or why it could not run."""
     about = {"peer": peer.name, "version": _first_line(peer.version), "configuration": peer.configuration,
-             "peer_skips": peer.skips}  # fmt: skip
+             "commands": [shlex.join(map(str, argv)) for argv in peer.build(on, _out(on))],
+             "peer_skips": peer.skips, "runs": peer.runs}  # fmt: skip
     try:
-        peer.prepare(on)
+        for argv in peer.prepare(on):
+            shell(argv)
         _timed(on, peer)
-        return {**about, "seconds": round(statistics.median(_timed(on, peer) for _ in range(runs)), 3)}
+        return {**about, "seconds": round(statistics.median(_timed(on, peer) for _ in range(peer.runs)), 3)}
     except ProcessError as error:
-        return {**about, "not_run": error.details.splitlines()[-1] if error.details else error.brief}
+        return {**about, "not_run": (error.details.splitlines() or [error.brief])[-1]}
+
+
+def _out(on: Bench) -> Path:
+    return on.work / "out"
 
 
 def _timed(on: Bench, peer: Peer) -> float:
-    out = on.work / "out"
+    out = _out(on)
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir()
+    shell(own(out))
     began = time.perf_counter()
-    peer.build(on, out)
+    for argv in peer.build(on, out):
+        shell(argv, cwd=out)
     took = time.perf_counter() - began
     if not list(out.rglob("*.deb")):
         raise KubedebError(f"{peer.name} made no package", code=ExitCode.BUG)
