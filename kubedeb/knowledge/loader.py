@@ -45,6 +45,11 @@ class Knowledge:
         rule = self.hop(component, line)
         return rule.to.line if rule else None
 
+    def stone(self, component: str, line: Line) -> Version | None:
+        """Return the patch version that a way through `line` stops at, None when no row names one."""
+        rule = next((rule for rule in self.of(component, RuleKind.STONE) if rule.to.line == line), None)
+        return Version.parse(rule.version) if rule and rule.version else None
+
     def blocked(self, component: str, version: Version) -> tuple[Rule, ...]:
         """Return the rules that block a version, the heaviest first."""
         order = list(Severity)

@@ -32,6 +32,8 @@ class RuleKind(StrEnum):
     """How far `component`, in a version of `from`, may be from `skew.against`, in a version of `to`."""
     WINDOW = "window"
     """`component`, in a version of `from`, is made to work with `window.against` from `oldest` to `newest`."""
+    STONE = "stone"
+    """The patch version, `version`, that a way through the line `to` stops at."""
     TRAP = "trap"
     """What goes wrong on the way from `from` to `to`, under a condition that `detect` finds."""
 
@@ -78,9 +80,10 @@ class Detect(StrictModel):
 
 
 class Skew(StrictModel):
-    """How many minor versions a component may be behind or ahead of another."""
+    """How many minor versions a component may be behind or ahead of another; `on_node`: of the one on its own node."""
 
     against: str
+    on_node: bool = False
     behind: int = Field(ge=0)
     ahead: int = Field(ge=0)
 
@@ -90,27 +93,28 @@ class Skew(StrictModel):
 
 
 class Window(StrictModel):
-    """The lines (`1.8.x`) of another component that one works with, both ends included."""
+    """The lines (`1.8.x`) of another component that one works with, both ends included; no `newest`: no end is known."""
 
     against: str
     oldest: VersionRange
-    newest: VersionRange
+    newest: VersionRange | None = None
 
     @model_validator(mode="after")
     def _ordered(self) -> Window:
         """Both ends are lines, in order."""
-        if self.oldest.line is None or self.newest.line is None or self.oldest.line > self.newest.line:
+        newest = self.oldest if self.newest is None else self.newest
+        if self.oldest.line is None or newest.line is None or self.oldest.line > newest.line:
             raise ValueError("a window goes from one line to another, as in 1.7.x and 1.8.x")
         return self
 
     def allows(self, against: Version) -> bool:
         """Say whether the other component may be in version `against`."""
-        ends = (self.oldest.line, self.newest.line)
-        return None not in ends and ends[0] <= against.line <= ends[1]  # type: ignore[operator]
+        after = self.oldest.line is not None and self.oldest.line <= against.line
+        return after and (self.newest is None or self.newest.line is None or against.line <= self.newest.line)
 
 
 # What only rules of one kind have.
-OF_KIND = {"capability": RuleKind.CAPABILITY, "skew": RuleKind.SKEW, "window": RuleKind.WINDOW}
+OF_KIND = {"capability": RuleKind.CAPABILITY, "skew": RuleKind.SKEW, "window": RuleKind.WINDOW, "version": RuleKind.STONE}
 
 
 def _check_source(source: str) -> str:
@@ -132,6 +136,7 @@ class Rule(StrictModel):
     capability: str | None = None
     skew: Skew | None = None
     window: Window | None = None
+    version: str | None = None
     what: str
     detect: Detect
     remedy: str
@@ -147,6 +152,8 @@ class Rule(StrictModel):
             raise ValueError(f"rule {self.id} forbids, so its source must say it verbatim; make it a warn or find the source")
         if self.kind is RuleKind.HOP and (self.from_.line is None or self.to.line is None):
             raise ValueError(f"rule {self.id} is a hop: from and to are lines, as in 3.4.x")
+        if self.version is not None and Version.parse(self.version) not in self.to:
+            raise ValueError(f"rule {self.id}: {self.version} is not in {self.to}")
         for name, kind in OF_KIND.items():
             if (self.kind is kind) != (getattr(self, name) is not None):
                 raise ValueError(f"rule {self.id}: {name} is there for a rule of kind {kind}, and only there")

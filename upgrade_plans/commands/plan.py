@@ -10,6 +10,7 @@ import click
 
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.output import json_option, print_json
+from upgrade_plans.commands.outline import outline
 
 if TYPE_CHECKING:
     from upgrade_plans.models.facts import Facts
@@ -22,6 +23,9 @@ PATH = click.Path(path_type=Path)
 @click.group()
 def plan() -> None:
     """Make, show and explain upgrade plans."""
+
+
+plan.add_command(outline)
 
 
 def _target(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
