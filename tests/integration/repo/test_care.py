@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -32,7 +31,6 @@ def test_a_page_is_written_once(published: Made, capsys: pytest.CaptureFixture[s
     assert published.repo("verify") == 0
 
 
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="no browser here")
 @pytest.mark.parametrize(("words", "shown"), [("", 3), ("3.5.16 amd64", 1), ("no-such-thing", 0)])
 def test_the_page_is_searchable_in_a_browser(published: Made, tmp_path: Path, words: str, shown: int) -> None:
     assert published.repo("page", "bookworm") == 0
