@@ -13,19 +13,20 @@ from pathlib import Path
 from kubedeb.aptrepo import Digest, Release, parse_release, verified
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import sha256_bytes
+from kubedeb.stanza import one
 from repo.catalog import open_catalog
-from repo.indices import SNAPSHOT_FIELD, by_hash, kinds, make_indices
+from repo.indices import GENERATION_FIELD, SNAPSHOT_FIELD, by_hash, kinds, make_indices
 from repo.live import chunk_loader, chunk_name, generation_name, read_snapshot, snapshot_name, unpack_chunk
 from repo.models import SOURCE, Package, Suite
 from repo.pieces import open_pieces
 from repo.place import Repository, writing
+from repo.poolfiles import parse_files
 from repo.recall import read_lives, recall
 from repo.snapshots import Snapshot, rows_of, rows_text, snapshot_of
 
 Say = Callable[[str], None]
 POOL_FILE = re.compile(r"^pool/../([0-9a-f]{64})/[^/]+\.(?:deb|dsc)$")
 BY_HASH = re.compile(r"/by-hash/SHA256/([0-9a-f]{64})$")
-FIELD = r"(?m)^{}: (.*)$"
 UNPACK: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.decompress, ".xz": lzma.decompress}
 
 
@@ -92,24 +93,22 @@ def rows_of_index(text: str, *, source: bool) -> Iterator[Package]:
     for stanza in text.split("\n\n"):
         if not stanza.strip():
             continue
-        stanza = stanza.strip("\n") + "\n"
-        name, version = _field(stanza, "Package"), _field(stanza, "Version")
-        if source:
-            digest = _field(stanza, "Directory").rpartition("/")[2]
-            size = re.search(rf"(?m)^ {digest} +(\d+) ", stanza)
-            if size is None:
-                raise ValueError(f"{name} {version} names no .dsc")
-            yield Package(name, version, SOURCE, digest, int(size[1]), stanza)
-        else:
-            size_text, digest = _field(stanza, "Size"), _field(stanza, "SHA256")
-            yield Package(name, version, _field(stanza, "Architecture"), digest, int(size_text), stanza)
+        try:
+            yield _row(stanza.strip("\n") + "\n", source=source)
+        except KeyError as error:
+            raise ValueError(f"a stanza without {error.args[0]}") from error
 
 
-def _field(stanza: str, name: str) -> str:
-    found = re.search(FIELD.format(name), stanza)
-    if found is None:
-        raise ValueError(f"a stanza without {name}")
-    return found[1]
+def _row(stanza: str, *, source: bool) -> Package:
+    fields = one(stanza)
+    name, version = fields["Package"], fields["Version"]
+    if not source:
+        return Package(name, version, fields["Architecture"], fields["SHA256"], int(fields["Size"]), stanza)
+    digest = fields["Directory"].rpartition("/")[2]
+    sizes = [file.size for file in parse_files(fields["Checksums-Sha256"]) if file.sha256 == digest]
+    if not sizes:
+        raise ValueError(f"{name} {version} names no .dsc")
+    return Package(name, version, SOURCE, digest, sizes[0], stanza)
 
 
 class _Check:
@@ -137,7 +136,7 @@ class _Check:
             source = good[0] if good else remade if remade is not None and _is(remade, digest) else None
             for name in names:
                 self._same(name, digest.sha256, source)
-        number = int(release.fields["Kubedeb-Generation"])
+        number = int(release.fields[GENERATION_FIELD])
         self._same(generation_name(suite.name, number), sha256_bytes(inrelease), inrelease)
         self._detached(suite.name, release)
         if snapshot is not None:

@@ -80,8 +80,7 @@ def wrong_file(folder: Path, file: PoolFile, by: str) -> str:
     path = folder / file.name
     if path.is_symlink() or not path.is_file():
         return f"is missing; {by} lists it"
-    if path.stat().st_size != file.size or (found := sha256_of(path)) != file.sha256:
-        size = path.stat().st_size
-        found = found if size == file.size else sha256_of(path)
+    size, found = path.stat().st_size, sha256_of(path)
+    if (size, found) != (file.size, file.sha256):
         return f"is not the file that {by} lists: sha256 {found} ({size} bytes), expected {file.sha256} ({file.size} bytes)"
     return ""

@@ -77,8 +77,7 @@ def between(old: str, new: str, severity: str, *, as_json: bool) -> None:
     if component != other:
         raise KubedebError(f"{old} and {new} are not the same component", hint="Name one component twice.", code=ExitCode.USAGE)
     found = journey(load(), component, before, after)
-    weights = list(Severity)
-    shown = [item for item in found.met if weights.index(item[1].severity) <= weights.index(Severity(severity))]
+    shown = [item for item in found.met if item[1].severity.rank <= Severity(severity).rank]
     if as_json:
         print_json({
             "component": component, "old": str(before), "new": str(after), "lines": [_line(line) for line in found.lines],

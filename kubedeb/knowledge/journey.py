@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.knowledge.loader import Knowledge, Line
-from kubedeb.knowledge.schema import Flag, Rule, RuleKind, Severity
+from kubedeb.knowledge.schema import Flag, Rule, RuleKind
 from kubedeb.versions import Version
 
 # A line that the way passes through without naming a patch counts with its newest one; no project has had so many.
@@ -37,7 +36,13 @@ def journey(knowledge: Knowledge, component: str, old: Version, new: Version) ->
     if not any(rule.component in names for rule in knowledge.rules):
         known = sorted({rule.component for rule in knowledge.rules} | set(knowledge.parts))
         raise KubedebError(f"no rules are known about {component!r}", details=f"Known: {', '.join(known)}", code=ExitCode.USAGE)
-    lines = tuple(_lines(knowledge, component, old, new))
+    lines = knowledge.way(component, old.line, new.line)
+    if lines[-1] != new.line:
+        raise KubedebError(
+            f"no hops of {component} lead from {old} to {new}",
+            details=f"Nothing is known of a way on from {lines[-1][0]}.{lines[-1][1]}.",
+            hint=f"The hops that are known: kubedeb rules list --component {component}", code=ExitCode.NO_PLAN,
+        )  # fmt: skip
     stops = [old, *(Version(*line, NEWEST) for line in lines[1:-1]), new] if old != new else [old]
     met: dict[str, tuple[Line, Rule]] = {}
     flags: list[tuple[Line, Flag]] = []
@@ -46,8 +51,7 @@ def journey(knowledge: Knowledge, component: str, old: Version, new: Version) ->
             if rule.component in names and rule.id not in met and _bites(rule, before, after):
                 met[rule.id] = (after.line, rule)
         flags += [(after.line, flag) for name in names for flag in knowledge.flags_lost(name, before, after)]
-    order = list(Severity)
-    ranked = sorted(met.values(), key=lambda item: (lines.index(item[0]), order.index(item[1].severity)))
+    ranked = sorted(met.values(), key=lambda item: (lines.index(item[0]), item[1].severity.rank))
     return Journey(component, old, new, lines, tuple(ranked), tuple(flags))
 
 
@@ -56,18 +60,3 @@ def _bites(rule: Rule, before: Version, after: Version) -> bool:
         return False
     # A rule about a range that was stood in before is met on entering it, not at each later step.
     return rule.from_.text != "any" or rule.kind is not RuleKind.TRAP or before not in rule.to
-
-
-def _lines(knowledge: Knowledge, component: str, old: Version, new: Version) -> Iterator[Line]:
-    line = old.line
-    yield line
-    while line != new.line:
-        following = knowledge.next_line(component, line)
-        if following is None or new < old:
-            raise KubedebError(
-                f"no hops of {component} lead from {old} to {new}",
-                details=f"Nothing is known of a way on from {line[0]}.{line[1]}.",
-                hint=f"The hops that are known: kubedeb rules list --component {component}", code=ExitCode.NO_PLAN,
-            )  # fmt: skip
-        line = following
-        yield line

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import sha256_bytes
-from kubedeb.knowledge.schema import Flag, Rows, Rule, RuleKind, Severity
+from kubedeb.knowledge.schema import Flag, Rows, Rule, RuleKind
 from kubedeb.versions import Version
 from kubedeb.yamlfile import load as load_yaml
 from kubedeb.yamlfile import validate
@@ -45,6 +45,13 @@ class Knowledge:
         rule = self.hop(component, line)
         return rule.to.line if rule else None
 
+    def way(self, component: str, line: Line, goal: Line) -> tuple[Line, ...]:
+        """Return the lines from one to another, both included; not as far as the goal when no hops lead there."""
+        found = [line]
+        while found[-1] < goal and (following := self.next_line(component, found[-1])) is not None:
+            found.append(following)
+        return tuple(found)
+
     def stone(self, component: str, line: Line) -> Version | None:
         """Return the patch version that a way through `line` stops at, None when no row names one."""
         rule = next((rule for rule in self.of(component, RuleKind.STONE) if rule.to.line == line), None)
@@ -52,9 +59,8 @@ class Knowledge:
 
     def blocked(self, component: str, version: Version) -> tuple[Rule, ...]:
         """Return the rules that block a version, the heaviest first."""
-        order = list(Severity)
         found = [rule for rule in self.of(component, RuleKind.BLOCKED) if version in rule.to]
-        return tuple(sorted(found, key=lambda rule: order.index(rule.severity)))
+        return tuple(sorted(found, key=lambda rule: rule.severity.rank))
 
     def capability(self, component: str, name: str, version: Version) -> Rule | None:
         """Return the rule that says that a version can do something, None when none says so."""

@@ -50,6 +50,11 @@ class Severity(StrEnum):
     NOTE = "note"
     """Good to know."""
 
+    @property
+    def rank(self) -> int:
+        """Return the place among all: 0 weighs most."""
+        return list(Severity).index(self)
+
 
 class Confidence(StrEnum):
     """Whether the source says it, or we conclude it."""

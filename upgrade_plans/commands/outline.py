@@ -41,7 +41,12 @@ def outline(
     from upgrade_plans.planner.stack import OF_PRODUCT, Stack, Wish
 
     begin = _groups(start)
-    wanted = {**begin, **{name: version for name, version in _groups(target).items() if name in begin or _unknown(name, begin)}}
+    wanted = {**begin, **_groups(target)}
+    if strange := [name for name in wanted if name not in begin]:
+        raise KubedebError(
+            f"--to names {strange[0]}, and the start does not say what it is on",
+            details=f"The start names {', '.join(begin)}.", hint=f"Add {strange[0]}=VERSION to the start.", code=ExitCode.USAGE,
+        )  # fmt: skip
     for name, version in wanted.items():
         if version < begin[name]:
             raise KubedebError(f"{name} would go down from {begin[name]} to {version}", details="An outline goes up only.",
@@ -60,13 +65,6 @@ def outline(
         click.echo(line)
 
 
-def _unknown(name: str, begin: dict[str, Version]) -> bool:
-    raise KubedebError(
-        f"--to names {name}, and the start does not say what it is on", details=f"The start names {', '.join(begin)}.",
-        hint=f"Add {name}=VERSION to the start.", code=ExitCode.USAGE,
-    )  # fmt: skip
-
-
 def _groups(texts: tuple[str, ...]) -> dict[str, Version]:
     """Read components with versions into groups; a group of its own goes before its product."""
     from upgrade_plans.planner.stack import BY_NAME, OF_PRODUCT
@@ -78,9 +76,10 @@ def _groups(texts: tuple[str, ...]) -> dict[str, Version]:
         if name not in OF_PRODUCT and name not in BY_NAME:
             known = ", ".join(sorted({*OF_PRODUCT, *BY_NAME}))
             raise KubedebError(f"no component {name!r}", details=f"Known: {known}", code=ExitCode.USAGE)
-        into = products if name in OF_PRODUCT and len(OF_PRODUCT[name]) > 1 and "=" in text else groups
-        for group in OF_PRODUCT[name] if into is products else (name,):
-            into[group] = version
+        if len(parts := OF_PRODUCT.get(name, ())) > 1:
+            products |= dict.fromkeys(parts, version)
+        else:
+            groups[name] = version
     return {**products, **groups}
 
 
@@ -97,7 +96,7 @@ def _pair(text: str) -> tuple[str, Version]:
 
 
 def _shown(group: str, version: Version) -> str:
-    from upgrade_plans.planner.stack import NEWEST
+    from kubedeb.knowledge.journey import NEWEST
 
     if group == "storage":
         return f"etcd{version.major}"

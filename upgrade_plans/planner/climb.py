@@ -55,13 +55,14 @@ class NoWay:
 
 def climb(start: Stack, wish: Wish, knowledge: Knowledge) -> Climb | NoWay:
     """Find the cheapest way from a start to a target, or why there is none. Both name the same groups; nothing goes down."""
-    search = _Search(start, wish, knowledge)
+    judge = Judge(knowledge)
+    search = _Search(start, wish, judge)
     no_hops = tuple(name for name, _ in start.versions if search.map.lines[name][-1] != search.map.target[name].line)
     if no_hops:
         return NoWay(no_hops=no_hops)
     found = search.best()
     if found is None:
-        return _forbidden(start, wish, knowledge, search)
+        return _forbidden(start, wish, judge, search.stopped)
     cost, moves = found
     stages, stack = [], start
     for move in moves:
@@ -71,10 +72,10 @@ def climb(start: Stack, wish: Wish, knowledge: Knowledge) -> Climb | NoWay:
 
 
 class _Search:
-    def __init__(self, start: Stack, wish: Wish, knowledge: Knowledge, enforced: frozenset[str] | None = None) -> None:
+    def __init__(self, start: Stack, wish: Wish, judge: Judge, enforced: frozenset[str] | None = None) -> None:
         self.start = start
-        self.map = Map(start, wish, knowledge)
-        self.judge = Judge(knowledge)
+        self.map = Map(start, wish, judge.knowledge)
+        self.judge = judge
         self.enforced = enforced
         self.stopped: dict[str, Rule] = {}
         self.here = frozenset(rule.id for rule in self.judge.broken(mix_of(start)))
@@ -145,13 +146,12 @@ def _explained(start: Stack, stages: list[Stage], search: _Search) -> Iterator[S
         yield Stage(stage.move, stage.after, stage.warnings, tuple(needed))
 
 
-def _forbidden(start: Stack, wish: Wish, knowledge: Knowledge, search: _Search) -> NoWay:
+def _forbidden(start: Stack, wish: Wish, judge: Judge, stopped: dict[str, Rule]) -> NoWay:
     """Drop from all that stood in the way one after the other, as long as there is no way without it."""
-    rules = dict(search.stopped)
+    rules, every = dict(stopped), frozenset(rule.id for rule in judge.knowledge.rules)
     # Where one rule gives way others can be met behind it.
     while True:
-        behind = _Search(start, Wish(wish.target, frozenset(), wish.via), knowledge, frozenset())
-        behind.enforced = frozenset(rule.id for rule in knowledge.rules) - set(rules)
+        behind = _Search(start, Wish(wish.target, frozenset(), wish.via), judge, every - set(rules))
         if behind.best() is not None or not behind.stopped:
             break
         rules |= behind.stopped
@@ -159,7 +159,7 @@ def _forbidden(start: Stack, wish: Wish, knowledge: Knowledge, search: _Search) 
     for item in list(kept):
         rest = [other for other in kept if other != item]
         frozen = frozenset(other.removeprefix(FREEZE) for other in rest if other.startswith(FREEZE))
-        attempt = _Search(start, Wish(wish.target, frozen, wish.via), knowledge, frozenset(rest))
+        attempt = _Search(start, Wish(wish.target, frozen, wish.via), judge, frozenset(rest))
         if attempt.best() is None:
             kept = rest
     return NoWay(

@@ -31,6 +31,7 @@ class Judge:
     """Judges mixes by the rules of a knowledge. Each pair of components is judged once for each pair of versions."""
 
     def __init__(self, knowledge: Knowledge) -> None:
+        self.knowledge = knowledge
         self.between: dict[tuple[str, str], tuple[Rule, ...]] = {}
         for rule in knowledge.rules:
             against = _against(rule)

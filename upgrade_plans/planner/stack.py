@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from kubedeb.knowledge import Knowledge
+from kubedeb.knowledge.journey import NEWEST
 from kubedeb.versions import Version
-
-# A line that nobody names a patch of is passed on its newest one.
-NEWEST = 9999
 
 
 @dataclass(frozen=True)
@@ -93,17 +91,9 @@ class Map:
         self.target = Stack.of(
             {name: version if name in wish.frozen else wish.target[name] for name, version in start.versions}
         )
-        self.lines = {name: self._lines(BY_NAME[name], version.line) for name, version in start.versions}
-
-    def _lines(self, group: Group, line: tuple[int, int]) -> tuple[tuple[int, int], ...]:
-        """Return the lines from where a group is to its target; not as far as that when no hops lead there."""
-        found = [line]
-        while found[-1] != self.target[group.name].line:
-            following = self.knowledge.next_line(group.product, found[-1])
-            if following is None:
-                break
-            found.append(following)
-        return tuple(found)
+        self.lines = {
+            name: knowledge.way(BY_NAME[name].product, version.line, self.target[name].line) for name, version in start.versions
+        }
 
     def moves(self, stack: Stack) -> tuple[Move, ...]:
         """Return every move that a group may make next, whatever the other groups say."""
