@@ -26,15 +26,15 @@ class Added:
     passed_over: tuple[str, ...]
 
 
-def add(repository: Repository, suite_name: str, given: Sequence[Path]) -> Added:
+def add(repository: Repository, suite_name: str, given: Sequence[Path], *, keyring: str = "") -> Added:
     """Add binary and source packages, those of `.changes` files, and those in folders to a suite's draft, all or none.
 
-    Raises `KubedebError`: PACKAGE with every problem found; REPOSITORY for an unknown suite; REPOSITORY_BUSY;
-    REPOSITORY_STORAGE.
+    `keyring`, a folder of keys, counts instead of the suite's own. Raises `KubedebError`: PACKAGE with every problem found;
+    REPOSITORY for an unknown suite; REPOSITORY_BUSY; REPOSITORY_STORAGE.
     """
     suite = repository.suite(suite_name)
     findings, passed_over = Findings(), list[str]()
-    candidates = collect(given, suite.options.changes_keyring, findings, passed_over)
+    candidates = collect(given, keyring or suite.options.changes_keyring, findings, passed_over)
     refuse(candidates, suite, findings)
     findings.stop()
     with writing(repository.layout), open_catalog(repository.layout.catalog) as catalog:

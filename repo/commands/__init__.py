@@ -11,6 +11,7 @@ import click
 from kubedeb.output import json_option, print_json, print_table
 from repo.commands.care import fsck, metrics, page, stats
 from repo.commands.gc import gc, hold
+from repo.commands.incoming import incoming
 from repo.commands.options import open_root, repository_option, root_of, say, suite_option
 
 
@@ -28,6 +29,7 @@ repo.add_command(page)
 repo.add_command(stats)
 repo.add_command(gc)
 repo.add_command(hold)
+repo.add_command(incoming)
 
 
 @repo.command()
