@@ -1,18 +1,20 @@
-"""`kubedeb repo list` and `show`: what the suites serve and what their drafts will change."""
+"""`kubedeb repo list`, `show` and `search`: what the suites serve and what their drafts will change."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 from kubedeb.errors import ExitCode, KubedebError
+from kubedeb.stanza import one
 from kubedeb.versions import DebianVersion
 from repo.catalog import open_catalog
 from repo.live import chunk_loader, read_live
 from repo.models import Action, Member, Package
 from repo.place import Repository
-from repo.snapshots import Snapshot, named, rows_of
+from repo.relations import Query, parse_query, plain
+from repo.snapshots import Snapshot, near, rows_of
 
 
 class State(Enum):
@@ -32,13 +34,47 @@ class Row:
     state: State
 
 
-def listing(repository: Repository, suites: Sequence[str], pattern: str | None = None) -> list[Row]:
-    """Return the packages of `suites` (all where none is named), by suite, name and version as Debian orders it."""
-    from fnmatch import fnmatchcase
+def listing(repository: Repository, suites: Sequence[str], query: str | None = None) -> list[Row]:
+    """Return the packages of `suites` (all where none is named), by suite, name and version as Debian orders it.
 
+    `query` chooses: a dependency as dpkg writes it, with globs. Raises `KubedebError` (USAGE) when it is none.
+    """
+    asked = asked_for(query) if query is not None else None
     names = [repository.suite(name).name for name in suites] or [suite.name for suite in repository.identity.suites]
     rows = [row for name in names for row in _rows(repository, name)]
-    return [row for row in rows if pattern is None or fnmatchcase(row.member.name, pattern)]
+    return [row for row in rows if asked is None or asked.matches(*row.member.key)]
+
+
+def asked_for(query: str) -> Query:
+    """Return a query. Raises `KubedebError` (USAGE) when it is none."""
+    try:
+        return parse_query(query)
+    except ValueError as error:
+        raise KubedebError(
+            str(error), details="NAME may have globs; , means and, | means or: 'kube* (>= 1.20), kube* (<< 1.21~)'",
+            code=ExitCode.USAGE,
+        ) from error  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Found:
+    """A package that has the words searched for: its row, and the first line of its description."""
+
+    row: Row
+    summary: str
+
+
+def search(repository: Repository, suites: Sequence[str], words: Sequence[str]) -> list[Found]:
+    """Return the packages that have all `words` in name or description, regardless of case, in the order of `listing`."""
+    wanted = [word.casefold() for word in words]
+    rows = listing(repository, suites)
+    texts = {member: _described(package) for member, package in _packages(repository, None).items()}
+    return [Found(row, texts[row.member].splitlines()[0] if texts[row.member] else "") for row in rows
+            if all(word in f"{row.member.name}\n{texts[row.member]}".casefold() for word in wanted)]  # fmt: skip
+
+
+def _described(package: Package) -> str:
+    return one(package.stanza).get("Description", "")
 
 
 def _rows(repository: Repository, suite: str) -> list[Row]:
@@ -64,31 +100,36 @@ class Shown:
 
 
 def show(repository: Repository, wanted: str) -> list[Shown]:
-    """Return the packages that `NAME` or `NAME=VERSION` names. Raises `KubedebError` (PACKAGE) with what there is."""
-    name, equals, version = wanted.partition("=")
-    rows = [row for row in listing(repository, ()) if row.member.name == name]
-    chosen = [row for row in rows if not equals or row.member.version == version]
+    """Return the packages that a query names, by name and version. Raises `KubedebError`: PACKAGE with what there is; USAGE."""
+    chosen = listing(repository, (), wanted)
     if not chosen:
-        raise _unknown(repository, name, version, rows)
+        name, _, version = wanted.partition("=")
+        raise _unknown(repository, name, version, [row for row in listing(repository, ()) if row.member.name == name])
     members = list(dict.fromkeys(row.member for row in chosen))
-    packages = _packages(repository, name)
+    packages = _packages(repository, {member.name for member in members})
     return [Shown(packages[member], tuple(row for row in chosen if row.member == member)) for member in members]
 
 
-def _packages(repository: Repository, name: str) -> dict[Member, Package]:
-    """Return all packages of one name, published ones as their snapshots say, the others as the catalog does."""
+def _packages(repository: Repository, names: Collection[str] | None) -> dict[Member, Package]:
+    """Return all packages of some names (None: of all): published ones as their snapshots say, others as the catalog does."""
     load = chunk_loader(repository)
     with open_catalog(repository.layout.catalog) as catalog:
         found = {row.member: row for suite in repository.identity.suites for row in catalog.changes(suite.name)[1]}
     for suite in repository.identity.suites:
         live = read_live(repository, suite.name)
-        found |= {row.member: row for row in named(live.snapshot, load, name)} if live else {}
+        rows = () if live is None else rows_of(load, live.snapshot) if names is None else near(live.snapshot, load, names)
+        found |= {row.member: row for row in rows}
     return found
 
 
 def _unknown(repository: Repository, name: str, version: str, rows: Sequence[Row]) -> KubedebError:
     import difflib
 
+    if not plain(f"{name}={version}" if version else name):
+        return KubedebError(
+            f"nothing in the repository is {f'{name}={version}' if version else name!r}",
+            hint="kubedeb repo list shows what there is.", code=ExitCode.PACKAGE,
+        )  # fmt: skip
     if rows:
         there = sorted({row.member.version for row in rows}, key=DebianVersion)
         return KubedebError(

@@ -66,6 +66,13 @@ def is_glob(text: str) -> bool:
     return any(letter in text for letter in "*?")
 
 
+def plain(query: str) -> bool:
+    """Return whether a query is `NAME` or `NAME=VERSION`, for which one can say what there is instead."""
+    return not any(letter in query for letter in "*?,|()[]: ") or (
+        query.count("=") == 1 and not any(c in query for c in "*?,|()[] ")
+    )
+
+
 def parse_query(text: str) -> Query:
     """Return the query written as `text`. Raises `ValueError` with the part that is none."""
     return Query(tuple(tuple(_term(part) for part in group.split("|")) for group in text.split(",")))

@@ -13,6 +13,7 @@ from repo.live import chunk_loader
 from repo.models import Action, Member
 from repo.place import Repository, writing
 from repo.recall import read_lives, recall
+from repo.relations import parse_query, plain
 from repo.snapshots import Snapshot, rows_of
 
 
@@ -26,7 +27,7 @@ class Removed:
 
 
 def remove(repository: Repository, suite_name: str, wanted: Sequence[str]) -> Removed:
-    """Take what `wanted` names (`NAME`, or `NAME=VERSION`) out of a suite's draft, all or nothing.
+    """Take what `wanted` names (queries as `list` takes them) out of a suite's draft, all or nothing.
 
     Raises `KubedebError`: PACKAGE with every name that the suite does not have; REPOSITORY for an unknown suite;
     REPOSITORY_BUSY; REPOSITORY_STORAGE.
@@ -50,8 +51,12 @@ def choose(members: Collection[Member], wanted: Sequence[str], suite: str) -> tu
     problems: list[str] = []
     chosen: set[Member] = set()
     for item in wanted:
-        name, equals, version = item.partition("=")
-        found = {member for member in members if member.name == name and (not equals or member.version == version)}
+        try:
+            query = parse_query(item)
+        except ValueError as error:
+            problems.append(str(error))
+            continue
+        found = {member for member in members if query.matches(*member.key)}
         if not found:
             problems.append(_unknown(members, item, suite))
         chosen |= found
@@ -63,9 +68,9 @@ def choose(members: Collection[Member], wanted: Sequence[str], suite: str) -> tu
 
 
 def _unknown(members: Collection[Member], item: str, suite: str) -> str:
-    name, equals, version = item.partition("=")
-    if not name or (equals and not version):
-        return f"{item!r} is not NAME or NAME=VERSION"
+    name, _, version = item.partition("=")
+    if not plain(item):
+        return f"nothing in {suite} is {item!r}"
     versions = sorted({member.version for member in members if member.name == name}, key=DebianVersion)
     if versions:
         return f"version {version!r} of {name} is not in {suite}; there are: {', '.join(versions)}"

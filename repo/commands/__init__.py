@@ -13,6 +13,7 @@ from repo.commands.care import fsck, metrics, page, stats
 from repo.commands.gc import gc, hold
 from repo.commands.incoming import incoming
 from repo.commands.options import open_root, repository_option, root_of, say, suite_option
+from repo.commands.search import search
 
 
 @click.group()
@@ -30,6 +31,7 @@ repo.add_command(stats)
 repo.add_command(gc)
 repo.add_command(hold)
 repo.add_command(incoming)
+repo.add_command(search)
 
 
 @repo.command()
@@ -115,7 +117,7 @@ def add(*, repository: Path | None, suite: str, publish_too: bool, files: tuple[
 @repository_option
 @suite_option
 @click.option("--publish", "publish_too", is_flag=True, help="Publish the suite afterwards.")
-@click.argument("packages", metavar="NAME[=VERSION]...", nargs=-1, required=True)
+@click.argument("packages", metavar="QUERY...", nargs=-1, required=True)
 @json_option
 def remove(*, repository: Path | None, suite: str, publish_too: bool, packages: tuple[str, ...], as_json: bool) -> None:
     """Let packages leave a suite with its next publish; without =VERSION, all versions: all that are named or none."""
@@ -193,10 +195,10 @@ def _publish(opened: Any, suite: str, *, quiet: bool) -> dict[str, Any]:
 @repo.command(name="list")
 @repository_option
 @click.option("--suite", "-s", "suites", multiple=True, help="Only this suite; repeat.")
-@click.argument("pattern", required=False)
+@click.argument("pattern", metavar="[QUERY]", required=False)
 @json_option
 def list_(*, repository: Path | None, suites: tuple[str, ...], pattern: str | None, as_json: bool) -> None:
-    """List the packages of the suites; PATTERN (with * and ?) chooses names."""
+    """List the packages of the suites; QUERY chooses: a dependency as dpkg writes it, with globs."""
     from repo.queries import listing
 
     rows = listing(open_root(repository), suites, pattern)
@@ -209,7 +211,7 @@ def list_(*, repository: Path | None, suites: tuple[str, ...], pattern: str | No
 
 @repo.command()
 @repository_option
-@click.argument("package", metavar="NAME[=VERSION]")
+@click.argument("package", metavar="QUERY")
 @json_option
 def show(*, repository: Path | None, package: str, as_json: bool) -> None:
     """Show all that is known of a package."""

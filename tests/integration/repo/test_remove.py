@@ -78,7 +78,8 @@ def test_a_removal_is_taken_back_by_adding_again(published: Made, capsys: pytest
     [
         ("etcd-sever", ["there is no package 'etcd-sever' in bookworm", "did you mean 'etcd-server'?"]),
         ("etcd-server=3.6", ["version '3.6' of etcd-server is not in bookworm", MIDDLE]),
-        ("=1", ["'=1' is not NAME or NAME=VERSION"]),
+        ("=1", ["'=1' is not a package as dpkg writes a dependency"]),
+        ("etcd-* (>> 4)", ["nothing in bookworm is 'etcd-* (>> 4)'"]),
     ],
 )
 def test_what_is_unknown_changes_nothing(
@@ -89,6 +90,22 @@ def test_what_is_unknown_changes_nothing(
     assert all(message in said for message in [*messages, "Nothing was removed."]), said
     assert set(states(published, capsys).values()) == {"published"}
     assert published.repo("remove", "--suite", "sid", "etcd-server") == ExitCode.REPOSITORY
+
+
+def test_a_query_chooses_what_leaves(published: Made, capsys: pytest.CaptureFixture[str]) -> None:
+    assert published.repo("remove", "--suite", "bookworm", f"etcd-* (<< {NEWEST}), etcd-server:amd64") == 0
+    assert states(published, capsys) == {NEWEST: "published", MIDDLE: "leaving", OLDEST: "leaving"}
+    assert published.repo("list", "etcd-server (>> 3.4~) | nothing", "--json") == 0
+    assert [row["version"] for row in json.loads(capsys.readouterr().out)] == [MIDDLE, NEWEST]
+    assert published.repo("show", "etcd-*=3.4*", "--json") == 0
+    assert [row["Version"] for row in json.loads(capsys.readouterr().out)] == [MIDDLE]
+    assert published.repo("search", "ETCD", "tests", "--json") == 0
+    assert {row["summary"] for row in json.loads(capsys.readouterr().out)} == {"etcd-server for tests"}
+    assert published.repo("search", "etcd", "nothing", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == []
+    assert published.repo("list", "a b") == ExitCode.USAGE
+    assert published.repo("show", "nothing-*") == ExitCode.PACKAGE
+    assert "nothing in the repository is 'nothing-*'" in capsys.readouterr().err
 
 
 def test_suites_are_apart(published: Made) -> None:
