@@ -47,7 +47,7 @@ class Processed:
 
 
 class Rejection(Exception):  # noqa: N818 - it says what happened
-    """An upload is not taken. `ours` says whether whoever made it is known: only then its files are moved with it."""
+    """An upload is not taken. `changes` is what it says where its signature is good: only then its files move with it."""
 
     def __init__(self, reason: str, changes: Changes | None = None) -> None:
         super().__init__(reason)
