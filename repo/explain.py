@@ -1,7 +1,6 @@
 """`kubedeb repo explain`: what apt printed, as cause and cure. Pure: a table of patterns.
 
-The strings about hashes, dates and frozen fields were measured with apt 2.6; the later ones are not captured from a run
-of apt yet.
+The strings about hashes, dates and frozen fields were measured with apt 2.6; the later ones follow the texts of its source.
 """
 
 from __future__ import annotations

@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 
 from kubedeb.versions import DebianVersion
+from repo.audit import Why
 from repo.live import Live, chunk_loader, generation_name, read_live
 from repo.models import Key, Member, Package, Suite
 from repo.pieces import open_pieces
 from repo.place import Repository
 from repo.poolfiles import objects
-from repo.publish import advance_by
+from repo.publish import Wish, publish_together
 from repo.retention import Generation, kept, old_indices
 from repo.roots import Reached, held_digests, reach, read_history
 from repo.snapshots import Applied, Load, Snapshot, apply, rows_of
@@ -100,7 +101,7 @@ def _leave(repository: Repository, suite: Suite, say: Callable[[str], None], *, 
 
     found = old(read_live(repository, suite.name), chunk_loader(repository))
     if found and not dry_run:
-        advance_by(repository, suite.name, without, say)
+        publish_together(repository, [Wish(suite.name, without, Why("gc", "newer versions are kept"))], say)
     return found
 
 

@@ -91,14 +91,15 @@ def release_text(
 
     SHA256 alone is listed, because apt asks for by-hash of the strongest that is listed and only SHA256 is served;
     `all` is no architecture of its own here, its packages are in each index. Valid-Until is there only where the suite
-    asks for it: without somebody who signs again in time it would stop every client.
+    asks for it: without somebody who signs again in time it would stop every client. Of `snapshots/NAME` apt wants to read
+    that its Suite or Codename is `snapshots`.
     """
     options = suite.options
     fields = {
         "Origin": identity.origin,
         "Label": identity.label,
-        "Suite": suite.name,
-        "Codename": suite.name,
+        "Suite": suite.name.partition("/")[0],
+        "Codename": suite.name.rpartition("/")[2],
         "Date": _written(date),
         "Valid-Until": _written(date + options.valid_for) if options.valid_for else "",
         "NotAutomatic": "yes" if options.not_automatic else "",

@@ -54,6 +54,9 @@ def check(wish: Wish) -> None:
         if pattern.fullmatch(value) is None:
             raise KubedebError(f"{option} {value!r} is not valid", details=f"It must match {pattern.pattern}",
                                code=ExitCode.USAGE)  # fmt: skip
+    if "snapshots" in wish.suites:
+        raise KubedebError("--suite 'snapshots' is not valid", details="dists/snapshots/ is where named snapshots are served.",
+                           code=ExitCode.USAGE)  # fmt: skip
     if wish.label is not None and not re.fullmatch(r"[ -~]{1,80}", wish.label):
         raise KubedebError(f"--label {wish.label!r} is not one line of plain text", code=ExitCode.USAGE)
 

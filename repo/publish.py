@@ -1,33 +1,35 @@
 """`kubedeb repo publish`: freeze the draft, stage, let the client judge, go live by one rename, settle the rest.
 
-Killed at any point, the suite serves the old or the new generation, whole; the next publish begins by settling what the
-last one left. InRelease is the truth: it names its own number and snapshot, and a copy of every one that was live is kept.
-Where another publisher was faster (on an object store), the draft is applied to what that one made, and all begins anew.
+Several suites go live as one set: all are staged and proven before the first rename, and a journal lets the next run do the
+renames that a killed one left. Killed at any point, a suite serves the old or the new generation, whole; the next publish
+begins by settling what the last one left. InRelease is the truth: it names its own number and snapshot, and a copy of every one
+that was live is kept. Where another publisher was faster (on an object store), the draft is applied to what that one made, and
+all begins anew.
 """
 
 from __future__ import annotations
 
 import gzip
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from kubedeb.aptrepo import Release, parse_release
 from kubedeb.errors import ExitCode, KubedebError
-from kubedeb.files import write_bytes
-from repo.client import Staged, prove
+from kubedeb.files import sha256_bytes
+from repo.audit import Record, Why, who
 from repo.clock import ClockError, Dated, next_date
 from repo.indices import Indices, index_objects, kinds, make_indices, release_text
+from repo.journal import Move, begin, finish, forget
 from repo.keys import Signed
 from repo.live import Live, chunk_name, snapshot_name
 from repo.models import Member, Suite, contradictions
 from repo.pieces import open_pieces
 from repo.place import Repository
+from repo.proof import judge
 from repo.recall import damaged
 from repo.settle import record, settle
-from repo.snapshots import Applied, Load, Rows, Snapshot, apply, difference, near, rows_text
+from repo.snapshots import Applied, Load, Rows, Snapshot, apply, near, rows_text
 from repo.store import Raced
 from repo.transaction import Say, Stopwatch, Transaction, transaction
 
@@ -75,10 +77,21 @@ class Prepared:
     signed: Signed
     indices: Indices
     judges: tuple[str, ...]
+    decision: Decision
 
 
 Check = Callable[[Repository, Suite, Decision], None]
 Target = Callable[[Transaction, Live | None], Applied]
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A suite, what it is to serve, and why; `asked` is a reason to make a generation though nothing changes."""
+
+    suite: str
+    target: Target
+    why: Why = field(default_factory=Why)
+    asked: str = ""
 
 
 def decide(live: Live | None, applied: Applied, suite: Suite, asked: str = "") -> Decision:
@@ -104,43 +117,43 @@ def _other_settings(release: Release, suite: Suite) -> str:
     return ""
 
 
-def publish(repository: Repository, suite_name: str, say: Say, checks: Sequence[Check] = ()) -> Published:
-    """Publish a suite's draft as its next generation.
+def publish(repository: Repository, suite_name: str, say: Say, checks: Sequence[Check] = (), reason: str = "") -> Published:
+    """Publish a suite's draft as its next generation; `reason` is somebody's, for the audit log.
 
     Raises `KubedebError`: CLIENT when apt or a signature checker refuses the staged tree; PACKAGE when one version would
     have two contents; KEY; REPOSITORY_BUSY; REPOSITORY_STORAGE; REPOSITORY. Until the rename of InRelease nothing that
     clients see has changed.
     """
-    return _publish(repository, suite_name, say, from_draft(suite_name), checks, "")
+    wish = Wish(suite_name, from_draft(suite_name), Why("publish", reason))
+    return publish_together(repository, [wish], say, checks)[0]
 
 
-def advance_to(
-    repository: Repository,
-    suite_name: str,
-    target: Snapshot | None,
-    say: Say,
-    *,
-    reason: str = "",
-    checks: Sequence[Check] = (),
-) -> Published:  # fmt: skip
-    """Make a generation that serves `target`, None: what is live; the draft stays as it is.
+def publish_together(
+    repository: Repository, wishes: Sequence[Wish], say: Say, checks: Sequence[Check] = ()
+) -> tuple[Published, ...]:
+    """Let suites go live together or not at all; returns what was done with each. Raises as `publish` does."""
+    for wish in wishes:
+        repository.suite(wish.suite)
+    with transaction(repository, say) as opened:
+        live: list[Prepared] = []
+        for _ in range(RACES):
+            try:
+                return _together(opened, wishes, checks, live)
+            except Raced:
+                say("another publisher was faster: applying the change to what is live now")
+                opened.read()
+        _take_back(opened, live)
+    raise KubedebError(
+        f"other publishers were faster {RACES} times", details=", ".join(wish.suite for wish in wishes),
+        code=ExitCode.REPOSITORY_BUSY,
+        hint="Nothing was published and the draft is as it was. Publish again when there are fewer.",
+    )  # fmt: skip
 
-    `reason` asks for a generation though nothing changes. Raises as `publish` does.
-    """
 
-    def applied(opened: Transaction, live: Live | None) -> Applied:
-        before = live.snapshot if live else Snapshot()
-        wanted = before if target is None else target
-        return Applied(wanted, {}, *difference(before, wanted, opened.load))
-
-    return _publish(repository, suite_name, say, applied, checks, reason)
-
-
-def advance_by(
-    repository: Repository, suite_name: str, target: Target, say: Say, *, reason: str = "", checks: Sequence[Check] = ()
-) -> Published:
-    """Make a generation of what `target` makes of what is live when nobody else writes; else as `advance_to`."""
-    return _publish(repository, suite_name, say, target, checks, reason)
+def as_it_is(opened: Transaction, live: Live | None) -> Applied:
+    """Return what is live: for a generation with the same packages."""
+    del opened
+    return Applied(live.snapshot if live else Snapshot(), {}, (), ())
 
 
 def from_draft(suite: str) -> Target:
@@ -153,28 +166,55 @@ def from_draft(suite: str) -> Target:
     return applied
 
 
-def _publish(
-    repository: Repository, suite_name: str, say: Say, target: Target, checks: Sequence[Check], asked: str
-) -> Published:
-    suite = repository.suite(suite_name)
-    with transaction(repository, say) as opened:
-        for _ in range(RACES):
-            live = opened.lives.get(suite.name)
-            decision = decide(live, target(opened, live), suite, asked)
-            try:
-                if live is None or decision.reason:
-                    prepared = stage(opened, suite, decision, checks)
-                    go_live(opened, prepared)
-                    return _published(suite, decision, prepared.live, prepared.judges, opened.watch)
-                settle(opened, suite, live)
-                return _published(suite, decision, live, (), opened.watch)
-            except Raced:
-                say(f"another publisher was faster: applying the change to what {suite.name} serves now")
-                opened.read()
-    raise KubedebError(
-        f"other publishers were faster {RACES} times", details=f"suite {suite.name}", code=ExitCode.REPOSITORY_BUSY,
-        hint="Nothing was published and the draft is as it was. Publish again when there are fewer.",
-    )  # fmt: skip
+def _together(
+    opened: Transaction, wishes: Sequence[Wish], checks: Sequence[Check], live: list[Prepared]
+) -> tuple[Published, ...]:
+    """Stage what is not live yet, rename one after another, settle. `live` has what an earlier attempt got so far."""
+    done = {prepared.suite.name: prepared for prepared in live}
+    staged: list[Prepared] = []
+    decisions: dict[str, Decision] = {name: prepared.decision for name, prepared in done.items()}
+    opened.planned = {name: prepared.live.snapshot for name, prepared in done.items()}
+    for wish in wishes:
+        if wish.suite in done:
+            continue
+        suite, before = opened.repository.suite(wish.suite), opened.lives.get(wish.suite)
+        decision = decisions[wish.suite] = decide(before, wish.target(opened, before), suite, wish.asked)
+        if before is None or decision.reason:
+            staged.append(_stage_or_take_back(opened, suite, decision, checks, live))
+            opened.planned[suite.name] = decision.target
+    go_live(opened, staged, {wish.suite: wish.why for wish in wishes}, live)
+    done = {prepared.suite.name: prepared for prepared in live}
+    results = []
+    for wish in wishes:
+        suite, now = opened.repository.suite(wish.suite), opened.lives[wish.suite]
+        if wish.suite not in done:
+            settle(opened, suite, now)
+        judges = done[wish.suite].judges if wish.suite in done else ()
+        results.append(_published(suite, decisions[wish.suite], now, judges, opened.watch))
+    return tuple(results)
+
+
+def _stage_or_take_back(
+    opened: Transaction, suite: Suite, decision: Decision, checks: Sequence[Check], live: Sequence[Prepared]
+) -> Prepared:
+    try:
+        return stage(opened, suite, decision, checks)
+    except KubedebError:
+        _take_back(opened, live)
+        raise
+
+
+def _take_back(opened: Transaction, live: Sequence[Prepared]) -> None:
+    """Let the part of a set that is live serve again what it served before, when the rest cannot follow.
+
+    It happens where another publisher changed the rest in the meantime, and what came of it was refused.
+    """
+    for prepared in live:
+        suite, before = prepared.suite, prepared.before
+        opened.say(f"taking back generation {prepared.live.generation} of {suite.name}: the rest of its set cannot go live")
+        target = before.snapshot if before else Snapshot()
+        decision = Decision(target, "taken back", prepared.decision.removed, prepared.decision.added)
+        go_live(opened, [stage(opened, suite, decision)], {suite.name: Why("take-back")}, [])
 
 
 def _published(suite: Suite, decision: Decision, live: Live, judges: tuple[str, ...], watch: Stopwatch) -> Published:
@@ -211,28 +251,69 @@ def stage(opened: Transaction, suite: Suite, decision: Decision, checks: Sequenc
     with watch.lap("sign"):
         signed = repository.layout.keys.sign(text, repository.identity.fingerprint)
     with watch.lap("proof"):
-        judges = _judge(repository, suite, text, signed, indices)
+        judges = judge(repository, suite, text, signed, indices)
     now = Live(generation, signed.inline, parse_release(suite.name, text), decision.target)
-    return Prepared(suite, now, live, signed, indices, judges)
+    return Prepared(suite, now, live, signed, indices, judges, decision)
 
 
-def go_live(opened: Transaction, prepared: Prepared) -> None:
-    """Replace InRelease, then settle. Raises `Raced` when another publisher has replaced it, and `KubedebError`."""
-    suite, live, before = prepared.suite, prepared.live, prepared.before
+def go_live(opened: Transaction, staged: Sequence[Prepared], whys: Mapping[str, Why], live: list[Prepared]) -> None:
+    """Replace one InRelease after another, then settle all; each that is live is appended to `live`.
+
+    Raises `Raced` when another publisher has replaced one, and `KubedebError`.
+    """
+    if not staged:
+        return
+    together = tuple(sorted(prepared.suite.name for prepared in [*live, *staged]))
+    # What an earlier attempt got live is among them: a kill from here on leaves a set that must be completed.
+    moves = [_move(prepared, whys[prepared.suite.name], together) for prepared in [*live, *staged]]
     with opened.watch.lap("live"):
+        begin(opened.repository, moves)
+        for prepared in staged:
+            _rename(opened, prepared, alone=not live)
+            live.append(prepared)
+        for prepared in live:
+            _settle(opened, prepared)
+        finish(opened.repository, moves)
+
+
+def _rename(opened: Transaction, prepared: Prepared, *, alone: bool) -> None:
+    """Go live. When nothing of the set is live and somebody else was faster, the journal is forgotten."""
+    suite, live, before = prepared.suite, prepared.live, prepared.before
+    try:
         opened.repository.layout.store.swap(
             f"dists/{suite.name}/InRelease", live.inrelease, before.tag if before else None, mtime=live.date
         )
-        opened.lives[suite.name] = live
-        try:
-            settle(opened, suite, live, prepared.signed, prepared.indices.data)
-        except (KubedebError, OSError) as error:
-            raise KubedebError(
-                f"generation {live.generation} of {suite.name} is live, but not all that follows could be written",
-                details=error.render() if isinstance(error, KubedebError) else str(error),
-                hint="Mend the cause and publish again: it completes what is missing.",
-                code=error.code if isinstance(error, KubedebError) else ExitCode.REPOSITORY_STORAGE,
-            ) from error
+    except Raced:
+        if alone:
+            forget(opened.repository)
+        raise
+    opened.lives[suite.name] = live
+
+
+def _settle(opened: Transaction, prepared: Prepared) -> None:
+    suite, live = prepared.suite, prepared.live
+    try:
+        settle(opened, suite, live, prepared.signed, prepared.indices.data)
+    except (KubedebError, OSError) as error:
+        raise KubedebError(
+            f"generation {live.generation} of {suite.name} is live, but not all that follows could be written",
+            details=error.render() if isinstance(error, KubedebError) else str(error),
+            hint="Mend the cause and publish again: it completes what is missing.",
+            code=error.code if isinstance(error, KubedebError) else ExitCode.REPOSITORY_STORAGE,
+        ) from error
+
+
+def _move(prepared: Prepared, why: Why, together: tuple[str, ...]) -> Move:
+    """Return what the journal and the audit log say of a generation."""
+    live, before, decision = prepared.live, prepared.before, prepared.decision
+    record = Record(
+        prepared.suite.name, live.generation, live.snapshot.id, before.generation if before else 0,
+        before.snapshot.id if before else "", len(decision.added), len(decision.removed),
+        why.action, why.source, why.reason, who(), int(time.time()), together if len(together) > 1 else (),
+    )  # fmt: skip
+    replaced = sha256_bytes(before.inrelease) if before else ""
+    inrelease, detached = live.inrelease.decode(), prepared.signed.detached.decode()
+    return Move(prepared.suite.name, inrelease, detached, live.date, replaced, record)
 
 
 def _refuse_contradictions(opened: Transaction, suite: Suite, decision: Decision, load: Load) -> None:
@@ -242,7 +323,8 @@ def _refuse_contradictions(opened: Transaction, suite: Suite, decision: Decision
     """
     here = [row.member for row in near(decision.target, load, {member.name for member in decision.added})]
     names = {member.name for member in here}
-    others = [live.snapshot for name, live in opened.lives.items() if name != suite.name]
+    snapshots = {name: live.snapshot for name, live in opened.lives.items()} | opened.planned
+    others = [snapshot for name, snapshot in snapshots.items() if name != suite.name]
     elsewhere = [row.member for other in others for row in near(other, opened.load, names) if row.name in names]
     found = contradictions(here, elsewhere)
     if found:
@@ -286,28 +368,3 @@ def _date(live: Live | None, mtime: int) -> Dated:
             str(error), details="apt ignores a generation that is older than the one it has.",
             hint="Set this machine's clock, then publish again.", code=ExitCode.REPOSITORY,
         ) from error  # fmt: skip
-
-
-def _judge(repository: Repository, suite: Suite, text: str, signed: Signed, indices: Indices) -> tuple[str, ...]:
-    """Stage the suite as a client would see it (the indices are linked, not copied) and let the client judge."""
-    # A folder for each attempt: after a lost race there is another.
-    staging = Path(tempfile.mkdtemp(dir=repository.layout.staging, prefix=f"{suite.name}-"))
-    tree = staging / "tree"
-    dists = tree / "dists" / suite.name
-    for name, data in (("InRelease", signed.inline), ("Release.gpg", signed.detached), ("Release", text.encode())):
-        write_bytes(dists / name, data)
-    local = repository.layout.store.local
-    if local is None:
-        for path, name in index_objects(suite.name, indices.listed).items():
-            write_bytes(tree / name, indices.data[path])
-    else:
-        for component in {path.partition("/")[0] for path in indices.listed}:
-            (dists / component).symlink_to(local / "dists" / suite.name / component)
-    client = staging / "client"
-    client.mkdir()
-    try:
-        return prove(Staged(tree, suite, indices.listed, repository.layout.keyring), client)
-    except KubedebError:
-        # Should it be a piece that was damaged, the next publish compresses it anew.
-        repository.layout.pieces.unlink(missing_ok=True)
-        raise

@@ -6,9 +6,10 @@ import time
 from email.utils import parsedate_to_datetime
 
 from kubedeb.errors import ExitCode, KubedebError
+from repo.audit import Why
 from repo.live import Live, read_live
 from repo.place import Repository
-from repo.publish import Published, advance_to
+from repo.publish import Published, Wish, as_it_is, publish_together
 from repo.transaction import Say
 
 # With less than this part of its validity left, a Release is due.
@@ -32,4 +33,5 @@ def resign(repository: Repository, suite_name: str, say: Say, *, only_due: bool 
                            code=ExitCode.REPOSITORY)  # fmt: skip
     if only_due and not due(live, time.time()):
         return None
-    return advance_to(repository, suite_name, None, say, reason="signed again")
+    wish = Wish(suite_name, as_it_is, Why("resign"), asked="signed again")
+    return publish_together(repository, [wish], say)[0]

@@ -12,18 +12,8 @@ from repo.models import Member, Package
 from repo.place import Repository
 from repo.poolfiles import objects
 from repo.retention import Generation, kept, read_generations
+from repo.snapshotlist import kept as kept_by_name
 from repo.transaction import Transaction
-
-
-def named_snapshots(repository: Repository) -> dict[str, str]:
-    """Return the snapshots that somebody has named, by name."""
-    from importlib import import_module
-    from importlib.util import find_spec
-
-    if find_spec("repo.snapshotlist") is None:
-        return {}
-    found: dict[str, str] = import_module("repo.snapshotlist").kept(repository)
-    return found
 
 
 @dataclass
@@ -61,7 +51,7 @@ def reach(opened: Transaction, history: Mapping[str, list[Generation]], now: flo
     found = Reached()
     for live in opened.lives.values():
         _snapshot(opened, found, live.snapshot.id, [], needed=True)
-    for name, identity in sorted(named_snapshots(repository).items()):
+    for name, identity in sorted(kept_by_name(repository).items()):
         _snapshot(opened, found, identity, [f"snapshot {name}"], needed=True)
     for suite in repository.identity.suites:
         options = suite.options

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kubedeb.aptrepo import Digest
 from kubedeb.files import sha256_bytes
@@ -14,7 +15,9 @@ from repo.live import Live, generation_name
 from repo.models import Action, Suite
 from repo.place import Repository
 from repo.snapshots import near
-from repo.transaction import Transaction
+
+if TYPE_CHECKING:
+    from repo.transaction import Transaction
 
 
 def record(transaction: Transaction, suite: str, live: Live) -> None:

@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from repo.catalog import Catalog, open_catalog
+from repo.journal import resume
 from repo.live import Live, chunk_loader
 from repo.place import Repository, writing
 from repo.recall import read_lives, recall
-from repo.snapshots import Load
+from repo.snapshots import Load, Snapshot
 
 Say = Callable[[str], None]
 
@@ -34,7 +35,10 @@ class Stopwatch:
 
 @dataclass
 class Transaction:
-    """What a writer holds while nobody else writes here. `lives` is what the store said when it was last asked."""
+    """What a writer holds while nobody else writes here. `lives` is what the store said when it was last asked.
+
+    `planned` is what suites will serve that are staged and go live together with others.
+    """
 
     repository: Repository
     catalog: Catalog
@@ -42,6 +46,7 @@ class Transaction:
     say: Say
     watch: Stopwatch = field(default_factory=Stopwatch)
     lives: dict[str, Live] = field(default_factory=dict)
+    planned: dict[str, Snapshot] = field(default_factory=dict)
 
     def read(self) -> None:
         """Ask the store what every suite serves, and let the catalog learn what it does not know."""
@@ -52,8 +57,12 @@ class Transaction:
 
 @contextmanager
 def transaction(repository: Repository, say: Say) -> Iterator[Transaction]:
-    """Be the only writer of this machine. Raises `KubedebError` as `writing`, `open_catalog` and `read_live` do."""
+    """Be the only writer of this machine, and complete what a killed one left half live.
+
+    Raises `KubedebError` as `writing`, `open_catalog`, `read_live` and `resume` do.
+    """
     with writing(repository.layout), open_catalog(repository.layout.catalog) as catalog:
         opened = Transaction(repository, catalog, chunk_loader(repository), say)
         opened.read()
+        resume(opened)
         yield opened

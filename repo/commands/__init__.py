@@ -12,8 +12,10 @@ from kubedeb.output import json_option, print_json, print_table
 from repo.commands.care import fsck, metrics, page, stats
 from repo.commands.gc import gc, hold
 from repo.commands.incoming import incoming
+from repo.commands.moves import log, promote, publish, release_set, rollback
 from repo.commands.options import open_root, repository_option, root_of, say, suite_option
 from repo.commands.search import search
+from repo.commands.snapshot import snapshot
 
 
 @click.group()
@@ -32,6 +34,12 @@ repo.add_command(gc)
 repo.add_command(hold)
 repo.add_command(incoming)
 repo.add_command(search)
+repo.add_command(log)
+repo.add_command(promote)
+repo.add_command(publish)
+repo.add_command(release_set)
+repo.add_command(rollback)
+repo.add_command(snapshot)
 
 
 @repo.command()
@@ -141,17 +149,6 @@ def _package_json(package: Any) -> dict[str, Any]:
 @repo.command()
 @repository_option
 @click.argument("suite")
-@json_option
-def publish(*, repository: Path | None, suite: str, as_json: bool) -> None:
-    """Make a suite's draft its next generation, once apt has accepted it."""
-    document = _publish(open_root(repository), suite, quiet=as_json)
-    if as_json:
-        print_json(document)
-
-
-@repo.command()
-@repository_option
-@click.argument("suite")
 @click.option("--due", is_flag=True, help="Only when less than half of the Release's validity is left: for a timer.")
 @json_option
 def resign(*, repository: Path | None, suite: str, due: bool, as_json: bool) -> None:
@@ -178,17 +175,12 @@ def _publish_too(opened: Any, suite: str, document: dict[str, Any], *, asked: bo
 
 
 def _publish(opened: Any, suite: str, *, quiet: bool) -> dict[str, Any]:
+    from repo.commands.moves import tell
     from repo.publish import publish as publish_suite
 
     done = publish_suite(opened, suite, say)
     if not quiet:
-        if done.changed:
-            click.echo(
-                f"published {suite} generation {done.generation}: {done.packages} packages ({done.reason}),"
-                f" accepted by {', '.join(done.judges)}"
-            )
-        else:
-            click.echo(f"nothing to do: {suite} serves this already (generation {done.generation})")
+        tell(done)
     return asdict(done)
 
 

@@ -148,7 +148,7 @@ def test_two_publishers_lose_nothing(remote: Made, tmp_path: Path, monkeypatch: 
     for name in ("repository.json", "keyring.gpg"):
         shutil.copy2(remote.root / name, other.root / name)
     shutil.copytree(remote.root / "gnupg", other.root / "gnupg", ignore=shutil.ignore_patterns("S.*"))
-    from repo import publish as module
+    from repo import proof as module
 
     real: Any = module.prove  # type: ignore[attr-defined]
     times: list[int] = []

@@ -1,0 +1,181 @@
+"""`kubedeb repo publish`, `promote`, `rollback`, `release-set` and `log`: what a suite serves, who moved it, when and why."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kubedeb.output import json_option, print_json, print_table
+from repo.commands.options import open_root, repository_option, say
+
+reason_option = click.option("--reason", default="", help="Why, for the audit log.")
+yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+
+
+@click.command()
+@repository_option
+@click.argument("suite")
+@click.argument("snapshot", required=False)
+@reason_option
+@json_option
+def publish(*, repository: Path | None, suite: str, snapshot: str | None, reason: str, as_json: bool) -> None:
+    """Make a suite's draft its next generation, once apt has accepted it; with SNAPSHOT, make it serve that instead.
+
+    SNAPSHOT is a named snapshot, SUITE@GENERATION or a snapshot's id; the draft waits on.
+    """
+    from repo.audit import Why
+    from repo.moves import carry_out, plan
+    from repo.points import resolve
+    from repo.publish import publish as publish_draft
+
+    opened = open_root(repository)
+    if snapshot is None:
+        done = publish_draft(opened, suite, say, reason=reason)
+        print_json(asdict(done)) if as_json else tell(done)
+        return
+    wanted = plan(opened, suite, resolve(opened, snapshot))
+    _told(carry_out(opened, [wanted], say, Why("publish", reason)), as_json=as_json)
+
+
+@click.command()
+@repository_option
+@click.argument("source")
+@click.argument("suite")
+@yes_option
+@reason_option
+@json_option
+def promote(*, repository: Path | None, source: str, suite: str, yes: bool, reason: str, as_json: bool) -> None:
+    """Let SUITE serve what SOURCE serves (a suite, or a snapshot): shows what would change, and asks."""
+    from repo.audit import Why
+    from repo.moves import carry_out, promotion
+
+    opened = open_root(repository)
+    wanted = promotion(opened, source, suite)
+    _agree(wanted, f"Promote {source} to {suite}?", yes=yes, as_json=as_json)
+    _told(carry_out(opened, [wanted], say, Why("promote", reason)), as_json=as_json)
+
+
+@click.command()
+@repository_option
+@click.argument("suite")
+@click.option("--to", "number", type=click.IntRange(min=1), metavar="GENERATION",
+              help="The generation to go back to (default: the newest that had other packages).")  # fmt: skip
+@yes_option
+@reason_option
+@json_option
+def rollback(*, repository: Path | None, suite: str, number: int | None, yes: bool, reason: str, as_json: bool) -> None:
+    """Let a suite serve again what it served before, as a new generation: shows what would change, and asks.
+
+    Hosts do not go down by themselves: what they need is printed.
+    """
+    from repo.audit import Why
+    from repo.moves import carry_out, way_back
+
+    opened = open_root(repository)
+    wanted = way_back(opened, suite, number)
+    _agree(wanted, f"Go back to {wanted.source.label}?", yes=yes, as_json=as_json)
+    _told(carry_out(opened, [wanted], say, Why("rollback", reason)), as_json=as_json)
+
+
+@click.command(name="release-set")
+@repository_option
+@click.argument("members", metavar="SUITE[=SNAPSHOT]...", nargs=-1, required=True)
+@reason_option
+@json_option
+def release_set(*, repository: Path | None, members: tuple[str, ...], reason: str, as_json: bool) -> None:
+    """Let several suites go live together or not at all, each with its draft, a snapshot or another suite's packages."""
+    from repo.moves import release_set as release
+
+    done = release(open_root(repository), members, say, reason)
+    if as_json:
+        print_json([asdict(one) for one in done])
+        return
+    for one in done:
+        tell(one)
+
+
+@click.command()
+@repository_option
+@click.option("--suite", "-s", "suites", multiple=True, help="Only this suite; repeat.")
+@click.option(
+    "--store", "from_store", is_flag=True, help="Read the store's records: every publisher's, not this machine's alone."
+)
+@json_option
+def log(*, repository: Path | None, suites: tuple[str, ...], from_store: bool, as_json: bool) -> None:
+    """List who moved which suite when, from where to where and why."""
+    from repo.audit import read_log, read_store
+
+    opened = open_root(repository)
+    chosen = [opened.suite(name).name for name in suites] or [suite.name for suite in opened.identity.suites]
+    records = read_store(opened, chosen) if from_store else read_log(opened, chosen)
+    if as_json:
+        print_json([asdict(record) for record in records])
+        return
+    rows = [
+        (moment(one.at), one.who, one.suite, f"{one.before_generation} → {one.generation}", f"+{one.added} -{one.removed}",
+         " ".join(filter(None, (one.action, one.source))), one.reason)
+        for one in records
+    ]  # fmt: skip
+    print_table(("when", "who", "suite", "generation", "packages", "what", "why"), rows)
+
+
+def moment(seconds: int) -> str:
+    """Return a time as people read it, in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def tell(done: Any) -> None:
+    """Say what a publish did."""
+    if done.changed:
+        click.echo(
+            f"published {done.suite} generation {done.generation}: {done.packages} packages ({done.reason}),"
+            f" accepted by {', '.join(done.judges)}"
+        )
+    else:
+        click.echo(f"nothing to do: {done.suite} serves this already (generation {done.generation})")
+
+
+def show_difference(added: Any, removed: Any) -> None:
+    """Print what comes and what goes, a line each."""
+    for sign, members in (("+", added), ("-", removed)):
+        for member in members:
+            click.echo(f"{sign} {member.label}")
+
+
+def _agree(wanted: Any, question: str, *, yes: bool, as_json: bool) -> None:
+    """Show what would change and ask, where there is something to ask and somebody to answer."""
+    from kubedeb.errors import ExitCode, KubedebError
+
+    if wanted.empty:
+        return
+    if not as_json:
+        show_difference(wanted.added, wanted.removed)
+    if yes:
+        return
+    if as_json or not sys.stdin.isatty():
+        raise KubedebError("nobody is here to be asked", details=question, hint="Say --yes.", code=ExitCode.USAGE)
+    click.confirm(question, abort=True)
+
+
+def _told(moved: Any, *, as_json: bool) -> None:
+    """Say what was moved, and what hosts must do that have something newer."""
+    from repo.hosts import install_line, pins_text, without
+
+    for one in moved:
+        line, pins, gone = install_line(one.down), pins_text(one.down), without(one.down)
+        if as_json:
+            hosts = {"down": [asdict(down) for down in one.down], "command": line, "preferences": pins, "gone": gone}
+            print_json({**asdict(one.published), "hosts": hosts})
+            continue
+        tell(one.published)
+        if line:
+            click.echo(f"\nHosts do not go down by themselves. On each that has a newer one:\n\n    {line}\n")
+            click.echo("or, for as long as it takes, in a file in /etc/apt/preferences.d/:\n\n"
+                       + "".join(f"    {row}".rstrip() + "\n" for row in pins.splitlines()), nl=False)  # fmt: skip
+        if gone:
+            click.echo(f"{'' if line else chr(10)}The suite has no version any more of: {' '.join(gone)}. Hosts keep theirs.")
