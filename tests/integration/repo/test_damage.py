@@ -33,6 +33,8 @@ def live_files(made: Made) -> list[Path]:
     named = (dists / "InRelease").read_text()
     old = [path for path in dists.rglob("by-hash/SHA256/*") if path.name not in named]
     history = {old_snapshot, *old_chunks, made.public / "generations/bookworm/000001.InRelease", *old}
+    # The audit log says who moved what: no client reads it and nothing signs it.
+    history |= set((made.public / "audit").rglob("*.json"))
     files = [path for path in made.public.rglob("*") if path.is_file() and path not in history]
     return sorted(path for path in files if path.parent != made.public)
 
