@@ -1,10 +1,11 @@
 # BASE is a root that `kubedeb base update` made and imported (kubedeb base list names it).
 ARG BASE
 
-# What the docker sandbox runs: the clean base, and one unprivileged user with a fixed uid.
+# What the docker sandbox runs: the clean base, and one unprivileged user with a fixed uid;
+# written by hand, because a root that is remade from a .buildinfo need not hold useradd.
 FROM ${BASE} AS build
-RUN groupadd --gid 1000 builder \
- && useradd --uid 1000 --gid builder --home-dir /nonexistent --no-create-home --shell /bin/sh builder \
+RUN echo builder:x:1000: >>/etc/group \
+ && echo builder:x:1000:1000::/nonexistent:/bin/sh >>/etc/passwd \
  && install --directory --owner builder --group builder --mode 0755 /build
 ENV LC_ALL=C.UTF-8 TZ=UTC HOME=/nonexistent
 USER builder

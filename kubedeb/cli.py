@@ -29,6 +29,7 @@ class Lazy:
 
 COMMANDS = {
     "build": Lazy("pkgbuild.commands.build:build", "Build packages from recipes, in a clean container."),
+    "rebuild": Lazy("pkgbuild.commands.rebuild:rebuild", "Build again in the recorded root of a .buildinfo, and compare."),
     "base": Lazy("pkgbuild.commands.base:base", "Make and list the base roots that builds start from."),
     "recipe": Lazy("pkgbuild.commands.recipe:recipe", "List, show, check and render recipes."),
     "lint": Lazy("pkgbuild.commands.lint:lint", "Say whether packages are safe to upgrade on a node that serves."),

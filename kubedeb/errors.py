@@ -49,6 +49,8 @@ class ExitCode(IntEnum):
     """A package has findings of the upgrade-safety lint, of lintian or of the root tests."""
     SOURCE_REFUSED = 38
     """A source is an archive that is damaged, or that would write outside of where it is unpacked."""
+    NOT_REPRODUCED = 39
+    """A rebuild gave other bytes than the .buildinfo records, or a package beside it is not the recorded one."""
 
     REPOSITORY = 40
     """There is no repository here, or it is damaged."""

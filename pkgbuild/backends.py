@@ -32,8 +32,8 @@ OwnPackages = Sequence[tuple[Path, str]]
 """Packages (file, sha256) that a root holds beside its base."""
 # What the Dockerfile's first stage does to a base, where no docker does it.
 STAGE = """set -e
-groupadd --gid 1000 builder
-useradd --uid 1000 --gid builder --home-dir /nonexistent --no-create-home --shell /bin/sh builder
+echo builder:x:1000: >>/etc/group
+echo builder:x:1000:1000::/nonexistent:/bin/sh >>/etc/passwd
 install --directory --owner builder --group builder --mode 0755 /build
 """
 
@@ -81,6 +81,10 @@ class DockerBackend:
         tag = dockerd.with_packages(self.client, image, own)
         return partial(docker_sandbox, self.client, tag, owner=str(self.run_file))
 
+    def forget(self, lock: BaseLock) -> None:
+        """Remove a base's images; see `Backend.forget`."""
+        dockerd.remove_images(self.client, (dockerd.sandbox_tag(lock.tag, sandbox_stage()), lock.tag))
+
 
 def ensure_images(client: DockerClient, store: Store, lock: BaseLock, progress: Progress) -> str:
     """Return the image that the sandbox runs; what docker has lost is made from the kept root.
@@ -110,16 +114,24 @@ class UnshareBackend:
 
     def prepare(self, lock: BaseLock, own: OwnPackages = ()) -> OpenSandbox:
         """Have the base unpacked, and packages installed over it; see `Backend.prepare`."""
-        base = self._once(f"base-{lock.digest[:16]}-{sandbox_stage().digest[:8]}", partial(self._unpack, lock))
+        base = self._once(_base_name(lock), partial(self._unpack, lock))
         lower = [base]
         if own:
             name = sha256_bytes(canonical_json([base.name, *sorted(sha256 for _, sha256 in own)]).encode())
             lower.insert(0, self._once(f"layer-{name[:16]}", partial(self._install, base, own)))
         return partial(unshare_sandbox, lower, self.store.folder / "tmp")
 
+    def forget(self, lock: BaseLock) -> None:
+        """Remove an unpacked base; see `Backend.forget`."""
+        remove_tree(self._roots / _base_name(lock))
+
+    @property
+    def _roots(self) -> Path:
+        return self.store.folder / f"roots-{os.getuid()}"
+
     def _once(self, name: str, make: partial[None]) -> Path:
         """Return `roots-UID/NAME`, which `make` fills in a folder beside it when it is not there: whole, and once."""
-        target = self.store.folder / f"roots-{os.getuid()}" / name
+        target = self._roots / name
         with storage_errors(f"the store {self.store.folder}", ExitCode.BUILD_STORAGE):
             target.parent.mkdir(parents=True, exist_ok=True)
             (self.store.folder / "locks").mkdir(exist_ok=True)
@@ -158,6 +170,10 @@ class UnshareBackend:
         with unshare_sandbox(lower, part.parent, PLAIN) as sandbox:
             sandbox.as_root(argv, binds=binds)
             run(with_ids(["cp", "--archive", f"{sandbox.changes}/.", part]), code=ExitCode.SANDBOX)
+
+
+def _base_name(lock: BaseLock) -> str:
+    return f"base-{lock.digest[:16]}-{sandbox_stage().digest[:8]}"
 
 
 def _root_file(store: Store, lock: BaseLock) -> Path:

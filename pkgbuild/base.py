@@ -85,7 +85,7 @@ def _make(
             )  # fmt: skip
         lock = BaseLock(suite.value, architecture.value, INCLUDE, tuple(listed[name] for name in sorted(versions)))
         with progress.task(f"keep it as {lock.digest[:12]}"):
-            _keep_root(root, store.root_file(lock), store)
+            keep_root(root, store.root_file(lock), store)
     store.keep_base(lock)
     return lock
 
@@ -123,7 +123,8 @@ def _member(archive: Path, name: str) -> str:
         return stream.read().decode()
 
 
-def _keep_root(root: Path, target: Path, store: Store) -> None:
+def keep_root(root: Path, target: Path, store: Store) -> None:
+    """Keep a root, a tar file, compressed in the store."""
     import zstandard
 
     compressor = zstandard.ZstdCompressor(level=3, threads=-1)

@@ -17,11 +17,15 @@ DEPENDENCY = re.compile(r"^\s*(?P<name>[a-z0-9][a-z0-9+.-]+)(?::[a-z0-9-]+)? \(=
 
 @dataclass(frozen=True)
 class BuildInfo:
-    """What a rebuild needs of a .buildinfo: `installed` {name: version} was there, `files` {name: sha256} came of it."""
+    """What a rebuild needs of a .buildinfo: `installed` {name: version} was there, `files` {name: sha256} came of it.
+
+    `host_architecture` is what was built for, where `build_architecture` ran.
+    """
 
     source: str
     version: str
     build_architecture: str
+    host_architecture: str
     installed: dict[str, str]
     files: dict[str, str]
     environment: dict[str, str]
@@ -43,6 +47,7 @@ def parse(text: str) -> BuildInfo:
             stanza["Source"].split()[0],
             stanza["Version"],
             stanza["Build-Architecture"],
+            stanza.get("Host-Architecture", stanza["Build-Architecture"]),
             _installed(stanza["Installed-Build-Depends"]),
             {name: sha256 for sha256, _, name in rows},
             dict(re.findall(r'^ ([A-Z_a-z]+)="(.*)"$', stanza.get("Environment", ""), re.MULTILINE)),

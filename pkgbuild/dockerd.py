@@ -102,6 +102,15 @@ def import_root(client: DockerClient, root: IO[bytes], tag: str) -> None:
         client.api.import_image_from_stream(blocks, repository=name, tag=version, changes=[f"LABEL {LABEL}={version}"])
 
 
+def remove_images(client: DockerClient, tags: Sequence[str]) -> None:
+    """Remove images; one that is gone already, or that a container still uses, is passed over."""
+    import docker.errors
+
+    for tag in tags:
+        with suppress(docker.errors.APIError):
+            client.images.remove(tag)
+
+
 def sandbox_tag(base_tag: str, stage: Stage) -> str:
     """Return the name of the image that the sandbox runs: another base or another stage, another image."""
     return f"{base_tag.replace('kubedeb/base:', 'kubedeb/build:')}-{stage.digest[:8]}"

@@ -12,8 +12,7 @@ from kubedeb.progress import Progress
 from pkgbuild.apt import PrivateApt, host_entries, private_apt
 from pkgbuild.baselock import BaseLock
 from pkgbuild.cache import Cache
-from pkgbuild.checksum import Checksum
-from pkgbuild.layers import Layer, Wants, bring, resolve
+from pkgbuild.layers import Layer, Wants, bring, lacking, resolve
 from pkgbuild.store import Store
 
 DPKG_STATUS = "./var/lib/dpkg/status"
@@ -44,14 +43,11 @@ class Layering:
 
     def bring(self, layers: Iterable[Layer]) -> None:
         """Bring the packages of layers into the cache."""
-        wanted = list(layers)
-        lacking = [
-            f"{entry.name} {entry.version}" for layer in wanted for entry in layer.packages
-            if self.cache.get(Checksum.sha256(entry.sha256)) is None
-        ]  # fmt: skip
-        if lacking:
-            with self._apt("packages of build dependencies are not in the cache", lacking) as apt:
-                bring(wanted, self.cache, apt, self.progress)
+        missing = lacking((entry for layer in layers for entry in layer.packages), self.cache)
+        if missing:
+            names = [f"{entry.name} {entry.version}" for entry in missing]
+            with self._apt("packages of build dependencies are not in the cache", names) as apt:
+                bring(missing, "build dependencies", self.cache, apt, self.progress)
 
     @contextmanager
     def _apt(self, why: str, what: list[str]) -> Iterator[PrivateApt]:

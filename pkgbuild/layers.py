@@ -73,15 +73,20 @@ def resolve(lock: BaseLock, wants: Wants, apt: PrivateApt, progress: Progress) -
     return Layer(lock.digest, wants, tuple(listed[name] for name in sorted(versions)))
 
 
-def bring(layers: Iterable[Layer], cache: Cache, apt: PrivateApt, progress: Progress) -> None:
-    """Bring every package of the layers into the cache. Raises `KubedebError` (FETCH, SOURCE_GONE, SOURCE_MISMATCH)."""
-    missing = {entry for layer in layers for entry in layer.packages if cache.get(Checksum.sha256(entry.sha256)) is None}
-    if not missing:
-        return
-    with progress.task(f"fetch {len(missing)} packages of build dependencies"):
+def lacking(entries: Iterable[IndexEntry], cache: Cache) -> list[IndexEntry]:
+    """Return the packages that the cache does not have, in order. Raises as `Cache.get`."""
+    return sorted(entry for entry in set(entries) if cache.get(Checksum.sha256(entry.sha256)) is None)
+
+
+def bring(missing: Sequence[IndexEntry], what: str, cache: Cache, apt: PrivateApt, progress: Progress) -> None:
+    """Bring packages into the cache; `what` they are of, for people.
+
+    Raises `KubedebError`: FETCH, SOURCE_GONE, SOURCE_MISMATCH when the archive has other bytes for one than are locked.
+    """
+    with progress.task(f"fetch {len(missing)} packages of {what}"):
         files = apt.download_all(sorted(f"{entry.name}={entry.version}" for entry in missing))
     found = {Checksum(Algorithm.SHA256, "").of(file): file for file in files}
-    for entry in sorted(missing):
+    for entry in missing:
         pinned = Checksum.sha256(entry.sha256)
         if pinned not in found:
             raise KubedebError(

@@ -111,17 +111,22 @@ def _tree(folder: Path) -> list[tuple[str, Path]]:
     return [(path.relative_to(folder).as_posix(), path) for path in files]
 
 
+def folder_of(name: str, found: dict[str, Path]) -> Path:
+    """Return the folder of a recipe. Raises `KubedebError` (RECIPE) with a near match when there is none of that name."""
+    if name not in found:
+        raise KubedebError(
+            f"there is no recipe {name!r}", details=near(name, found),
+            hint="kubedeb recipe list shows all; --recipes DIR adds a folder.", code=ExitCode.RECIPE,
+        )  # fmt: skip
+    return found[name]
+
+
 def choose(found: dict[str, Path], wanted: Sequence[str]) -> list[Chosen]:
     """Return what `RECIPE` (all its versions) and `RECIPE@VERSION` name. Raises `KubedebError` with a near match."""
     chosen: dict[tuple[str, str], Chosen] = {}
     for text in wanted:
         name, at, version = text.partition("@")
-        if name not in found:
-            raise KubedebError(
-                f"there is no recipe {name!r}", details=near(name, found),
-                hint="kubedeb recipe list shows all; --recipes DIR adds a folder.", code=ExitCode.RECIPE,
-            )  # fmt: skip
-        loaded = load(found[name])
+        loaded = load(folder_of(name, found))
         rows = [row for row in loaded.recipe.versions if not at or row.version == version]
         if not rows:
             known = [row.version for row in loaded.recipe.versions]

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote
+from urllib.parse import quote, unquote
+
+DEBIAN = "pkg:deb/debian/"
 
 
 def debian(name: str, version: str = "", architecture: str = "", suite: str = "") -> str:
     """Return the purl of a Debian package; `architecture` is `source` for a source package."""
     pairs = [("arch", architecture), ("distro", f"debian-{suite}" if suite else "")]
     about = "&".join(f"{key}={_part(value)}" for key, value in pairs if value)
-    return f"pkg:deb/debian/{_part(name)}{_at(version)}{f'?{about}' if about else ''}"
+    return f"{DEBIAN}{_part(name)}{_at(version)}{f'?{about}' if about else ''}"
+
+
+def read_debian(uri: str) -> tuple[str, str, str] | None:
+    """Return (name, version, architecture) of a purl that `debian` made, None for any other."""
+    path, _, query = uri.partition("?")
+    if not path.startswith(DEBIAN) or "@" not in path:
+        return None
+    name, _, version = path.removeprefix(DEBIAN).partition("@")
+    pairs = dict(pair.partition("=")[::2] for pair in query.split("&"))
+    return unquote(name), unquote(version), unquote(pairs.get("arch", ""))
 
 
 def golang(path: str, version: str) -> str:

@@ -259,13 +259,15 @@ def _inspector(sandboxes: Backend, target: Target, lock: BaseLock, options: RunO
 
 def export(outcomes: Sequence[Outcome], store: Store, folder: Path) -> list[Path]:
     """Copy every package, .changes and .buildinfo of the outcomes into `folder`: never a link, people sign files in place."""
-    placed: list[Path] = []
+    held = [(store.build_folder(outcome.action.spec), outcome.result) for outcome in outcomes]
+    return export_files([built / name for built, result in held if result for name in result.files], folder)
+
+
+def export_files(files: Sequence[Path], folder: Path) -> list[Path]:
+    """Copy files into `folder` under their names and return the copies. Raises `KubedebError` (BUILD_STORAGE)."""
     with storage_errors(str(folder), ExitCode.BUILD_STORAGE):
         folder.mkdir(parents=True, exist_ok=True)
-        for outcome in outcomes:
-            built = store.build_folder(outcome.action.spec)
-            placed += [_copy(built / name, folder / name) for name in (outcome.result.files if outcome.result else [])]
-    return placed
+        return [_copy(file, folder / file.name) for file in files]
 
 
 def _copy(source: Path, target: Path) -> Path:

@@ -109,6 +109,9 @@ class Backend(Protocol):
         Raises `KubedebError`: SANDBOX when the root is lost, BUILD_STORAGE when there is no room for it.
         """
 
+    def forget(self, lock: BaseLock) -> None:
+        """Remove the root of a base that is not used again; none may be open in it. The store's own file of it stays."""
+
 
 def command(surroundings: Surroundings, env: Mapping[str, str], argv: Sequence[str], cwd: str) -> list[str]:
     """Return what starts `argv` with nothing but the surroundings' environment and `env`; pure.

@@ -15,6 +15,7 @@ from kubedeb.errors import ExitCode, KubedebError, storage_errors
 from kubedeb.files import canonical_json, sha256_of, sync_folder, sync_tree, write_bytes, write_text
 from kubedeb.versions import DebianVersion
 from pkgbuild import stamps
+from pkgbuild.apt import IndexEntry
 from pkgbuild.baselock import BaseLock
 from pkgbuild.layers import Layer, Wants, layer_name
 from pkgbuild.sandbox import TIME_LIMIT
@@ -85,6 +86,20 @@ class Store:
         """Return the spec of every build that the store holds, as data, the newest last."""
         paths = [(path.stat().st_mtime_ns, path) for path in (self.folder / "builds").glob("[!.]*/spec.json")]
         return [data for _, path in sorted(paths) if (data := _read_json(path))]
+
+    def own_packages(self) -> dict[IndexEntry, Path]:
+        """Return every package that was built here, as an index would list it, and its file."""
+        found = {}
+        for path in (self.folder / "builds").glob("[!.]*/result.json"):
+            for one in (_read_json(path) or {}).get("packages", ()):
+                entry = IndexEntry(one["name"], one["version"], one["architecture"], one["sha256"])
+                found[entry] = path.with_name(one["file"])
+        return found
+
+    def locked_packages(self) -> set[IndexEntry]:
+        """Return every package of every lock that was ever made here, of bases and of layers."""
+        locks = [*(self.folder / "bases/locks").glob("*.json"), *(self.folder / "layers").glob("*.json")]
+        return {IndexEntry(**entry) for path in locks for entry in (_read_json(path) or {}).get("packages", ())}
 
     def previous(self, spec: BuildSpec) -> list[Path]:
         """Return the packages of the newest older version of the same recipe that the store holds, none when there is none."""

@@ -87,6 +87,19 @@ def new_store(with_base: Store, image: str, tmp_path: Path) -> Callable[[str], P
 
 
 @pytest.fixture
+def store_with_root(new_store: Callable[[str], Path], with_base: Store) -> Callable[[str], Path]:
+    """Return a maker of empty stores that have the base's root too, as sandboxes without docker need it."""
+
+    def make(name: str) -> Path:
+        store, lock = new_store(name), with_base.base("bookworm", "amd64")
+        assert lock is not None
+        os.link(with_base.root_file(lock), store / "bases" / with_base.root_file(lock).name)
+        return store
+
+    return make
+
+
+@pytest.fixture
 def store(new_store: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Return an empty store, which is the one that commands use; the cache is empty too."""
     monkeypatch.setenv("KUBEDEB_STORE", str(new_store("store")))
