@@ -6,30 +6,36 @@ returned has passed. Format: https://wiki.debian.org/DebianRepository/Format, wh
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import io
-import lzma
 import re
 import tempfile
-import zlib
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, Protocol, cast
-from urllib.parse import quote, unquote, urlsplit
+from typing import IO
 
+from kubedeb.deb import DAMAGED, DebError, Readable, inflate
 from kubedeb.errors import ExitCode, KubedebError
-from kubedeb.process import run
+from kubedeb.places import place
+from kubedeb.process import Result, run
 from kubedeb.stanza import Stanza, StanzaError, one, read
 
 BLOCK = 1024 * 1024
-TIMEOUT = 60
 CHECKSUM = re.compile(r"([0-9a-f]{64})\s+([0-9]+)\s+(\S+)")
-INDEX_FORMS = (".xz", ".gz", "")
+INDEX_FORMS = (".xz", ".zst", ".gz", ".bz2", "")
+# apt takes a document that is signed text and signatures, and not a byte before or behind (measured with 2.6).
+ALONE = re.compile(
+    rb"-----BEGIN PGP SIGNED MESSAGE-----\r?\n(?:(?!-----)[^\n]*\n)*"
+    rb"(?:-----BEGIN PGP SIGNATURE-----\r?\n(?:(?!-----)[^\n]*\n)+-----END PGP SIGNATURE-----(?:\r?\n|\Z))+"
+)
+# A Release of Debian's unstable has 200 KB, an index 50 MB; what unpacks to more is a bomb.
+MAX_RELEASE = 32 * 1024 * 1024
+MAX_INDEX = 4 * 1024 * 1024 * 1024
+MAX_LINE = 4 * 1024 * 1024
+TRIES = 3
 
 
 class AptRepositoryError(KubedebError):
@@ -64,6 +70,25 @@ class Release:
         return parsedate_to_datetime(self.fields["Date"]).astimezone(UTC)
 
     @property
+    def flat(self) -> bool:
+        """Return whether the suite is a folder with packages and one index, as sources.list(5) writes it: `./`."""
+        return self.suite.endswith("/")
+
+    def path(self, name: str) -> str:
+        """Return where one of the suite's own files lies in the repository."""
+        return _below(self.suite, name)
+
+    def file(self, filename: str) -> str:
+        """Return where a file of an index lies in the repository: a flat repository counts from its own folder."""
+        return _below(self.suite, filename.removeprefix("./")) if self.flat else filename
+
+    @property
+    def valid_until(self) -> datetime | None:
+        """Return when it expires, in UTC, None when it never does. Raises `ValueError` when that is no date."""
+        text = self.fields.get("Valid-Until")
+        return parsedate_to_datetime(text).astimezone(UTC) if text else None
+
+    @property
     def architectures(self) -> tuple[str, ...]:
         """Return the architectures it has indices for."""
         return tuple(self.fields.get("Architectures", "").split())
@@ -72,6 +97,11 @@ class Release:
     def components(self) -> tuple[str, ...]:
         """Return its components; some archives write them with the suite's folder before."""
         return tuple(name.rpartition("/")[2] for name in self.fields.get("Components", "").split())
+
+
+def _below(suite: str, name: str) -> str:
+    parts = [part for part in suite.split("/") if part not in ("", ".")]
+    return "/".join([*parts, name] if suite.endswith("/") else ["dists", suite, name])
 
 
 def parse_release(suite: str, text: str) -> Release:
@@ -98,90 +128,22 @@ def safe_path(path: str) -> str:
     return path
 
 
-class Place(Protocol):
-    """Where a repository lies."""
-
-    def open(self, path: str) -> IO[bytes]:
-        """Open a file for reading. Raises `FileNotFoundError` when there is none, `OSError` when it cannot be read."""
-
-
-@dataclass(frozen=True)
-class Folder:
-    """A repository in a folder."""
-
-    root: Path
-
-    def open(self, path: str) -> IO[bytes]:
-        """Open a file below the folder."""
-        return (self.root / path).open("rb")
-
-
-@dataclass(frozen=True)
-class Web:
-    """A repository behind a web server."""
-
-    uri: str
-
-    def open(self, path: str) -> IO[bytes]:
-        """Open a file by GET; two more tries when the server does not answer."""
-        import requests
-        from requests.adapters import HTTPAdapter
-
-        session = requests.Session()
-        session.mount(self.uri, HTTPAdapter(max_retries=2))
-        # Without this the answer would be unpacked on the way, and the digest would be another.
-        headers = {"Accept-Encoding": "identity"}
-        answer = session.get(f"{self.uri.rstrip('/')}/{quote(path)}", stream=True, timeout=TIMEOUT, headers=headers)
-        if answer.status_code == requests.codes.not_found:
-            raise FileNotFoundError(path)
-        if not answer.ok:
-            raise OSError(f"the server answered {answer.status_code} {answer.reason}")
-        return cast("IO[bytes]", _Body(answer.raw))
-
-
-class _Body(io.RawIOBase):
-    """The bytes of an answer as sent; urllib3's errors, which are no `OSError`, become one."""
-
-    def __init__(self, raw: Any) -> None:
-        self._raw = raw
-
-    def read(self, size: int = -1) -> bytes:
-        from urllib3.exceptions import HTTPError
-
-        try:
-            return bytes(self._raw.read(size))
-        except HTTPError as error:
-            raise OSError(f"the answer broke off: {error}") from error
-
-    def close(self) -> None:
-        self._raw.close()
-        super().close()
-
-
-def place(uri: str) -> Place:
-    """Return the place that a path, a `file:` or an `http(s):` URI names. Raises `ValueError` for anything else."""
-    parts = urlsplit(uri)
-    if parts.scheme in ("http", "https"):
-        return Web(uri)
-    if parts.scheme == "file":
-        return Folder(Path(unquote(parts.path)))
-    if parts.scheme == "" or not re.match(r"[a-z+]+:", uri):
-        return Folder(Path(uri))
-    raise ValueError(f"{uri}: only paths, file: and http: are read")
-
-
 def verified(document: bytes, keyring: Path, *, code: ExitCode) -> str:
     """Return the signed text of an InRelease. Raises `KubedebError` when no key of `keyring` (binary) has signed it.
 
-    As apt does: one good signature is enough (others may be of keys not known here), one bad signature is too many.
+    As apt does: one good signature is enough (others may be of keys not known here), one bad signature is too many, and so
+    is a byte before the signed text or behind the signature.
     """
+    if ALONE.fullmatch(document) is None:
+        raise KubedebError(
+            "the signature of InRelease is not good", details="it is not signed text and its signatures alone, as apt wants it",
+            hint="Restore the file as it was signed.", code=code,
+        )  # fmt: skip
     result = run(
         ["gpgv", "--weak-digest", "SHA1", "--status-fd", "2", "--keyring", keyring.absolute(), "--output", "-"],
         stdin=document, code=code, ok=(0, 1, 2), hint="Install gpgv.",
     )  # fmt: skip
-    status = [line.split()[1] for line in result.stderr.decode(errors="replace").splitlines()
-              if line.startswith("[GNUPG:] ")]  # fmt: skip
-    if "GOODSIG" not in status or "BADSIG" in status:
+    if not _signatures_are_good(result):
         raise KubedebError(
             "the signature of InRelease is not good",
             details=result.stderr.decode(errors="replace").strip(),
@@ -195,7 +157,7 @@ class AptRepository:
     """An apt repository, read through its signatures.
 
     `uri` is a path, `file:` or `http:`; `keyring` a file of binary OpenPGP keys; `code` the exit code of every error, an
-    `AptRepositoryError` that names the file.
+    `AptRepositoryError` that names the file. A suite that ends in `/` is the folder of a flat repository.
     """
 
     def __init__(self, uri: str, keyring: Path, *, code: ExitCode) -> None:
@@ -208,11 +170,26 @@ class AptRepository:
             raise KubedebError(str(error), code=code) from error
 
     def release(self, suite: str) -> Release:
-        """Return the suite's Release, its signature checked."""
-        path = f"dists/{safe_path(suite)}/InRelease"
-        with self._open(path) as stream:
-            document = self._all(stream, path)
-        text = verified(document, self.keyring, code=self.code)
+        """Return the suite's Release, its signature checked; Release.gpg's where there is no InRelease, as apt does."""
+        path = safe_path(_below(suite, "InRelease"))
+        try:
+            document = self.read(path)
+        except AptRepositoryError as error:
+            if error.problem != "is missing":
+                raise
+            old = _below(suite, "Release")
+            with suppress(AptRepositoryError):
+                return self._parsed(suite, old, self._detached(old))
+            raise
+        return self._parsed(suite, path, verified(document, self.keyring, code=self.code))
+
+    def _detached(self, path: str) -> str:
+        text, signature = self.read(path), self.read(f"{path}.gpg")
+        if not signed_by(signature, text, self.keyring, code=self.code):
+            raise KubedebError(f"the signature of {path} is not good", details=f"In the repository {self.uri}", code=self.code)
+        return text.decode(errors="replace")
+
+    def _parsed(self, suite: str, path: str, text: str) -> Release:
         try:
             return parse_release(suite, text)
         except (StanzaError, ValueError) as error:
@@ -220,24 +197,31 @@ class AptRepository:
 
     def packages(self, release: Release, component: str, architecture: str) -> Iterator[Stanza]:
         """Yield the stanzas of one Packages index, from the smallest form served, its digests checked on both sides."""
-        plain = f"{component}/binary-{architecture}/Packages"
+        yield from self._stanzas(release, _index_path(release, component, f"binary-{architecture}/Packages"))
+
+    def sources(self, release: Release, component: str) -> Iterator[Stanza]:
+        """Yield the stanzas of one Sources index, as `packages`."""
+        yield from self._stanzas(release, _index_path(release, component, "source/Sources"))
+
+    def _stanzas(self, release: Release, plain: str) -> Iterator[Stanza]:
         form = next((form for form in INDEX_FORMS if plain + form in release.indices), None)
         if form is None:
-            raise self._error(f"dists/{release.suite}/{plain}", "InRelease names no such index")
+            raise self._error(release.path(plain), "InRelease names no such index")
+        whole = release.indices.get(plain)
         with self.index(release, plain + form) as stream:
             try:
-                yield from read(_text(stream, form))
-            except (StanzaError, UnicodeDecodeError, lzma.LZMAError, zlib.error, EOFError, OSError) as error:
-                raise self._error(f"dists/{release.suite}/{plain}{form}", f"not an index: {error}") from error
+                yield from read(_lines(stream, form, whole))
+            except (StanzaError, UnicodeDecodeError, DebError, *DAMAGED) as error:
+                raise self._error(release.path(plain + form), f"not an index: {error}") from error
 
     @contextmanager
     def index(self, release: Release, path: str) -> Iterator[IO[bytes]]:
         """Give an index that InRelease names, whole and checked, by-hash where the repository offers that."""
         digest = release.indices[path]
-        where = f"dists/{release.suite}/{path}"
+        where = path
         if release.fields.get("Acquire-By-Hash") == "yes":
-            where = f"dists/{release.suite}/{PurePosixPath(path).parent}/by-hash/SHA256/{digest.sha256}"
-        with self.file(where, digest) as stream:
+            where = f"{path.rpartition('/')[0]}/by-hash/SHA256/{digest.sha256}".lstrip("/")
+        with self.file(release.path(where), digest) as stream:
             yield stream
 
     @contextmanager
@@ -250,16 +234,19 @@ class AptRepository:
 
     def check(self, path: str, digest: Digest, *, keep: IO[bytes] | None = None) -> None:
         """Read a file to its end and compare it with `digest`. Raises `AptRepositoryError` with both digests."""
-        hashed, size = hashlib.sha256(), 0
+        self._check(path, digest, hashlib.sha256(), 0, keep)
+
+    def _check(self, path: str, digest: Digest, hashed: hashlib._Hash, size: int, keep: IO[bytes] | None) -> None:
+        """Read a file on from `size`, what lies before being in `hashed` already."""
         try:
-            with self._open(safe_path(path)) as stream:
+            with self._open(safe_path(path), size) as stream:
                 while block := self._read(stream, path):
                     hashed.update(block)
                     size += len(block)
-                    if keep is not None:
-                        keep.write(block)
                     if size > digest.size:
                         break
+                    if keep is not None:
+                        keep.write(block)
         except ValueError as error:
             raise self._error(path, str(error)) from error
         if size != digest.size:
@@ -268,15 +255,49 @@ class AptRepository:
         if hashed.hexdigest() != digest.sha256:
             raise self._error(path, "wrong content", f"expected {digest.sha256}\nfound    {hashed.hexdigest()}")
 
-    def read(self, path: str) -> bytes:
-        """Return a file as it is, unchecked: for what no signature covers."""
-        with self._open(path) as stream:
-            return self._all(stream, path)
+    def fetch(self, path: str, digest: Digest, target: Path) -> None:
+        """Bring a file to `target`, checked; `target` with `.part` behind holds what came before the connection broke off.
 
-    def _all(self, stream: IO[bytes], path: str) -> bytes:
-        blocks = []
-        while block := self._read(stream, path):
-            blocks.append(block)
+        Raises `AptRepositoryError` after some tries; what has come stays for the next run, unless it was wrong. `OSError` is
+        the disk's.
+        """
+        part = target.with_name(f"{target.name}.part")
+        for attempt in range(1, TRIES + 1):
+            try:
+                self._continue(path, digest, part)
+                break
+            except AptRepositoryError as error:
+                # What is short may be continued; on wrong bytes nothing is built.
+                if error.problem == "wrong content":
+                    part.unlink(missing_ok=True)
+                if attempt == TRIES or error.problem == "is missing":
+                    raise
+        part.replace(target)
+
+    def _continue(self, path: str, digest: Digest, part: Path) -> None:
+        hashed, size = hashlib.sha256(), 0
+        with part.open("a+b") as stream:
+            stream.seek(0)
+            while block := stream.read(BLOCK):
+                hashed.update(block)
+                size += len(block)
+            if size > digest.size:
+                stream.truncate(0)
+                hashed, size = hashlib.sha256(), 0
+            if size < digest.size or size == 0:
+                self._check(path, digest, hashed, size, stream)
+            elif hashed.hexdigest() != digest.sha256:
+                raise self._error(path, "wrong content", f"expected {digest.sha256}\nfound    {hashed.hexdigest()}")
+
+    def read(self, path: str) -> bytes:
+        """Return a file as it is, unchecked: for what no signature covers, or signs. At most 32 MiB of it."""
+        blocks, size = [], 0
+        with self._open(path) as stream:
+            while block := self._read(stream, path):
+                blocks.append(block)
+                size += len(block)
+                if size > MAX_RELEASE:
+                    raise self._error(path, "is larger than 32 MiB")
         return b"".join(blocks)
 
     def _read(self, stream: IO[bytes], path: str) -> bytes:
@@ -286,9 +307,9 @@ class AptRepository:
             raise self._error(path, f"cannot be read: {error}") from error
 
     @contextmanager
-    def _open(self, path: str) -> Iterator[IO[bytes]]:
+    def _open(self, path: str, start: int = 0) -> Iterator[IO[bytes]]:
         try:
-            stream = self.place.open(path)
+            stream = self.place.open(path, start)
         except FileNotFoundError as error:
             raise self._error(path, "is missing") from error
         except OSError as error:
@@ -300,8 +321,37 @@ class AptRepository:
         return AptRepositoryError(path, problem, where=self.uri, code=self.code, details=details)
 
 
-def _text(stream: IO[bytes], form: str) -> Iterator[str]:
-    readers: dict[str, Callable[[IO[bytes]], AbstractContextManager[Any]]] = {".xz": lzma.open, ".gz": gzip.open}
-    with readers.get(form, nullcontext)(stream) as opened:
-        for line in opened:
+def signed_by(signature: bytes, text: bytes, keyring: Path, *, code: ExitCode) -> bool:
+    """Return whether a detached signature of a text is a good one by a key in the keyring."""
+    with tempfile.TemporaryDirectory(prefix="kubedeb-verify-") as folder:
+        paths = Path(folder, "Release.gpg"), Path(folder, "Release")
+        for path, data in zip(paths, (signature, text), strict=True):
+            path.write_bytes(data)
+        checked = run(["gpgv", "--weak-digest", "SHA1", "--status-fd", "2", "--keyring", keyring.absolute(), *paths],
+                      code=code, ok=range(256))  # fmt: skip
+    return _signatures_are_good(checked)
+
+
+def _signatures_are_good(checked: Result) -> bool:
+    status = [line.split()[1] for line in checked.stderr.decode(errors="replace").splitlines()
+              if line.startswith("[GNUPG:] ")]  # fmt: skip
+    return "GOODSIG" in status and "BADSIG" not in status
+
+
+def _index_path(release: Release, component: str, name: str) -> str:
+    """Return where an index lies below its suite; a flat repository has one of each, in its folder."""
+    return name.rpartition("/")[2] if release.flat else f"{component}/{name}"
+
+
+def _lines(stream: Readable, form: str, whole: Digest | None) -> Iterator[str]:
+    """Yield an index's lines. Raises `DebError` for a bomb: more than InRelease says it unpacks to, or a line without end."""
+    inflated = inflate(stream, form, whole.size if whole else MAX_INDEX)
+    rest = b""
+    while block := inflated.read(BLOCK):
+        *lines, rest = (rest + block).split(b"\n")
+        for line in lines:
             yield line.decode()
+        if len(rest) > MAX_LINE:
+            raise DebError("a line of it has more than 4 MiB")
+    if rest:
+        yield rest.decode()

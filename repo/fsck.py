@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import gzip
-import lzma
+import io
 import re
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
-from kubedeb.aptrepo import Digest, Release, parse_release, verified
+from kubedeb.aptrepo import Digest, Release, parse_release, signed_by, verified
+from kubedeb.deb import inflate
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import sha256_bytes
 from kubedeb.stanza import one
@@ -27,7 +29,9 @@ from repo.snapshots import Snapshot, rows_of, rows_text, snapshot_of
 Say = Callable[[str], None]
 POOL_FILE = re.compile(r"^pool/../([0-9a-f]{64})/[^/]+\.(?:deb|dsc)$")
 BY_HASH = re.compile(r"/by-hash/SHA256/([0-9a-f]{64})$")
-UNPACK: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.decompress, ".xz": lzma.decompress}
+FORMS = (".gz", ".xz", ".zst")
+# What an object can be remade from, read only when that is asked for.
+Source = Callable[[], bytes | None] | None
 
 
 @dataclass(frozen=True)
@@ -126,18 +130,21 @@ class _Check:
         snapshot = self._snapshot(suite, release)
         made: dict[str, bytes] | None = None
         for path, digest in release.indices.items():
-            if not path.endswith((".gz", ".xz", ".zst")):
+            if not path.endswith(FORMS):
                 continue
             names = [f"dists/{suite.name}/{name}" for name in (path, by_hash(path, digest))]
-            good = [data for data in map(self.store.read, names) if data is not None and _is(data, digest)]
-            if not good and snapshot is not None and made is None:
+            good = next((name for name in names if self.store.digest(name) == digest), None)
+            if good is None and snapshot is not None and made is None:
                 made = self._remade(suite, snapshot)
             remade = (made or {}).get(path)
-            source = good[0] if good else remade if remade is not None and _is(remade, digest) else None
+            source = partial(self.store.read, good) if good else _given(remade) if _is(remade, digest) else None
             for name in names:
-                self._same(name, digest.sha256, source)
+                if name == good:
+                    self._seen(name)
+                else:
+                    self._same(name, digest.sha256, source)
         number = int(release.fields[GENERATION_FIELD])
-        self._same(generation_name(suite.name, number), sha256_bytes(inrelease), inrelease)
+        self._same(generation_name(suite.name, number), sha256_bytes(inrelease), _given(inrelease))
         self._detached(suite.name, release)
         if snapshot is not None:
             for package in rows_of(chunk_loader(self.repository), snapshot):
@@ -150,9 +157,8 @@ class _Check:
             for name in sorted(self.store.names(folder)):
                 digest = _named_digest(name)
                 if digest is not None and name not in self.seen:
-                    data = self.store.read(name)
                     self.done.objects += 1
-                    if data is None or not _holds(name, digest, data):
+                    if not self._holds(name, digest):
                         self._fault(name, "wrong content", None)
         for name in sorted(self.store.names("generations")):
             if name not in self.seen and self._verified(self.store.read(name)) is None:
@@ -171,7 +177,8 @@ class _Check:
             text = self._verified(kept)
             if text is not None and kept is not None:
                 release = parse_release(suite, text)
-                self._fault(name, "missing" if data is None else "wrong content", kept, int(release.date.timestamp()))
+                problem = "missing" if data is None else "wrong content"
+                self._fault(name, problem, _given(kept), int(release.date.timestamp()))
                 return release, kept
         if data is not None:
             self._fault(name, "is not signed by this repository's key", None)
@@ -192,15 +199,14 @@ class _Check:
         told: dict[str, bytes] = {}
         if root is None or sha256_bytes(root) != identity:
             told = self._told(suite, release)
-        if not self._same(snapshot_name(identity), identity, told.get(snapshot_name(identity))):
+        if not self._same(snapshot_name(identity), identity, _given(told.get(snapshot_name(identity)))):
             return None
         snapshot, whole = read_snapshot(self.store, identity), True
         for chunk in snapshot.chunks:
             name = chunk_name(chunk.sha256)
-            data = self.store.read(name)
-            if (data is None or not _holds(name, chunk.sha256, data)) and not told:
+            if not self._holds(name, chunk.sha256) and not told:
                 told = self._told(suite, release)
-            whole = self._same(name, chunk.sha256, told.get(name)) and whole
+            whole = self._same(name, chunk.sha256, _given(told.get(name))) and whole
         return snapshot if whole else None
 
     def _told(self, suite: Suite, release: Release) -> dict[str, bytes]:
@@ -219,12 +225,13 @@ class _Check:
         return objects | {snapshot_name(snapshot.id): snapshot.text().encode()}
 
     def _index_text(self, suite: str, release: Release, path: str) -> str | None:
-        for form, unpack in UNPACK.items():
+        whole = release.indices.get(path)
+        for form in FORMS:
             digest = release.indices.get(path + form)
-            for name in (path + form, by_hash(path + form, digest)) if digest else ():
+            for name in (path + form, by_hash(path + form, digest)) if digest and whole else ():
                 data = self.store.read(f"dists/{suite}/{name}")
-                if digest and data is not None and _is(data, digest):
-                    return unpack(data).decode()
+                if digest and whole and data is not None and _is(data, digest):
+                    return inflate(io.BytesIO(data), form, whole.size).read(whole.size).decode()
         return None
 
     def _remade(self, suite: Suite, snapshot: Snapshot) -> dict[str, bytes]:
@@ -233,38 +240,57 @@ class _Check:
 
     def _detached(self, suite: str, release: Release) -> None:
         """Check Release and its signature, for old clients; the key signs again where the signature is lost."""
-        from repo.verify import signed_by
-
         name, text = f"dists/{suite}/Release", release.text.encode()
-        self._same(name, sha256_bytes(text), text)
+        self._same(name, sha256_bytes(text), _given(text))
         signature = self.store.read(f"{name}.gpg")
         self.done.objects += 1
-        if signature is None or not signed_by(signature, text, self.repository.layout.keyring):
+        if signature is None or not self._signed(signature, text):
             layout = self.repository.layout
             remade = layout.keys.sign(release.text, self.repository.identity.fingerprint).detached if self.repair else None
-            self._fault(f"{name}.gpg", "missing" if signature is None else "is not a good signature of Release", remade)
+            problem = "missing" if signature is None else "is not a good signature of Release"
+            self._fault(f"{name}.gpg", problem, _given(remade))
 
-    def _same(self, name: str, digest: str, source: bytes | None) -> bool:
+    def _signed(self, signature: bytes, text: bytes) -> bool:
+        return signed_by(signature, text, self.repository.layout.keyring, code=ExitCode.VERIFY)
+
+    def _same(self, name: str, digest: str, source: Source) -> bool:
         """Check one object, remake it from `source` if that is asked for; return whether it is good now."""
-        data = self.store.read(name)
+        self._seen(name)
+        if self._holds(name, digest):
+            return True
+        return self._fault(name, "missing" if self.store.size(name) is None else "wrong content", source)
+
+    def _seen(self, name: str) -> None:
         if name not in self.seen:
             self.done.objects += 1
         self.seen.add(name)
-        if data is not None and _holds(name, digest, data):
-            return True
-        return self._fault(name, "missing" if data is None else "wrong content", source)
 
-    def _fault(self, name: str, problem: str, source: bytes | None, mtime: int | None = None) -> bool:
-        repaired = self.repair and source is not None
-        if repaired and source is not None:
-            self.store.put(name, source, mtime=mtime)
+    def _holds(self, name: str, digest: str) -> bool:
+        """Return whether an object's content is what it must be: a chunk is named by its unpacked text."""
+        if not name.startswith("snapshots/chunks/"):
+            found = self.store.digest(name)
+            return found is not None and found.sha256 == digest
+        try:
+            unpack_chunk(digest, self.store.read(name))
+        except ValueError:
+            return False
+        return True
+
+    def _fault(self, name: str, problem: str, source: Source, mtime: int | None = None) -> bool:
+        data = source() if self.repair and source is not None else None
+        if data is not None:
+            self.store.put(name, data, mtime=mtime)
         self.seen.add(name)
-        self.done.faults.append(Fault(name, problem, repaired))
-        return repaired
+        self.done.faults.append(Fault(name, problem, data is not None))
+        return data is not None
 
 
-def _is(data: bytes, digest: Digest) -> bool:
-    return len(data) == digest.size and sha256_bytes(data) == digest.sha256
+def _given(data: bytes | None) -> Source:
+    return None if data is None else lambda: data
+
+
+def _is(data: bytes | None, digest: Digest) -> bool:
+    return data is not None and len(data) == digest.size and sha256_bytes(data) == digest.sha256
 
 
 def _named_digest(name: str) -> str | None:
@@ -272,14 +298,3 @@ def _named_digest(name: str) -> str | None:
         return name.rpartition("/")[2].partition(".")[0]
     found = POOL_FILE.search(name) or BY_HASH.search(name)
     return found[1] if found else None
-
-
-def _holds(name: str, digest: str, data: bytes) -> bool:
-    """Return whether an object's content is what it must be: a chunk is named by its unpacked text."""
-    if not name.startswith("snapshots/chunks/"):
-        return sha256_bytes(data) == digest
-    try:
-        unpack_chunk(digest, data)
-    except ValueError:
-        return False
-    return True

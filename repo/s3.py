@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from kubedeb.aptrepo import Digest
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import CHUNK
 from repo.store import Raced, cache_control, changed
@@ -53,6 +54,18 @@ class S3Store:
         """Return an object's size in bytes, None when there is no such object."""
         answer = self._ask(name, self.client.head_object, **self._object(name))
         return None if answer is None else int(answer["ContentLength"])
+
+    def digest(self, name: str) -> Digest | None:
+        """Return the size and sha256 of an object, read in blocks; None when there is no such object."""
+        found: Digest | None = self._ask(name, self._digest, name)
+        return found
+
+    def _digest(self, name: str) -> Digest:
+        hashed, size = sha256(), 0
+        for block in self.client.get_object(**self._object(name))["Body"].iter_chunks(CHUNK):
+            hashed.update(block)
+            size += len(block)
+        return Digest(size, hashed.hexdigest())
 
     def put(self, name: str, data: bytes, *, mtime: int | None = None) -> bool:
         """Make `name` hold `data`, unless it does already; Last-Modified is the object store's own."""

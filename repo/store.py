@@ -11,6 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import IO, Protocol
 
+from kubedeb.aptrepo import Digest
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import CHUNK, replacing, sha256_of, sync_folder
 
@@ -39,6 +40,9 @@ class Store(Protocol):
 
     def size(self, name: str) -> int | None:
         """Return an object's size in bytes, None when there is no such object."""
+
+    def digest(self, name: str) -> Digest | None:
+        """Return the size and sha256 of an object, read in blocks; None when there is no such object."""
 
     def put(self, name: str, data: bytes, *, mtime: int | None = None) -> bool:
         """Make `name` hold `data`; return whether anything had to be written. `mtime` is what HTTP calls Last-Modified."""
@@ -95,6 +99,13 @@ class FolderStore:
         """Return an object's size in bytes, None when there is no such object."""
         try:
             return (self.root / name).stat().st_size
+        except FileNotFoundError:
+            return None
+
+    def digest(self, name: str) -> Digest | None:
+        """Return the size and sha256 of a file, None when there is none."""
+        try:
+            return Digest((self.root / name).stat().st_size, sha256_of(self.root / name))
         except FileNotFoundError:
             return None
 

@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from kubedeb.aptrepo import AptRepository, AptRepositoryError, Digest, Release
+from kubedeb.aptrepo import AptRepository, AptRepositoryError, Digest, Release, signed_by
 from kubedeb.deb import MAX_FIELD
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import sha256_bytes
-from kubedeb.process import run
 from kubedeb.stanza import Stanza
 from repo.indices import GENERATION_FIELD, SNAPSHOT_FIELD
 from repo.live import chunk_name, generation_name, snapshot_name, unpack_chunk, was_published
@@ -90,11 +89,11 @@ class _Objects:
 
     store: Store
 
-    def open(self, path: str) -> IO[bytes]:
+    def open(self, path: str, start: int = 0) -> IO[bytes]:
         data = self.store.read(path)
         if data is None:
             raise FileNotFoundError(path)
-        return io.BytesIO(data)
+        return io.BytesIO(data[start:])
 
 
 def verify(repository: AptRepository, suites: Iterable[str], say: Callable[[str], None]) -> Report:
@@ -140,7 +139,7 @@ class _Suite:
         signature = self._read(f"dists/{self.suite}/Release.gpg")
         if text is not None and text.decode(errors="replace") != release.text:
             self._found(f"dists/{self.suite}/Release", "is not the text that InRelease signs")
-        elif text is not None and signature is not None and not signed_by(signature, text, self.repository.keyring):
+        elif text is not None and signature is not None and not _signed(signature, text, self.repository):
             self._found(f"dists/{self.suite}/Release.gpg", "is not a good signature of Release")
 
     def _records(self, release: Release) -> None:
@@ -174,7 +173,7 @@ class _Suite:
                     self._found(chunk_name(part.sha256), "wrong content")
 
     def _index(self, release: Release, path: str, digest: Digest) -> None:
-        if not path.endswith((".xz", ".gz")):
+        if not path.endswith((".xz", ".gz", ".zst")):
             return
         folder = path.rpartition("/")[0]
         for name in (path, f"{folder}/by-hash/SHA256/{digest.sha256}"):
@@ -234,13 +233,5 @@ class _Suite:
             self.report.findings.append(finding)
 
 
-def signed_by(signature: bytes, text: bytes, keyring: Path) -> bool:
-    """Return whether a detached signature of a text is a good one by a key in the keyring."""
-    import tempfile
-
-    with tempfile.TemporaryDirectory(prefix="kubedeb-verify-") as folder:
-        paths = Path(folder, "Release.gpg"), Path(folder, "Release")
-        for path, data in zip(paths, (signature, text), strict=True):
-            path.write_bytes(data)
-        checked = run(["gpgv", "--keyring", keyring.absolute(), *paths], code=ExitCode.VERIFY, ok=range(256))
-    return checked.status == 0
+def _signed(signature: bytes, text: bytes, repository: AptRepository) -> bool:
+    return signed_by(signature, text, repository.keyring, code=repository.code)

@@ -9,15 +9,13 @@ from kubedeb.aptrepo import (
     AptRepository,
     AptRepositoryError,
     Digest,
-    Folder,
     Release,
-    Web,
     parse_release,
-    place,
     safe_path,
 )  # fmt: skip
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import sha256_bytes
+from kubedeb.places import Folder, Web, place
 from kubedeb.stanza import one
 
 HEX = "ab" * 32
