@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from pkgbuild.bill import bill_of
 from pkgbuild.buildinfo import normal_digest
 from pkgbuild.cyclonedx import cyclonedx
 from pkgbuild.finding import LintVerdict
+from pkgbuild.reading import Reading, read_package
 from pkgbuild.spdx import spdx
 from pkgbuild.spec import BuildSpec
 from pkgbuild.statement import Material
@@ -32,7 +33,7 @@ def beside(package: str, suffix: str) -> str:
 
 def attest(
     folder: Path, spec: BuildSpec, packages: Sequence[BuiltPackage], buildinfo: str, lock: BaseLock | None,
-    own: Iterable[Material] = (), verdict: LintVerdict | None = None,
+    own: Iterable[Material] = (), verdict: LintVerdict | None = None, read: Callable[[Path], Reading] = read_package,
 ) -> tuple[str, ...]:  # fmt: skip
     """Write the statements and bills of every package in `folder` and return their names. Raises `DebError`, `OSError`."""
     made_of = statement.materials(spec, lock, own)
@@ -42,7 +43,7 @@ def attest(
     names = []
     for package in packages:
         said = [statement.statement(package.file, package.sha256, kind, predicate) for kind, predicate in about]
-        bill = bill_of(folder / package.file, spec)
+        bill = bill_of(folder / package.file, spec, read)
         write_bytes(folder / beside(package.file, STATEMENTS), statement.as_lines(said))
         write_text(folder / beside(package.file, CYCLONEDX), cyclonedx(bill))
         write_text(folder / beside(package.file, SPDX), spdx(bill))

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import mmap
 import re
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
-from kubedeb.deb import read_contents
 from pkgbuild import purl
-from pkgbuild.goinfo import GoBuild, read_go
+from pkgbuild.goinfo import GoBuild
+from pkgbuild.reading import Reading, read_package
 from pkgbuild.spec import BuildSpec
 from pkgbuild.statement import Material, materials
 
@@ -75,53 +71,15 @@ def needs(fields: Sequence[str]) -> tuple[Need, ...]:
     return tuple(sorted({Need(m["name"], m["range"] or "") for item in items if (m := NAME.match(item))}))
 
 
-def bill_of(package: Path, spec: BuildSpec) -> Bill:
-    """Read a package once, from end to end, and return its bill. Raises `DebError`, `OSError`."""
-    with _Reader() as reader:
-        found = read_contents(package, watcher=reader)
+def bill_of(package: Path, spec: BuildSpec, read: Callable[[Path], Reading] = read_package) -> Bill:
+    """Return the bill of a package, from a reading of it from end to end. Raises `DebError`, `OSError`."""
+    reading = read(package)
+    found = reading.contents
     control = found.deb.control
-    files = [BillFile(entry.path, entry.sha256, reader.sha1[entry.path]) for entry in found.entries if entry.kind == "file"]
+    files = [BillFile(entry.path, entry.sha256, reading.sha1[entry.path]) for entry in found.entries if entry.kind == "file"]
     return Bill(
         name=found.deb.name, version=found.deb.version, architecture=found.deb.architecture, suite=spec.suite,
         file=package.name, sha256=found.deb.sha256, summary=control.get("Description", "").partition("\n")[0],
         epoch=spec.epoch, files=tuple(sorted(files)), sources=tuple(materials(spec, None)[: len(spec.sources)]),
-        needs=needs([control.get(field, "") for field in NEEDED]), programs=tuple(sorted(reader.programs.items())),
+        needs=needs([control.get(field, "") for field in NEEDED]), programs=tuple(sorted(reading.programs.items())),
     )  # fmt: skip
-
-
-class _Reader:
-    """Takes the sha1 of every file, and reads programs through a file on disk: they are large, and memory is not for them."""
-
-    def __init__(self) -> None:
-        self.sha1: dict[str, str] = {}
-        self.programs: dict[str, GoBuild] = {}
-        self._digest = hashlib.sha1(usedforsecurity=False)
-        self._begun = False
-        self._spool: IO[bytes] | None = None
-
-    def __enter__(self) -> _Reader:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._spool is not None:
-            self._spool.close()
-
-    def block(self, path: str, data: bytes) -> None:  # noqa: ARG002 - the Protocol's signature
-        if not self._begun and data[:4] == b"\x7fELF":
-            self._spool = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `end` or `__exit__`
-        self._begun = True
-        self._digest.update(data)
-        if self._spool is not None:
-            self._spool.write(data)
-
-    def end(self, path: str) -> None:
-        self.sha1[path] = self._digest.hexdigest()
-        self._digest, self._begun = hashlib.sha1(usedforsecurity=False), False
-        if self._spool is not None:
-            with self._spool as spool:
-                spool.flush()
-                with mmap.mmap(spool.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                    go = read_go(data)
-            self._spool = None
-            if go is not None:
-                self.programs[path] = go

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
-from kubedeb.deb import read_contents
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
 from kubedeb.files import canonical_json, sha256_of, write_text
 from pkgbuild.attest import attest
@@ -22,6 +21,7 @@ from pkgbuild.gomake import CACHE_VARIABLE
 from pkgbuild.inspectbuild import NOBODY, Inspected, Inspector, inspect_build, refuse
 from pkgbuild.inspection import inspect
 from pkgbuild.layout import Files, folder_name, write_tree
+from pkgbuild.reading import Readings
 from pkgbuild.recipe import BUILD_ARCHITECTURE, Architecture, Kind
 from pkgbuild.render import LAID_OUT
 from pkgbuild.sandbox import PLAIN, Bind, OpenSandbox, Sandbox, Surroundings
@@ -29,6 +29,7 @@ from pkgbuild.spec import BuildSpec, Expanded
 from pkgbuild.statement import Material
 from pkgbuild.steps import Step, environment, steps
 from pkgbuild.store import BuildResult, BuiltPackage, Store
+from pkgbuild.upgradechecks import Subject
 from pkgbuild.whyfailed import OOM_FILES, kills, reason
 
 MACHINES = {Architecture.AMD64: 62, Architecture.ARM64: 183}
@@ -73,24 +74,25 @@ def build(
 
 def _build(expanded: Expanded, shop: Workshop) -> BuildResult:
     began = time.monotonic()
+    readings = Readings()
     with shop.store.building(expanded.spec) as folder:
-        packages, changes, buildinfo = make(expanded, shop, folder)
+        packages, changes, buildinfo = make(expanded, shop, folder, readings=readings)
         seconds = round(time.monotonic() - began, 2)
-        inspected = _inspect(expanded.spec, [folder / package.file for package in packages], shop)
+        inspected = _inspect(expanded.spec, [folder / package.file for package in packages], shop, readings)
         write_text(folder / VERDICT, canonical_json(inspected.verdict.as_dict()))
         lock = shop.store.lock_of(expanded.spec)
         made_of = [*shop.own, *_beside(expanded.spec, shop.cache)]
-        stated = attest(folder, expanded.spec, packages, buildinfo, lock, made_of, inspected.verdict)
+        stated = attest(folder, expanded.spec, packages, buildinfo, lock, made_of, inspected.verdict, readings.of)
         result = BuildResult(packages, changes, buildinfo, seconds, inspected.seconds, stated)
         with storage_errors(f"the store {shop.store.folder}", ExitCode.BUILD_STORAGE):
             shop.store.record(folder, expanded.spec, result)
     return result
 
 
-def _inspect(spec: BuildSpec, packages: Sequence[Path], shop: Workshop) -> Inspected:
+def _inspect(spec: BuildSpec, packages: Sequence[Path], shop: Workshop, readings: Readings) -> Inspected:
     """Ask the judges of a build; its log gets what they found. Raises `KubedebError` (LINT) for an error or a warning."""
     previous = shop.inspector.previous or shop.store.previous(spec)
-    inspected = inspect_build(packages, previous, shop.inspector)
+    inspected = inspect_build(packages, previous, shop.inspector, lambda path: Subject(readings.of(path).contents))
     with shop.store.log(spec).open("a") as log:
         log.writelines(f"{finding.level}: {finding}\n" for finding in inspected.verdict.findings)
         log.writelines(f"{name}: {seconds} s\n" for name, seconds in inspected.seconds.items())
@@ -106,10 +108,11 @@ def make(
     binds: Sequence[Bind] = (),
     *,
     cached: bool = True,
+    readings: Readings | None = None,
 ) -> tuple[tuple[BuiltPackage, ...], str, str]:
     """Build and inspect into `folder`; return the packages and the names of the .changes and .buildinfo files.
 
-    `cached`: a `go` build may take from and add to the compile cache.
+    `cached`: a `go` build may take from and add to the compile cache. `readings` keeps what was read of the packages.
     """
     spec = expanded.spec
     limited = replace(surroundings, memory=surroundings.memory or shop.conditions.memory)
@@ -124,7 +127,8 @@ def make(
         for step in steps(spec, files.dsc):
             _run(spec, step, sandbox, log, shop, {CACHE_VARIABLE: cache.target} if cache else {})
         packages, changes, buildinfo = _take(spec, sandbox, folder)
-        contents = [read_contents(folder / package.file) for package in packages]
+        read = (readings or Readings()).of
+        contents = [read(folder / package.file).contents for package in packages]
         said = _says(spec, sandbox, log)
         _refuse(spec, [*said, *(f"{finding.package}: {finding.text}" for finding in inspect(spec, contents, copied))])
     return packages, changes, buildinfo

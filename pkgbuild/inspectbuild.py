@@ -14,7 +14,7 @@ from kubedeb.errors import ExitCode, KubedebError
 from pkgbuild import lintian
 from pkgbuild.finding import Judge, LintVerdict, graves
 from pkgbuild.rootcheck import OpenRoot, try_out
-from pkgbuild.upgradechecks import read_subject
+from pkgbuild.upgradechecks import Subject, read_subject
 from pkgbuild.upgradelint import RULES, lint
 
 NOT_ASKED = "not asked for"
@@ -48,14 +48,16 @@ class Inspected:
     seconds: dict[str, float]
 
 
-def inspect_build(packages: Sequence[Path], previous: Sequence[Path], inspector: Inspector) -> Inspected:
+def inspect_build(
+    packages: Sequence[Path], previous: Sequence[Path], inspector: Inspector, read: Callable[[Path], Subject] = read_subject
+) -> Inspected:
     """Ask every judge of the packages of one build. Raises `KubedebError` when one cannot be asked.
 
     lintian and the root tests run side by side: one works here, the other in its container.
     """
     with ThreadPoolExecutor(1, thread_name_prefix="lintian") as pool:
         asked = pool.submit(_timed, lambda: lintian.ask(packages)) if inspector.lintian else None
-        findings, lint_seconds = _timed(lambda: [found for path in packages for found in lint(read_subject(path))])
+        findings, lint_seconds = _timed(lambda: [found for path in packages for found in lint(read(path))])
         tried = None
         if (open_root := inspector.open_root) is not None:
             tried = _timed(lambda: try_out(packages, previous, open_root))

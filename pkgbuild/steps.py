@@ -28,7 +28,9 @@ class Step:
 
 def steps(spec: BuildSpec, dsc: str) -> tuple[Step, ...]:
     """Return the commands of a build; `dsc` is the .dsc's file name, where the spec has a dsc source."""
-    return (*_unpacking(spec, dsc), Step((*BUILD_COMMAND, *_host(spec)), folder_name(spec)))
+    # What we laid out ourselves has nothing to clean; a source package of somebody else's may hold what its clean removes.
+    fresh = () if spec.kind == Kind.DEBIAN else ("--no-pre-clean",)
+    return (*_unpacking(spec, dsc), Step((*BUILD_COMMAND, *fresh, *_host(spec)), folder_name(spec)))
 
 
 def _unpacking(spec: BuildSpec, dsc: str) -> tuple[Step, ...]:

@@ -57,7 +57,12 @@ Check = Callable[[Subject], Iterable[str]]
 
 def read_subject(path: Path) -> Subject:
     """Read what the rules need of a `.deb`. Raises `kubedeb.deb.DebError`, `OSError`."""
-    return Subject(read_contents(path, lambda name: KEEP.fullmatch(name) is not None))
+    return Subject(read_contents(path, is_kept))
+
+
+def is_kept(path: str) -> bool:
+    """Say whether the rules want the text of a file in the package."""
+    return KEEP.fullmatch(path) is not None
 
 
 def acting(verb: Verb) -> Check:

@@ -126,17 +126,9 @@ class _Place:
             run(["dpkg-deb", "--raw-extract", self._deb(), tree], code=ExitCode.BUG)
         kind, _, level = compression.partition("-")
         env = {"SOURCE_DATE_EPOCH": "1793620800"} | ({"DPKG_DEB_THREADS_MAX": str(threads)} if threads else {})
-        pack: list[str | Path] = [
-            "dpkg-deb",
-            "--root-owner-group",
-            f"-Z{kind}",
-            f"-z{level}",
-            "--build",
-            tree,
-            self.folder / "bare.deb",
-        ]
+        pack: list[str | Path] = ["dpkg-deb", "--root-owner-group", f"-Z{kind}", f"-z{level}", "--build", tree]
         began = time.perf_counter()
-        run(pack, code=ExitCode.BUG, env=env, timeout=900)
+        run([*pack, self.folder / "bare.deb"], code=ExitCode.BUG, env=env, timeout=900)
         return time.perf_counter() - began
 
     def _deb(self) -> Path:

@@ -14,6 +14,7 @@ from pkgbuild.spec import BuildSpec, Expanded, expand
 from pkgbuild.steps import environment, steps
 
 BUILD = "dpkg-buildpackage --build=binary --unsigned-source --unsigned-changes --ignore-builtin-builddeps"
+FRESH = f"{BUILD} --no-pre-clean"
 DSC = """\
 Format: 3.0 (quilt)
 Source: x
@@ -36,13 +37,13 @@ def shown(spec: BuildSpec, dsc: str = "") -> list[str]:
 
 
 def test_steps_of_each_kind(tmp_path: Path) -> None:
-    assert shown(expanded(tmp_path, "hello-archive").spec) == [f"hello-archive-1.10$ {BUILD}"]
+    assert shown(expanded(tmp_path, "hello-archive").spec) == [f"hello-archive-1.10$ {FRESH}"]
     cross = expanded(tmp_path, "hello-archive", Architecture.ARM64).spec
-    assert shown(cross) == [f"hello-archive-1.10$ {BUILD} --host-arch=arm64"]
+    assert shown(cross) == [f"hello-archive-1.10$ {FRESH} --host-arch=arm64"]
     patching = "patch --strip=1 --forward --batch --fuzz=0 --no-backup-if-mismatch --input="
     assert shown(expanded(tmp_path, "hello-gopath@1.10").spec) == [
         f"hello-gopath-1.10/go/src/example.org/hello$ {patching}../../../../.kubedeb/patches/patched.patch",
-        f"hello-gopath-1.10$ {BUILD}",
+        f"hello-gopath-1.10$ {FRESH}",
     ]
 
 
