@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,15 +16,17 @@ from urllib.parse import urlsplit
 from kubedeb import __version__
 from kubedeb.config import path_setting
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
-from kubedeb.progress import Progress, progress
+from kubedeb.progress import Progress, Task, progress
 from pkgbuild.baselock import BaseLock
 from pkgbuild.builders import Job, OwnFile
 from pkgbuild.cache import Cache
 from pkgbuild.checksum import Checksum
+from pkgbuild.dsc import named_files
 from pkgbuild.recipe import Architecture, Suite
 from pkgbuild.sandbox import SandboxKind
 from pkgbuild.session import session
 from pkgbuild.shared import Shared
+from pkgbuild.spec import BuildSpec
 from pkgbuild.store import BuildResult, Store
 from pkgbuild.target import Target
 
@@ -86,21 +89,28 @@ class Terms:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a worker answers: nothing, when the result lies in the shared store, else the parts of a `KubedebError`."""
+    """What a worker answers: the lines that its check said, and the parts of a `KubedebError` when it failed.
 
+    Without an error the result lies in the shared store, under `digest`.
+    """
+
+    digest: str = ""
+    said: tuple[str, ...] = ()
     error: tuple[str, str, str, int] | None = None
 
 
 def work(job: Job, terms: Terms) -> Answer:
     """Carry one job out, on a worker: bring what it needs, build as on any machine, share the result, the record last."""
+    said: list[str] = []
+    digest = job.expanded.spec.digest
     try:
-        _work(job, terms)
+        _work(job, terms, said.append)
     except KubedebError as error:  # an exception with named arguments does not survive the way back
-        return Answer((error.brief, error.details, error.hint, int(error.code)))
-    return Answer()
+        return Answer(digest, tuple(said), (error.brief, error.details, error.hint, int(error.code)))
+    return Answer(digest, tuple(said))
 
 
-def _work(job: Job, terms: Terms) -> None:
+def _work(job: Job, terms: Terms, say: Callable[[str], object]) -> None:
     from pkgbuild.run import RunOptions, local_builder
 
     if terms.version != __version__:
@@ -109,7 +119,7 @@ def _work(job: Job, terms: Terms) -> None:
             hint="Install the same version everywhere.", code=ExitCode.SANDBOX,
         )  # fmt: skip
     shared, spec = Shared(terms.location), job.expanded.spec
-    if shared.has(spec.digest):  # an earlier worker died only after it had shared it
+    if shared.has(spec.digest) and not job.check:  # an earlier worker died only after it had shared it
         return
     store, cache = Store(path_setting("store").absolute()), Cache(path_setting("cache").absolute())
     target = Target(Suite(spec.suite), Architecture(spec.architecture), store, cache)
@@ -119,15 +129,21 @@ def _work(job: Job, terms: Terms) -> None:
         if not root.exists():
             shared.get(Checksum.sha256(terms.root), root)
         for pin in spec.sources:
-            _bring(shared, cache, pin.checksum)
+            file = _bring(shared, cache, pin.checksum)
+            for named in named_files(file) if pin.kind == "dsc" else ():
+                _bring(shared, cache, named.checksum)
         own = tuple(OwnFile(_bring(shared, cache, Checksum.sha256(one.sha256)), one.sha256, one.name) for one in job.own)
+        if shared.has(spec.digest):  # it is to be checked: against this one, whatever this worker made earlier
+            with store.alone(spec, lambda: None, lambda: False), store.building(spec) as folder:
+                shared.get_result(spec.digest, folder)
         try:
-            with local_builder(target, terms.lock, options, progress(), run_file) as builder:
+            with local_builder(target, terms.lock, options, _Teller(progress(), say), run_file) as builder:
                 builder.start(replace(job, own=own)).result()
         finally:
             if store.log(spec).exists():
                 shared.put_log(store.log(spec))
-        shared.put_result(spec.digest, store.build_folder(spec))
+            if store.result(spec) is not None:  # a check that fails has its verdict beside the packages
+                shared.put_result(spec.digest, store.build_folder(spec))
 
 
 def _bring(shared: Shared, cache: Cache, checksum: Checksum) -> Path:
@@ -140,6 +156,20 @@ def _bring(shared: Shared, cache: Cache, checksum: Checksum) -> Path:
             return cache.adopt(fetched, checksum)
         finally:
             fetched.unlink(missing_ok=True)
+
+
+class _Teller:
+    """A worker's progress that also keeps what is said, for whoever asked."""
+
+    def __init__(self, inner: Progress, say: Callable[[str], object]) -> None:
+        self._inner, self._say = inner, say
+
+    def say(self, text: str) -> None:
+        self._inner.say(text)
+        self._say(text)
+
+    def task(self, title: str) -> AbstractContextManager[Task]:
+        return self._inner.task(title)
 
 
 class FarmBuilder:
@@ -171,20 +201,41 @@ class FarmBuilder:
         with self._progress.task(f"build {spec.title} on the farm") as task:
             task.note(job.reason)
             with store.alone(spec, lambda: task.note("waiting for another build of it"), self._stopped.is_set):
-                if held := store.result(spec):
+                held = store.result(spec)
+                if held and not job.check:
                     return held
-                if not self._shared.has(spec.digest):
-                    self._ask(job)
-                with store.building(spec) as folder:
-                    self._shared.get_result(spec.digest, folder)
-                self._shared.get_log(store.log(spec))
-                if (result := store.result(spec)) is None:
-                    raise KubedebError(f"the farm's result of {spec.title} is damaged", code=ExitCode.BUILD_STORAGE)
-                return result
+                if held:  # what is compared is what this store holds
+                    self._shared.put_result(spec.digest, store.build_folder(spec))
+                try:
+                    if job.check or not self._shared.has(spec.digest):
+                        self._ask(job)
+                except KubedebError:
+                    if job.check and self._shared.has(spec.digest):
+                        self._take(spec)
+                    raise
+                return self._take(spec)
+
+    def _take(self, spec: BuildSpec) -> BuildResult:
+        """Bring the shared result of a spec into the store; where the store has it, what was stated about it since."""
+        store = self._target.store
+        if (held := store.result(spec)) is not None:
+            with tempfile.TemporaryDirectory(dir=store.folder, prefix=".farm-") as name:
+                self._shared.get_result(spec.digest, Path(name))
+                store.amend(spec, held, {file: (Path(name) / file).read_bytes() for file in held.attestations})
+            return store.result(spec) or held
+        with store.building(spec) as folder:
+            self._shared.get_result(spec.digest, folder)
+        self._shared.get_log(store.log(spec))
+        if (result := store.result(spec)) is None:
+            raise KubedebError(f"the farm's result of {spec.title} is damaged", code=ExitCode.BUILD_STORAGE)
+        return result
 
     def _ask(self, job: Job) -> None:
         for pin in job.expanded.spec.sources:
-            self._shared.put(self._target.cache.path(pin.checksum), pin.checksum)
+            file = self._target.cache.path(pin.checksum)
+            self._shared.put(file, pin.checksum)
+            for named in named_files(file) if pin.kind == "dsc" else ():
+                self._shared.put(self._target.cache.path(named.checksum), named.checksum)
         for own in job.own:
             self._shared.put(own.path, Checksum.sha256(own.sha256))
         asked = self._client.submit(work, job, self._terms, pure=False, retries=0)
@@ -196,6 +247,8 @@ class FarmBuilder:
                 f"the farm did not build {job.expanded.spec.title}", details=f"{type(error).__name__}: {error}",
                 hint="The scheduler's and the workers' own logs say more.", code=ExitCode.SANDBOX,
             ) from error  # fmt: skip
+        for line in answer.said:
+            self._progress.say(line)
         if answer.error:
             brief, details, hint, code = answer.error
             self._shared.get_log(self._target.store.log(job.expanded.spec))

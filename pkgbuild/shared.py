@@ -28,9 +28,9 @@ def _errors(doing: str, location: str) -> Iterator[None]:
         yield
     except KubedebError:
         raise
-    except (OSError, ImportError, ValueError) as error:
+    except Exception as error:  # each of fsspec's file systems has errors of its own
         raise KubedebError(
-            f"{SHARED} fails while {doing}", details=f"{location}: {error}",
+            f"{SHARED} fails while {doing}", details=f"{location}: {type(error).__name__}: {error}",
             hint="Every worker and this machine must reach it under the same name.", code=ExitCode.BUILD_STORAGE,
         ) from error  # fmt: skip
 

@@ -7,7 +7,7 @@ import ipaddress
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,14 +31,14 @@ class RunningFarm:
     ca: Path
     cert: Path
     key: Path
-    shared: Path
+    shared: str
     workers: dict[int, Path]
 
     @property
     def flags(self) -> list[str]:
         """Return the flags of `kubedeb build`."""
         files = ["--farm-ca", str(self.ca), "--farm-cert", str(self.cert), "--farm-key", str(self.key)]
-        return ["--farm", self.address, "--farm-store", str(self.shared), *files]
+        return ["--farm", self.address, "--farm-store", self.shared, *files]
 
 
 def write_certificates(folder: Path) -> tuple[Path, Path, Path]:
@@ -68,8 +68,11 @@ def write_certificates(folder: Path) -> tuple[Path, Path, Path]:
 
 
 @contextmanager
-def farm(folder: Path, workers: int) -> Iterator[RunningFarm]:
-    """Give a farm whose workers keep their stores below `folder`; it ends with the block."""
+def farm(folder: Path, workers: int, location: str = "", variables: Mapping[str, str] | None = None) -> Iterator[RunningFarm]:
+    """Give a farm whose workers keep their stores below `folder`; it ends with the block.
+
+    They share `location` (a folder of their own, when none is given); `variables` are what reaching it takes.
+    """
     ca, cert, key = write_certificates(folder)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -83,12 +86,13 @@ def farm(folder: Path, workers: int) -> Iterator[RunningFarm]:
         for number in range(workers):
             home = folder / f"worker{number}"
             home.mkdir()
-            env = {"KUBEDEB_STORE": str(home / "store"), "KUBEDEB_CACHE": str(home / "cache"), "HOME": str(home)}
+            env = {"KUBEDEB_STORE": str(home / "store"), "KUBEDEB_CACHE": str(home / "cache"), "HOME": str(home),
+                   **(variables or {})}  # fmt: skip
             worker = [DASK, "worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard", "--host", "127.0.0.1",
                       "--protocol", "tls", "--local-directory", str(home / "dask"), *tls]  # fmt: skip
             pid = running.enter_context(background(worker, code=ExitCode.BUG, log=log, cwd=home, env=env))
             stores[pid] = home / "store"
-        yield RunningFarm(address, ca, cert, key, folder / "shared", stores)
+        yield RunningFarm(address, ca, cert, key, location or str(folder / "shared"), stores)
 
 
 def _wait_for(port: int, seconds: float = 60) -> None:

@@ -8,15 +8,18 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+import kindsamples
 import samplerecipe
 from farms import RunningFarm, farm
+from faultproxy import Fault, FaultProxy
 from kubedeb.errors import ExitCode
 from kubedeb.process import Result, run
+from objectstore import ACCESS, object_store
 from pkgbuild.store import Store
 
 pytestmark = [pytest.mark.docker, pytest.mark.turn]
@@ -34,8 +37,8 @@ def two_workers(store: Path, with_base: Store, tmp_path: Path) -> Iterator[Runni
         yield running
 
 
-def kubedeb(tmp_path: Path, *argv: str) -> Result:
-    env = {"KUBEDEB_STORE": str(tmp_path / "store"), "KUBEDEB_CACHE": str(tmp_path / "cache")}
+def kubedeb(tmp_path: Path, *argv: str, variables: Mapping[str, str] | None = None) -> Result:
+    env = {"KUBEDEB_STORE": str(tmp_path / "store"), "KUBEDEB_CACHE": str(tmp_path / "cache"), **(variables or {})}
     return run([KUBEDEB, *argv], code=ExitCode.BUG, env=env, timeout=240, ok=range(256))
 
 
@@ -49,11 +52,19 @@ def recipe(tmp_path: Path, seconds: float = 0) -> list[str]:
 
 def kill_who_builds(running: RunningFarm, killed: list[int], done: threading.Event, seconds: float = 120) -> None:
     """Kill the worker that has begun to build, as soon as there is one."""
+    kill_when(lambda store: bool(list((store / "builds").glob(".*"))), running, killed, done, seconds)
+
+
+def kill_when(
+    due: Callable[[Path], bool], running: RunningFarm, killed: list[int], done: threading.Event, seconds: float = 120,
+    after: float = 1,
+) -> None:  # fmt: skip
+    """Kill the first worker whose store is as `due` says."""
     ends = time.monotonic() + seconds
     while time.monotonic() < ends and not done.is_set():
         for pid, store in running.workers.items():
-            if list((store / "builds").glob(".*")):
-                time.sleep(1)
+            if due(store):
+                time.sleep(after)
                 os.kill(pid, signal.SIGKILL)
                 killed.append(pid)
                 return
@@ -73,7 +84,7 @@ def test_a_worker_that_dies_is_replaced_and_nothing_is_half_stored(two_workers: 
     [built] = json.loads(done.stdout)["builds"]
     survivor = next(store for pid, store in two_workers.workers.items() if pid not in killed)
     assert [path.name for path in (survivor / "builds").iterdir()] == [built["digest"]]
-    shared = two_workers.shared / "builds" / built["digest"]
+    shared = Path(two_workers.shared) / "builds" / built["digest"]
     record = json.loads((shared / "result").read_text())
     assert sorted(path.name for path in shared.iterdir()) == sorted([record["attempt"], "result"])
     assert Path(built["log"]).read_text().count("sleep 5") == 1
@@ -97,6 +108,69 @@ def test_what_fails_on_a_worker_is_told_as_if_it_had_failed_here(two_workers: Ru
     assert done.status == ExitCode.BUILD
     assert "the reason" in done.stderr.decode()
     assert "the reason" in "".join(path.read_text() for path in (tmp_path / "store/logs").iterdir())
-    assert not (two_workers.shared / "builds").exists()
-    plain = kubedeb(tmp_path, "build", "hello", *where, "--farm", two_workers.address, "--farm-store", str(two_workers.shared))
+    assert not (Path(two_workers.shared) / "builds").exists()
+    plain = kubedeb(tmp_path, "build", "hello", *where, "--farm", two_workers.address, "--farm-store", two_workers.shared)
     assert plain.status == ExitCode.USAGE
+
+
+@pytest.fixture
+def on_s3(store: Path, with_base: Store, tmp_path: Path) -> Iterator[tuple[RunningFarm, FaultProxy, dict[str, str]]]:
+    """Give a farm whose store is a bucket behind a proxy, and the variables that reach it."""
+    import boto3
+
+    for root in (with_base.folder / "bases").glob("*.tar.zst"):
+        (store / "bases" / root.name).symlink_to(root)
+    (tmp_path / "farm").mkdir()
+    with object_store() as url, FaultProxy(url) as proxy:
+        variables = {**ACCESS, "AWS_ENDPOINT_URL": proxy.url}
+        boto3.client("s3", endpoint_url=proxy.url, region_name="us-east-1", aws_access_key_id="test",
+                     aws_secret_access_key="test").create_bucket(Bucket="farm")  # fmt: skip
+        with farm(tmp_path / "farm", 2, "s3://farm/kubedeb", variables) as running:
+            yield running, proxy, variables
+
+
+def puts(proxy: FaultProxy) -> list[str]:
+    return [path for method, path in proxy.log if method == "PUT" and "/builds/" in path]
+
+
+def test_an_upload_to_s3_that_dies_counts_as_nothing(
+    on_s3: tuple[RunningFarm, FaultProxy, dict[str, str]], tmp_path: Path
+) -> None:
+    running, proxy, variables = on_s3
+    where = recipe(tmp_path)
+    proxy.fault = Fault(0, 1000, delay=0.5, only="PUT", where="/builds/")
+    killed: list[int] = []
+    ended = threading.Event()
+
+    def uploads(store: Path) -> bool:
+        """Say whether this worker is in the middle of its upload: it has the build, two of its files are on their way."""
+        return len(puts(proxy)) >= 2 and any((store / "builds").glob("[!.]*"))
+
+    killer = threading.Thread(target=kill_when, args=(uploads, running, killed, ended), kwargs={"after": 0})
+    killer.start()
+    flags = [*where, "--no-lintian", "--no-root-tests", *running.flags]
+    done = kubedeb(tmp_path, "build", "hello", "--json", *flags, variables=variables)
+    ended.set()
+    killer.join(timeout=10)
+    proxy.fault = None
+    assert done.status == 0, done.stderr.decode()
+    assert len(killed) == 1
+    attempts = {path.split("/builds/")[1].split("/")[1] for path in puts(proxy) if not path.endswith("/result")}
+    assert len(attempts) == 2  # the dead worker's lies there and counts for nothing
+    [built] = json.loads(done.stdout)["builds"]
+    assert Store(tmp_path / "store").folder.joinpath("builds", built["digest"], "result.json").exists()
+    checked = kubedeb(tmp_path, "build", "hello", "--check", "--json", *flags, variables=variables)
+    assert checked.status == 0, checked.stderr.decode()
+    assert "build path: /build → " in checked.stderr.decode()
+    [same] = json.loads(checked.stdout)["builds"]
+    assert same["packages"] == built["packages"]
+    statements = next((tmp_path / "store/builds" / built["digest"]).glob("*.intoto.jsonl")).read_text()
+    assert "reproduced" in statements
+
+
+def test_a_source_package_reaches_a_worker_with_every_file(two_workers: RunningFarm, tmp_path: Path) -> None:
+    folder = kindsamples.lay_out(tmp_path / "recipes", "hello-daemon")
+    kindsamples.fill_cache(folder, tmp_path / "cache")
+    where = ["--recipes", str(folder), "--no-lintian", "--no-root-tests"]
+    done = kubedeb(tmp_path, "build", "hello-daemon", *where, *two_workers.flags)
+    assert done.status == 0, done.stderr.decode()
