@@ -6,14 +6,13 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from repo.catalog import Catalog, open_catalog
+from repo.catalog import Catalog
 from repo.intake import Candidate, Findings, collect
-from repo.live import chunk_loader
 from repo.models import SOURCE, Action, Key, Package, Suite
-from repo.place import Repository, writing
+from repo.place import Repository
 from repo.poolfiles import beside, with_beside
-from repo.recall import read_lives, recall
 from repo.snapshots import near
+from repo.transaction import Transaction, quiet, transaction
 
 
 @dataclass(frozen=True)
@@ -26,27 +25,46 @@ class Added:
     passed_over: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Looked:
+    """Files that were looked at and found good, for a suite."""
+
+    suite: Suite
+    candidates: tuple[Candidate, ...]
+    passed_over: tuple[str, ...]
+
+
 def add(repository: Repository, suite_name: str, given: Sequence[Path], *, keyring: str = "") -> Added:
     """Add binary and source packages, those of `.changes` files, and those in folders to a suite's draft, all or none.
 
     `keyring`, a folder of keys, counts instead of the suite's own. Raises `KubedebError`: PACKAGE with every problem found;
     REPOSITORY for an unknown suite; REPOSITORY_BUSY; REPOSITORY_STORAGE.
     """
+    looked = look(repository, suite_name, given, keyring=keyring)
+    with transaction(repository, quiet) as opened:
+        return take(opened, looked)
+
+
+def look(repository: Repository, suite_name: str, given: Sequence[Path], *, keyring: str = "") -> Looked:
+    """Read what `add` is given; nobody else has to wait for that. Raises `KubedebError` as `add` does."""
     suite = repository.suite(suite_name)
     findings, passed_over = Findings(), list[str]()
     candidates = collect(given, keyring or suite.options.changes_keyring, findings, passed_over)
     refuse(candidates, suite, findings)
     findings.stop()
-    with writing(repository.layout), open_catalog(repository.layout.catalog) as catalog:
-        lives, load = read_lives(repository), chunk_loader(repository)
-        recall(repository, catalog, lives, load)
-        names = {candidate.package.name for candidate in candidates}
-        published = [row for live in lives.values() for row in near(live.snapshot, load, names)]
-        refuse_other_bytes(candidates, catalog, published, findings)
-        findings.stop()
-        candidates = [_with_known(candidate, catalog, published) for candidate in candidates]
-        served = set(near(lives[suite.name].snapshot, load, names)) if suite.name in lives else set()
-        return _store(repository, suite, candidates, catalog, served, tuple(passed_over))
+    return Looked(suite, tuple(candidates), tuple(passed_over))
+
+
+def take(opened: Transaction, looked: Looked) -> Added:
+    """Store what was looked at and put it into the suite's draft. Raises `KubedebError` as `add` does."""
+    suite, catalog, load, findings = looked.suite, opened.catalog, opened.load, Findings()
+    names = {candidate.package.name for candidate in looked.candidates}
+    published = [row for live in opened.lives.values() for row in near(live.snapshot, load, names)]
+    refuse_other_bytes(looked.candidates, catalog, published, findings)
+    findings.stop()
+    candidates = [_with_known(candidate, catalog, published) for candidate in looked.candidates]
+    served = set(near(opened.lives[suite.name].snapshot, load, names)) if suite.name in opened.lives else set()
+    return _store(opened.repository, suite, candidates, catalog, served, looked.passed_over)
 
 
 def _with_known(candidate: Candidate, catalog: Catalog, published: Iterable[Package]) -> Candidate:

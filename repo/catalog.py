@@ -46,6 +46,29 @@ class Catalog:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Make all changes of the block durable at its end, at the price of one; also when it ends by an error.
+
+        Each change by itself is whole. One that a killed process made is lost with all others of the block.
+        """
+        self._connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._connection.execute("COMMIT")
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        self._connection.execute("SAVEPOINT change")
+        try:
+            yield
+        except BaseException:
+            self._connection.execute("ROLLBACK TO change")
+            raise
+        finally:
+            self._connection.execute("RELEASE change")
+
     def same(self, name: str, version: str, architecture: str) -> Package | None:
         """Return the package of that name, version and architecture."""
         row = self._connection.execute(
@@ -70,7 +93,7 @@ class Catalog:
         """
         wanted = dict.fromkeys(chunks)
         known = {row[0] for row in self._connection.execute("SELECT chunk FROM known")}
-        with self._connection:
+        with self._whole():
             for chunk in wanted:
                 if chunk in known:
                     continue
@@ -109,7 +132,7 @@ class Catalog:
 
     def add(self, suite: str, packages: Iterable[Package], drafted: Iterable[Package]) -> None:
         """Learn packages, and put `drafted` of them into a suite's draft; all or nothing."""
-        with self._connection:
+        with self._whole():
             self._learn(packages, published=False)
             self._connection.executemany(
                 "INSERT INTO draft VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET action = excluded.action",
@@ -121,7 +144,7 @@ class Catalog:
 
         What was never published and is in no draft any more is forgotten: it may come back with other bytes.
         """
-        with self._connection:
+        with self._whole():
             self._connection.executemany(
                 "INSERT INTO draft SELECT ?, sha256, ? FROM package WHERE name = ? AND version = ? AND architecture = ?"
                 " ON CONFLICT DO UPDATE SET action = excluded.action",
@@ -149,10 +172,11 @@ class Catalog:
         What a generation that was not made from the draft leaves open waits on.
         """
         rows = [(suite, digest) for digest in done]
-        with self._connection:
+        with self._whole():
             self._connection.executemany(
-                "UPDATE package SET published = 1 WHERE published = 0 AND sha256 IN"
-                " (SELECT sha256 FROM draft WHERE suite = ? AND sha256 = ? AND action = 'add')",
+                # By its key: asked for what is not published, SQLite would read all that is not for each row.
+                "UPDATE package SET published = 1 WHERE sha256 = ?2 AND EXISTS"
+                " (SELECT 1 FROM draft WHERE suite = ?1 AND sha256 = ?2 AND action = 'add')",
                 rows,
             )
             self._connection.executemany("DELETE FROM draft WHERE suite = ? AND sha256 = ?", rows)
@@ -175,7 +199,8 @@ def open_catalog(path: Path) -> Iterator[Catalog]:
     Raises `KubedebError`: REPOSITORY_STORAGE when the disk is full or read-only, REPOSITORY when the file is damaged.
     """
     try:
-        connection = sqlite3.connect(path, timeout=10)
+        # Without an isolation level the module begins no transaction of its own.
+        connection = sqlite3.connect(path, timeout=10, isolation_level=None)
         try:
             connection.execute("PRAGMA foreign_keys = ON")
             _prepare(connection, path)

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Sequence, Set
 from dataclasses import dataclass
 
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.versions import DebianVersion
-from repo.catalog import open_catalog
-from repo.live import chunk_loader
 from repo.models import Action, Member
-from repo.place import Repository, writing
-from repo.recall import read_lives, recall
+from repo.place import Repository
 from repo.relations import parse_query, plain
-from repo.snapshots import Snapshot, rows_of
+from repo.snapshots import Snapshot, near, rows_of
+from repo.transaction import Transaction, quiet, transaction
 
 
 @dataclass(frozen=True)
@@ -33,17 +31,29 @@ def remove(repository: Repository, suite_name: str, wanted: Sequence[str]) -> Re
     REPOSITORY_BUSY; REPOSITORY_STORAGE.
     """
     suite = repository.suite(suite_name)
-    with writing(repository.layout), open_catalog(repository.layout.catalog) as catalog:
-        lives, load = read_lives(repository), chunk_loader(repository)
-        recall(repository, catalog, lives, load)
-        served = lives[suite.name].snapshot if suite.name in lives else Snapshot()
-        published = {row.member for row in rows_of(load, served)}
-        drafted = [change.member for change in catalog.draft(suite.name) if change.action is Action.ADD]
-        chosen = choose({*published, *drafted}, wanted, suite.name)
-        leaving = tuple(member for member in chosen if member in published)
-        withdrawn = tuple(member for member in chosen if member not in published)
-        catalog.remove(suite.name, leaving, withdrawn)
-    return Removed(suite.name, leaving, withdrawn)
+    with transaction(repository, quiet) as opened:
+        return withdraw(opened, suite.name, wanted)
+
+
+def withdraw(opened: Transaction, suite: str, wanted: Sequence[str]) -> Removed:
+    """Do what `remove` does, for who writes already."""
+    drafted = {change.member for change in opened.catalog.draft(suite) if change.action is Action.ADD}
+    published = _published(opened, suite, wanted, drafted)
+    chosen = choose({*published, *drafted}, wanted, suite)
+    leaving = tuple(member for member in chosen if member in published)
+    withdrawn = tuple(member for member in chosen if member not in published)
+    opened.catalog.remove(suite, leaving, withdrawn)
+    return Removed(suite, leaving, withdrawn)
+
+
+def _published(opened: Transaction, suite: str, wanted: Sequence[str], drafted: Set[Member]) -> set[Member]:
+    """Return the published packages that may be meant: those of the names where names are all that was asked for."""
+    served = opened.lives[suite].snapshot if suite in opened.lives else Snapshot()
+    names = {item.partition("=")[0] for item in wanted}
+    found = {row.member for row in near(served, opened.load, names)}
+    if all(map(plain, wanted)) and names <= {member.name for member in found | drafted}:
+        return found
+    return {row.member for row in rows_of(opened.load, served)}
 
 
 def choose(members: Collection[Member], wanted: Sequence[str], suite: str) -> tuple[Member, ...]:

@@ -17,6 +17,10 @@ from repo.snapshots import Load, Snapshot
 Say = Callable[[str], None]
 
 
+def quiet(text: str) -> None:
+    """Tell nobody."""
+
+
 @dataclass
 class Stopwatch:
     """Seconds by what they were spent on."""
@@ -61,7 +65,7 @@ def transaction(repository: Repository, say: Say) -> Iterator[Transaction]:
 
     Raises `KubedebError` as `writing`, `open_catalog`, `read_live` and `resume` do.
     """
-    with writing(repository.layout), open_catalog(repository.layout.catalog) as catalog:
+    with writing(repository.layout), open_catalog(repository.layout.catalog) as catalog, catalog.together():
         opened = Transaction(repository, catalog, chunk_loader(repository), say)
         opened.read()
         resume(opened)

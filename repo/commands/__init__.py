@@ -101,24 +101,29 @@ def init(
 @json_option
 def add(*, repository: Path | None, suite: str, publish_too: bool, files: tuple[Path, ...], as_json: bool) -> None:
     """Add FILES to a suite's draft, all or none: .deb, .dsc, .changes, .buildinfo, statements, or folders of them."""
-    from repo.add import add as add_packages
+    from repo.add import look, take
+    from repo.transaction import transaction
 
     opened = open_root(repository)
-    added = add_packages(opened, suite, files)
-    document: dict[str, Any] = {
-        "suite": suite,
-        "added": [_package_json(package) for package in added.packages],
-        "present": [_package_json(package) for package in added.present],
-        "passed_over": list(added.passed_over),
-    }
-    if not as_json:
-        for package in added.packages:
-            click.echo(f"added {package.label} ({package.size} bytes, sha256 {package.sha256})")
-        for package in added.present:
-            click.echo(f"{package.label} is in {suite} already")
-        for name in added.passed_over:
-            click.echo(f"passed over {name}: no package, and nothing about one")
-    _publish_too(opened, suite, document, asked=publish_too, waiting=bool(added.packages), as_json=as_json)
+    looked = look(opened, suite, files)
+    with transaction(opened, say) as writer:
+        added = take(writer, looked)
+        document: dict[str, Any] = {
+            "suite": suite,
+            "added": [_package_json(package) for package in added.packages],
+            "present": [_package_json(package) for package in added.present],
+            "passed_over": list(added.passed_over),
+        }
+        if not as_json:
+            for package in added.packages:
+                click.echo(f"added {package.label} ({package.size} bytes, sha256 {package.sha256})")
+            for package in added.present:
+                click.echo(f"{package.label} is in {suite} already")
+            for name in added.passed_over:
+                click.echo(f"passed over {name}: no package, and nothing about one")
+        _publish_too(writer, suite, document, asked=publish_too, waiting=bool(added.packages), as_json=as_json)
+    if as_json:
+        print_json(document)
 
 
 @repo.command()
@@ -129,17 +134,22 @@ def add(*, repository: Path | None, suite: str, publish_too: bool, files: tuple[
 @json_option
 def remove(*, repository: Path | None, suite: str, publish_too: bool, packages: tuple[str, ...], as_json: bool) -> None:
     """Let packages leave a suite with its next publish; without =VERSION, all versions: all that are named or none."""
-    from repo.remove import remove as remove_packages
+    from repo.remove import withdraw
+    from repo.transaction import transaction
 
     opened = open_root(repository)
-    removed = remove_packages(opened, suite, packages)
-    document: dict[str, Any] = asdict(removed)
-    if not as_json:
-        for member in removed.withdrawn:
-            click.echo(f"{member.label} is no longer in the draft of {suite}")
-        for member in removed.leaving:
-            click.echo(f"{member.label} leaves {suite} with the next publish")
-    _publish_too(opened, suite, document, asked=publish_too, waiting=bool(removed.leaving), as_json=as_json)
+    opened.suite(suite)
+    with transaction(opened, say) as writer:
+        removed = withdraw(writer, suite, packages)
+        document: dict[str, Any] = asdict(removed)
+        if not as_json:
+            for member in removed.withdrawn:
+                click.echo(f"{member.label} is no longer in the draft of {suite}")
+            for member in removed.leaving:
+                click.echo(f"{member.label} leaves {suite} with the next publish")
+        _publish_too(writer, suite, document, asked=publish_too, waiting=bool(removed.leaving), as_json=as_json)
+    if as_json:
+        print_json(document)
 
 
 def _package_json(package: Any) -> dict[str, Any]:
@@ -164,24 +174,18 @@ def resign(*, repository: Path | None, suite: str, due: bool, as_json: bool) -> 
         click.echo(f"published {suite} generation {done.generation}: {done.reason}, accepted by {', '.join(done.judges)}")
 
 
-def _publish_too(opened: Any, suite: str, document: dict[str, Any], *, asked: bool, waiting: bool, as_json: bool) -> None:
-    """End a command that changed a draft: publish it when that was asked for, else say what waits; then the JSON document."""
+def _publish_too(writer: Any, suite: str, document: dict[str, Any], *, asked: bool, waiting: bool, as_json: bool) -> None:
+    """End a change of a draft: publish it when that was asked for, else say what waits."""
+    from repo.commands.moves import tell
+    from repo.publish import publish_draft
+
     if asked:
-        document["published"] = _publish(opened, suite, quiet=as_json)
+        done = publish_draft(writer, suite)
+        document["published"] = asdict(done)
+        if not as_json:
+            tell(done)
     elif waiting and not as_json:
         click.echo(f"not yet published: kubedeb repo publish {suite}")
-    if as_json:
-        print_json(document)
-
-
-def _publish(opened: Any, suite: str, *, quiet: bool) -> dict[str, Any]:
-    from repo.commands.moves import tell
-    from repo.publish import publish as publish_suite
-
-    done = publish_suite(opened, suite, say)
-    if not quiet:
-        tell(done)
-    return asdict(done)
 
 
 @repo.command(name="list")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import time
 
 import pytest
@@ -66,3 +67,16 @@ def test_a_process_lives_as_long_as_the_block(script: str) -> None:
         assert lines == ["up"]
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_what_outlives_a_process_with_its_output_open_is_not_waited_for() -> None:
+    result = run(["bash", "-c", "sleep 30 & echo $! here"], code=CODE, timeout=20)
+    child, word = result.text.split()
+    os.kill(int(child), signal.SIGKILL)
+    assert (word, result.seconds < 10) == ("here", True)
+
+
+def test_much_goes_in_and_comes_out() -> None:
+    data = bytes(range(256)) * 4096
+    result = run(["bash", "-c", "cat; echo told >/dev/stderr"], code=CODE, stdin=data)
+    assert (result.stdout, result.stderr) == (data, b"told\n")
