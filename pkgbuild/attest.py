@@ -53,10 +53,15 @@ def attest(
 
 def reproduced(folder: Path, packages: Iterable[BuiltPackage], predicate: Mapping[str, Any]) -> dict[str, bytes]:
     """Return the new content of each package's statements, by file, with that of its reproduction added; writes nothing."""
+    return stated_too(folder, packages, statement.REPRODUCED, predicate)
+
+
+def stated_too(folder: Path, packages: Iterable[BuiltPackage], kind: str, predicate: Mapping[str, Any]) -> dict[str, bytes]:
+    """Return the new content of each package's statements, by file, with one of this type added; writes nothing."""
     changed = {}
     for package in packages:
         path = folder / beside(package.file, STATEMENTS)
-        said = statement.statement(package.file, package.sha256, statement.REPRODUCED, predicate)
+        said = statement.statement(package.file, package.sha256, kind, predicate)
         before = path.read_bytes() if path.exists() else b""
         changed[path.name] = statement.with_statement(before, said)
     return changed

@@ -11,15 +11,16 @@ from pathlib import Path
 from typing import IO
 
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
-from kubedeb.files import canonical_json, sha256_of, write_text
+from kubedeb.files import sha256_of
 from pkgbuild.attest import attest
 from pkgbuild.cache import Cache
 from pkgbuild.compilecache import compile_cache
 from pkgbuild.conditions import NO_CONDITIONS, Conditions
 from pkgbuild.dsc import named_files
 from pkgbuild.gomake import CACHE_VARIABLE
-from pkgbuild.inspectbuild import NOBODY, Inspected, Inspector, inspect_build, refuse
+from pkgbuild.inspectbuild import NOBODY, Inspector
 from pkgbuild.inspection import inspect
+from pkgbuild.judging import judge, keep_verdict
 from pkgbuild.layout import Files, folder_name, write_tree
 from pkgbuild.reading import Readings
 from pkgbuild.recipe import BUILD_ARCHITECTURE, Architecture, Kind
@@ -29,14 +30,11 @@ from pkgbuild.spec import BuildSpec, Expanded
 from pkgbuild.statement import Material
 from pkgbuild.steps import Step, environment, steps
 from pkgbuild.store import BuildResult, BuiltPackage, Store
-from pkgbuild.upgradechecks import Subject
 from pkgbuild.whyfailed import OOM_FILES, kills, reason
 
 MACHINES = {Architecture.AMD64: 62, Architecture.ARM64: 183}
 """ELF's e_machine (elf.h): EM_X86_64, EM_AARCH64."""
 LOG_TAIL = 15
-VERDICT = "lint.json"
-"""The `LintVerdict` of a build, beside its packages in the store."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +76,9 @@ def _build(expanded: Expanded, shop: Workshop) -> BuildResult:
     with shop.store.building(expanded.spec) as folder:
         packages, changes, buildinfo = make(expanded, shop, folder, readings=readings)
         seconds = round(time.monotonic() - began, 2)
-        inspected = _inspect(expanded.spec, [folder / package.file for package in packages], shop, readings)
-        write_text(folder / VERDICT, canonical_json(inspected.verdict.as_dict()))
+        files = [folder / package.file for package in packages]
+        inspected = judge(expanded.spec, files, shop.store, shop.inspector, readings)
+        keep_verdict(folder, inspected.verdict)
         lock = shop.store.lock_of(expanded.spec)
         made_of = [*shop.own, *_beside(expanded.spec, shop.cache)]
         stated = attest(folder, expanded.spec, packages, buildinfo, lock, made_of, inspected.verdict, readings.of)
@@ -87,17 +86,6 @@ def _build(expanded: Expanded, shop: Workshop) -> BuildResult:
         with storage_errors(f"the store {shop.store.folder}", ExitCode.BUILD_STORAGE):
             shop.store.record(folder, expanded.spec, result)
     return result
-
-
-def _inspect(spec: BuildSpec, packages: Sequence[Path], shop: Workshop, readings: Readings) -> Inspected:
-    """Ask the judges of a build; its log gets what they found. Raises `KubedebError` (LINT) for an error or a warning."""
-    previous = shop.inspector.previous or shop.store.previous(spec)
-    inspected = inspect_build(packages, previous, shop.inspector, lambda path: Subject(readings.of(path).contents))
-    with shop.store.log(spec).open("a") as log:
-        log.writelines(f"{finding.level}: {finding}\n" for finding in inspected.verdict.findings)
-        log.writelines(f"{name}: {seconds} s\n" for name, seconds in inspected.seconds.items())
-    refuse(spec.title, inspected.verdict)
-    return inspected
 
 
 def make(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -17,6 +18,7 @@ from pkgbuild.cache import Cache
 from pkgbuild.check import check
 from pkgbuild.conditions import NO_CONDITIONS, Conditions
 from pkgbuild.inspectbuild import NOBODY, Inspector
+from pkgbuild.judging import judge_stored
 from pkgbuild.sandbox import PLAIN, Bind, OpenSandbox, Sandbox, SandboxKind, Surroundings
 from pkgbuild.spec import Expanded
 from pkgbuild.statement import Material
@@ -34,13 +36,18 @@ class OwnFile:
 
 @dataclass(frozen=True)
 class Job:
-    """One build, as a value: what is built, why, with which packages beside the base, whether twice, its conditions."""
+    """One build, as a value: what is built, why, with which packages beside the base, whether twice, its conditions.
+
+    What the store holds is not built; it is inspected when it lacks a verdict that the run wants. `inspect` says to a farm's
+    worker, whose store may hold nothing yet, that this is all, and that it needs no source.
+    """
 
     expanded: Expanded
     reason: str
     own: tuple[OwnFile, ...] = ()
     check: bool = False
     conditions: Conditions = NO_CONDITIONS
+    inspect: bool = False
 
 
 def _materials(own: Sequence[OwnFile]) -> tuple[Material, ...]:
@@ -94,11 +101,23 @@ class LocalBuilder:
         self._pool.shutdown(wait=True)
 
     def _work(self, job: Job) -> BuildResult:
+        spec = job.expanded.spec
+        held = self._store.result(spec)
+        if held is None or job.check:
+            held = self._make(job, held)
+        if self._inspector.lacking(held.inspection):  # stored by a run that left judges out
+            with self._progress.task(f"inspect {spec.title}") as task:
+                task.note(job.reason)
+                wait = partial(task.note, f"waiting for another build of {spec.title}")
+                held = judge_stored(spec, self._store, self._inspector, wait, self._stopped.is_set) or held
+        return held
+
+    def _make(self, job: Job, held: BuildResult | None) -> BuildResult:
+        """Build what the store does not hold; then build it again if that is wanted, and compare."""
         title = job.expanded.spec.title
         shop = Workshop(
             self._store, self._cache, self._tracked(self._prepare(job)), self._inspector, _materials(job.own), job.conditions
         )
-        held = self._store.result(job.expanded.spec)
         if held is None:
             with self._progress.task(f"build {title}") as task:
                 task.note(job.reason)

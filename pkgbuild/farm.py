@@ -22,12 +22,14 @@ from pkgbuild.builders import Job, OwnFile
 from pkgbuild.cache import Cache
 from pkgbuild.checksum import Checksum
 from pkgbuild.dsc import named_files
+from pkgbuild.finding import lacking
+from pkgbuild.judging import VERDICT
 from pkgbuild.recipe import Architecture, Suite
 from pkgbuild.sandbox import SandboxKind
 from pkgbuild.session import session
 from pkgbuild.shared import Shared
 from pkgbuild.spec import BuildSpec
-from pkgbuild.store import BuildResult, Store
+from pkgbuild.store import BuildResult, Store, recorded
 from pkgbuild.target import Target
 
 if TYPE_CHECKING:
@@ -119,7 +121,7 @@ def _work(job: Job, terms: Terms, say: Callable[[str], object]) -> None:
             hint="Install the same version everywhere.", code=ExitCode.SANDBOX,
         )  # fmt: skip
     shared, spec = Shared(terms.location), job.expanded.spec
-    if shared.has(spec.digest) and not job.check:  # an earlier worker died only after it had shared it
+    if shared.has(spec.digest) and not (job.check or job.inspect):  # an earlier worker died only after it had shared it
         return
     store, cache = Store(path_setting("store").absolute()), Cache(path_setting("cache").absolute())
     target = Target(Suite(spec.suite), Architecture(spec.architecture), store, cache)
@@ -128,12 +130,12 @@ def _work(job: Job, terms: Terms, say: Callable[[str], object]) -> None:
         root = store.root_file(terms.lock)
         if not root.exists():
             shared.get(Checksum.sha256(terms.root), root)
-        for pin in spec.sources:
+        for pin in () if job.inspect else spec.sources:
             file = _bring(shared, cache, pin.checksum)
             for named in named_files(file) if pin.kind == "dsc" else ():
                 _bring(shared, cache, named.checksum)
         own = tuple(OwnFile(_bring(shared, cache, Checksum.sha256(one.sha256)), one.sha256, one.name) for one in job.own)
-        if shared.has(spec.digest):  # it is to be checked: against this one, whatever this worker made earlier
+        if shared.has(spec.digest):  # this one is to be checked or inspected, whatever this worker made earlier
             with store.alone(spec, lambda: None, lambda: False), store.building(spec) as folder:
                 shared.get_result(spec.digest, folder)
         try:
@@ -202,18 +204,22 @@ class FarmBuilder:
             task.note(job.reason)
             with store.alone(spec, lambda: task.note("waiting for another build of it"), self._stopped.is_set):
                 held = store.result(spec)
-                if held and not job.check:
+                if held is None and not job.check and self._shared.has(spec.digest):
+                    held = self._take(spec)
+                if held and not self._lacking(held) and not job.check:
                     return held
-                if held:  # what is compared is what this store holds
+                if held:  # what is compared or inspected is what this store holds
                     self._shared.put_result(spec.digest, store.build_folder(spec))
                 try:
-                    if job.check or not self._shared.has(spec.digest):
-                        self._ask(job)
+                    self._ask(replace(job, inspect=held is not None and not job.check))
                 except KubedebError:
                     if job.check and self._shared.has(spec.digest):
                         self._take(spec)
                     raise
                 return self._take(spec)
+
+    def _lacking(self, held: BuildResult) -> tuple[str, ...]:
+        return lacking(held.inspection, lintian=self._terms.lintian, root_tests=self._terms.root_tests)
 
     def _take(self, spec: BuildSpec) -> BuildResult:
         """Bring the shared result of a spec into the store; where the store has it, what was stated about it since."""
@@ -221,7 +227,11 @@ class FarmBuilder:
         if (held := store.result(spec)) is not None:
             with tempfile.TemporaryDirectory(dir=store.folder, prefix=".farm-") as name:
                 self._shared.get_result(spec.digest, Path(name))
-                store.amend(spec, held, {file: (Path(name) / file).read_bytes() for file in held.attestations})
+                judged = recorded(Path(name))
+                if judged is None:
+                    raise KubedebError(f"the farm's result of {spec.title} is damaged", code=ExitCode.BUILD_STORAGE)
+                files = {file: (Path(name) / file).read_bytes() for file in (*held.attestations, VERDICT)}
+            store.amend(spec, replace(held, inspection=judged[0].inspection), files)
             return store.result(spec) or held
         with store.building(spec) as folder:
             self._shared.get_result(spec.digest, folder)
@@ -231,7 +241,7 @@ class FarmBuilder:
         return result
 
     def _ask(self, job: Job) -> None:
-        for pin in job.expanded.spec.sources:
+        for pin in () if job.inspect else job.expanded.spec.sources:
             file = self._target.cache.path(pin.checksum)
             self._shared.put(file, pin.checksum)
             for named in named_files(file) if pin.kind == "dsc" else ():

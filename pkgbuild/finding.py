@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
+
+LINTIAN, ROOTS = "lintian", "root-tests"
+"""The judges that a run may leave out, by their names in a verdict."""
+
+
+def lacking(judged: Collection[str], *, lintian: bool, root_tests: bool) -> tuple[str, ...]:
+    """Return which of the wanted judges have not judged yet; `judged`: the names of those that have."""
+    wanted = ((LINTIAN, lintian), (ROOTS, root_tests))
+    return tuple(name for name, asked in wanted if asked and name not in judged)
 
 
 class Level(StrEnum):
@@ -71,3 +80,10 @@ class LintVerdict:
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON-able data, for an attestation."""
         return {"verdict": self.verdict, **asdict(self)}
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> LintVerdict:
+        """Return what `as_dict` wrote. Raises `KeyError`, `TypeError` or `ValueError` when the data are not a verdict."""
+        findings = tuple(Finding(**{**one, "level": Level(one["level"])}) for one in data["findings"])
+        judges = tuple(Judge(**one) for one in data["judges"])
+        return cls(judges, tuple(data["rules"]), tuple(data["overridden"]), findings)

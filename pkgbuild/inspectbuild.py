@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
 from kubedeb import __version__
 from kubedeb.errors import ExitCode, KubedebError
 from pkgbuild import lintian
-from pkgbuild.finding import Judge, LintVerdict, graves
+from pkgbuild.finding import LINTIAN, ROOTS, Judge, LintVerdict, graves, lacking
 from pkgbuild.rootcheck import OpenRoot, try_out
 from pkgbuild.upgradechecks import Subject, read_subject
 from pkgbuild.upgradelint import RULES, lint
 
 NOT_ASKED = "not asked for"
-ROOTS = "root-tests"
+MARKS = {LINTIAN: "lintian:", ROOTS: "root-"}
+"""What the ids of each judge's rules begin with; all others are the upgrade-safety lint's."""
 T = TypeVar("T")
 
 
@@ -34,6 +35,14 @@ class Inspector:
     open_root: OpenRoot | None = None
     why_no_root: str = NOT_ASKED
     previous: tuple[Path, ...] = ()
+
+    def lacking(self, judged: Collection[str]) -> tuple[str, ...]:
+        """Return who is asked and has not judged yet; `judged`: the names of those that have."""
+        return lacking(judged, lintian=self.lintian, root_tests=self.open_root is not None)
+
+    def only(self, judges: Collection[str]) -> Inspector:
+        """Return one who asks none but these."""
+        return replace(self, lintian=LINTIAN in judges, open_root=self.open_root if ROOTS in judges else None)
 
 
 NOBODY = Inspector()
@@ -65,15 +74,26 @@ def inspect_build(
     judges, seconds = [Judge("kubedeb-lint", __version__)], {"lint": lint_seconds}
     overridden: tuple[str, ...] = ()
     if said is not None:
-        (report, seconds["lintian"]) = said
+        (report, seconds[LINTIAN]) = said
         findings, overridden = [*findings, *report.findings], report.overridden
-    judges.append(Judge("lintian", said[0].version) if said else Judge("lintian", "", NOT_ASKED))
+    judges.append(Judge(LINTIAN, said[0].version) if said else Judge(LINTIAN, "", NOT_ASKED))
     if tried is not None:
-        (life, seconds["root-tests"]) = tried
+        (life, seconds[ROOTS]) = tried
         findings = [*findings, *life.findings]
     judges.append(Judge(ROOTS, __version__, against=tried[0].previous) if tried else Judge(ROOTS, "", inspector.why_no_root))
     rules = tuple(rule.id for rule in RULES)
     return Inspected(LintVerdict(tuple(judges), rules, overridden, tuple(sorted(findings))), seconds)
+
+
+def merged(before: LintVerdict, now: LintVerdict) -> LintVerdict:
+    """Return the verdict of all on the same packages: of a judge who was not asked now, what was said before; pure."""
+    earlier = {judge.name: judge for judge in before.judges}
+    judges = tuple(earlier.get(judge.name, judge) if judge.skipped else judge for judge in now.judges)
+    silent = [judge.name for judge in now.judges if judge.skipped]
+    marks = tuple(MARKS[name] for name in silent if name in MARKS)
+    findings = {*now.findings, *(finding for finding in before.findings if finding.rule.startswith(marks))}
+    overridden = before.overridden if LINTIAN in silent else now.overridden
+    return LintVerdict(judges, now.rules, overridden, tuple(sorted(findings)))
 
 
 def _timed(act: Callable[[], T]) -> tuple[T, float]:

@@ -61,6 +61,7 @@ WORDS = {
     Verb.BUILD.value: "built",
     Verb.SKIP.value: "nothing to do",
     Verb.REBUILD.value: "built again, the same bytes",
+    Verb.INSPECT.value: "inspected",
     "failed": "FAILED",
     "not-run": "NOT RUN",
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -26,6 +26,13 @@ class Verb(StrEnum):
     SKIP = "skip"
     REBUILD = "rebuild"
     """Built again beside what the store holds, and compared with it."""
+    INSPECT = "inspect"
+    """Judged where it lies in the store: a verdict is wanted that it lacks."""
+
+    @property
+    def makes(self) -> bool:
+        """Say whether something is built: then sources and build dependencies are needed."""
+        return self in (Verb.BUILD, Verb.REBUILD)
 
 
 @dataclass(frozen=True)
@@ -37,11 +44,20 @@ class Action:
     reason: str
 
 
-def plan(spec: BuildSpec, *, stored: bool, earlier: Mapping[str, Any] | None, check: bool) -> Action:
-    """Return the action for a spec: `stored`: the store holds it; `earlier`: another build of its version."""
+def plan(
+    spec: BuildSpec, *, stored: bool, earlier: Mapping[str, Any] | None, check: bool, lacking: Collection[str] = ()
+) -> Action:
+    """Return the action for a spec: `stored`: the store holds it; `earlier`: another build of its version.
+
+    `lacking`: the judges whose verdict is wanted and who have not judged what the store holds.
+    """
     held = f"the store holds this build ({spec.digest[:12]})"
+    if stored and lacking:
+        held += f", not judged yet by {' and '.join(lacking)}"
+    if stored and check:
+        return Action(Verb.REBUILD, spec, f"{held}, --check compares")
     if stored:
-        return Action(Verb.REBUILD, spec, f"{held}, --check compares") if check else Action(Verb.SKIP, spec, held)
+        return Action(Verb.INSPECT if lacking else Verb.SKIP, spec, held)
     if earlier is None:
         return Action(Verb.BUILD, spec, "the store has no build of it")
     return Action(Verb.BUILD, spec, f"changed since the last build: {', '.join(differences(spec, earlier))}")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import platform
 import shutil
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from kubedeb.files import CHUNK, replacing, sha256_of
 from kubedeb.progress import Progress
 from pkgbuild import outcome as outcomes_of
 from pkgbuild.conditions import NO_CONDITIONS, Conditions
+from pkgbuild.finding import ROOTS, lacking
 from pkgbuild.jobs import work_through
 from pkgbuild.layering import Layering
 from pkgbuild.layers import Layer, Wants, debs
@@ -88,12 +89,12 @@ def run_builds(
     layers = {} if options.dry else layering.locked(_wants(chosen, packages))
     locked = Locked(lock.digest, sandbox_stage().digest, {want: layer.digest for want, layer in layers.items()})
     ground = Ground(target.suite, target.architecture, lock, locked, packages)
-    survey = Survey(chosen, ground, target.store, check=options.check, verify=options.verify)
+    survey = Survey(chosen, ground, target.store, unjudged(options, target), check=options.check, verify=options.verify)
     places = survey.stale() if options.stale else sorted(survey.actions)
     if options.dry or all(survey.actions[place].verb is Verb.SKIP for place in places):
         return [Outcome(survey.actions[place], survey.result(place)) for place in places]
     with session(target.store.folder) as run_file:
-        wanted = [survey.expanded[place] for place in places if survey.actions[place].verb is not Verb.SKIP]
+        wanted = [survey.expanded[place] for place in places if survey.actions[place].verb.makes]
         layering.bring(layer for one in wanted if (layer := layers.get(one.spec.build_depends)))
         lost = _fetch(wanted, target, options, progress)
         with _builder(target, lock, options, progress, run_file) as builder:
@@ -120,14 +121,16 @@ class _Work:
 
     def start(self, place: int) -> Future[BuildResult] | Outcome:
         """Plan a place whose needs are built, and begin it unless there is nothing to do."""
+        from pkgbuild.builders import Job, OwnFile
+
         own = self._survey.own(place, {other: outcome.result for other, outcome in self.outcomes.items()})
         action = self._survey.settle(place, [package for package, _ in own])
         if action.verb is Verb.SKIP:
             return Outcome(action, self._survey.result(place))
+        if action.verb is Verb.INSPECT:
+            return self._builder.start(Job(self._survey.expanded[place], action.reason, conditions=self._options.conditions))
         if gone := next((self._lost[pin] for pin in action.spec.sources if pin in self._lost), None):
             return Outcome(action, None, gone, begun=False)
-        from pkgbuild.builders import Job, OwnFile
-
         ours = {package.name for package, _ in own}
         layer = self._layers.get(tuple(name for name in action.spec.build_depends if name not in ours))
         added = [OwnFile(*deb) for deb in debs(layer, self._target.cache)] if layer else []
@@ -238,6 +241,31 @@ def local_builder(target: Target, lock: BaseLock, options: RunOptions, progress:
             yield builder
         finally:
             builder.close()
+
+
+def unjudged(options: RunOptions, target: Target) -> Callable[[BuildResult], tuple[str, ...]]:
+    """Return what says which of a run's judges have not judged a stored build and could do so.
+
+    Whether the root tests could run on this machine is looked up only for a build that lacks them; a farm's workers may.
+    """
+
+    @cache
+    def roots() -> bool:
+        if MACHINES.get(platform.machine()) != target.architecture or options.sandbox is SandboxKind.UNSHARE:
+            return False
+        from pkgbuild.dockerd import connect
+
+        try:
+            with connect():
+                return True
+        except KubedebError:
+            return False
+
+    def of(result: BuildResult) -> tuple[str, ...]:
+        names = lacking(result.inspection, lintian=options.lintian, root_tests=options.root_tests)
+        return tuple(name for name in names if name != ROOTS or options.farm is not None or roots())
+
+    return of
 
 
 def _inspector(sandboxes: Backend, target: Target, lock: BaseLock, options: RunOptions) -> Inspector:

@@ -138,6 +138,9 @@ def from_lines(data: bytes) -> list[dict[str, Any]]:
 
 
 def with_statement(data: bytes, added: Mapping[str, Any]) -> bytes:
-    """Return a file with a statement added; an older one of the same type goes."""
+    """Return a file with a statement added; an older one of the same type goes. When each was made does not show."""
     kept = [one for one in from_lines(data) if payload(one).get("predicateType") != added["predicateType"]]
-    return as_lines([*kept, added])
+    return as_lines(sorted([*kept, added], key=lambda one: _PLACES.get(payload(one).get("predicateType", ""), 0)))
+
+
+_PLACES = {kind: place for place, kind in enumerate((PROVENANCE, LINT, REPRODUCED))}

@@ -72,14 +72,13 @@ class Store:
         Every file is hashed once. Then its size, inode and times stand for its bytes (`stamps.Stamp`), unless `verify` is set.
         """
         folder = self.build_folder(spec)
+        if (record := recorded(folder)) is None:
+            return None
+        result, sha256 = record
+        files = {folder / name: digest for name, digest in sha256.items()}
         try:
-            data = _read_json(folder / "result.json") or {}
-            sha256 = data.pop("sha256")
-            packages = tuple(BuiltPackage(**package) for package in data.pop("packages"))
-            result = BuildResult(packages=packages, attestations=tuple(data.pop("attestations")), **data)
-            files = {folder / name: sha256[name] for name in result.files}
             return result if stamps.unchanged(files, self.folder / "checked" / f"{spec.digest}.json", verify=verify) else None
-        except (AttributeError, KeyError, TypeError, OSError):  # a record of another form, or a file that is gone
+        except OSError:  # a file that is gone
             return None
 
     def specs(self) -> list[dict[str, Any]]:
@@ -221,6 +220,18 @@ class Store:
                 f"{path} is not the lock of a base", details=repr(error),
                 hint=f"Remove it and make the base anew:\nrm {path} && kubedeb base update", code=ExitCode.SANDBOX,
             ) from error  # fmt: skip
+
+
+def recorded(folder: Path) -> tuple[BuildResult, dict[str, str]] | None:
+    """Return what a build's folder says of itself, with the sha256 of each of its files; None when it does not say it whole."""
+    try:
+        data = _read_json(folder / "result.json") or {}
+        sha256 = data.pop("sha256")
+        packages = tuple(BuiltPackage(**package) for package in data.pop("packages"))
+        result = BuildResult(packages=packages, attestations=tuple(data.pop("attestations")), **data)
+        return result, {name: sha256[name] for name in result.files}
+    except (AttributeError, KeyError, TypeError):  # a record of another form
+        return None
 
 
 def _sha256(folder: Path, result: BuildResult) -> dict[str, str]:

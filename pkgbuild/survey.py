@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import graphlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -31,11 +31,16 @@ class Ground:
 class Survey:
     """The chosen rows by their place in the list, their needs, and what is to be done about each.
 
+    `lacking` says of a stored build which judges are wanted that have not judged it.
+
     Raises `KubedebError` (RECIPE) when a row cannot be expanded or recipes need each other in a circle.
     """
 
-    def __init__(self, chosen: Sequence[Chosen], ground: Ground, store: Store, *, check: bool, verify: bool) -> None:
-        self._chosen, self._ground, self._store = chosen, ground, store
+    def __init__(
+        self, chosen: Sequence[Chosen], ground: Ground, store: Store, lacking: Callable[[BuildResult], Collection[str]], *,
+        check: bool, verify: bool,
+    ) -> None:  # fmt: skip
+        self._chosen, self._ground, self._store, self._lacking = chosen, ground, store, lacking
         self._check, self._verify = check, verify
         self._results: dict[str, BuildResult | None] = {}
         self.expanded = [expand(one, ground.suite, ground.architecture, ground.locked) for one in chosen]
@@ -74,9 +79,10 @@ class Survey:
             locked = with_own(self._ground.locked, self.expanded[place].spec.build_depends, own)
             self.expanded[place] = expand(self._chosen[place], self._ground.suite, self._ground.architecture, locked)
         spec = self.expanded[place].spec
-        held = self.result(place) is not None
-        before = None if held else earlier(spec, self.stored)
-        self.actions[place] = plan(spec, stored=held, earlier=before, check=self._check)
+        result = self.result(place)
+        before = earlier(spec, self.stored) if result is None else None
+        lacking = self._lacking(result) if result else ()
+        self.actions[place] = plan(spec, stored=result is not None, earlier=before, check=self._check, lacking=lacking)
         return self.actions[place]
 
     def _preview(self, place: int) -> Action:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -88,7 +89,7 @@ def test_a_worker_that_dies_is_replaced_and_nothing_is_half_stored(two_workers: 
     record = json.loads((shared / "result").read_text())
     assert sorted(path.name for path in shared.iterdir()) == sorted([record["attempt"], "result"])
     assert Path(built["log"]).read_text().count("sleep 5") == 1
-    again = kubedeb(tmp_path, "build", "hello", *where, *two_workers.flags)
+    again = kubedeb(tmp_path, "build", "hello", *where, "--no-lintian", "--no-root-tests", *two_workers.flags)
     assert "nothing to do, the store holds this build" in again.stderr.decode()
     local = ["--store", str(tmp_path / "other")]
     (tmp_path / "other").mkdir()
@@ -171,6 +172,12 @@ def test_an_upload_to_s3_that_dies_counts_as_nothing(
 def test_a_source_package_reaches_a_worker_with_every_file(two_workers: RunningFarm, tmp_path: Path) -> None:
     folder = kindsamples.lay_out(tmp_path / "recipes", "hello-daemon")
     kindsamples.fill_cache(folder, tmp_path / "cache")
-    where = ["--recipes", str(folder), "--no-lintian", "--no-root-tests"]
-    done = kubedeb(tmp_path, "build", "hello-daemon", *where, *two_workers.flags)
+    where = ["--recipes", str(folder), "--no-root-tests", *two_workers.flags]
+    done = kubedeb(tmp_path, "build", "hello-daemon", "--no-lintian", *where)
     assert done.status == 0, done.stderr.decode()
+    shutil.rmtree(tmp_path / "cache")  # what is only inspected needs no source
+    for action in ("inspect", "skip"):
+        done = kubedeb(tmp_path, "build", "hello-daemon", "--json", *where)
+        assert done.status == 0, done.stderr.decode()
+        [built] = json.loads(done.stdout)["builds"]
+        assert (built["action"], set(built["inspection"])) == (action, {"lint", "lintian"})

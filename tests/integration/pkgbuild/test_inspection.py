@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -11,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import kindsamples
 import madedebs
 import samplerecipe
 from kubedeb.cli import run
 from kubedeb.errors import ExitCode, KubedebError
 from madedebs import SH, make
-from pkgbuild import dockerd, lintian
+from pkgbuild import dockerd, lintian, statement
+from pkgbuild.attest import STATEMENTS, read_lines
 from pkgbuild.cleanroot import docker_root
 from pkgbuild.rootcheck import OpenRoot, try_out
 from pkgbuild.store import Store
@@ -145,6 +148,38 @@ def test_a_build_fails_for_what_lintian_says(store: Path, tmp_path: Path, capsys
     assert run(["build", "hello", "--no-root-tests", *where]) == ExitCode.LINT
     assert "hello: no-manual-page [usr/bin/hello] [lintian:no-manual-page]" in capsys.readouterr().err
     assert list((store / "builds").glob("[!.]*")) == []
+    assert run(["build", "hello", "--no-root-tests", "--no-lintian", *where]) == ExitCode.DONE
+    for _ in range(2):  # stored without lintian's verdict, which is asked for each time that it is wanted
+        assert run(["build", "hello", "--no-root-tests", *where]) == ExitCode.LINT
+        assert "no-manual-page" in capsys.readouterr().err
+    assert run(["build", "hello", "--no-root-tests", "--no-lintian", *where]) == ExitCode.DONE
+    assert "nothing to do" in capsys.readouterr().err
+
+
+def test_a_stored_build_is_inspected_when_a_verdict_lacks(
+    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = kindsamples.lay_out(tmp_path / "recipes", "hello-daemon")
+    kindsamples.fill_cache(folder, tmp_path / "cache")
+    command = ["build", "hello-daemon", "--recipes", str(folder), "--json"]
+
+    def built(*more: str) -> dict[str, Any]:
+        assert run([*command, *more]) == ExitCode.DONE
+        [build] = json.loads(capsys.readouterr().out)["builds"]
+        return dict(build)
+
+    first = built("--no-lintian", "--no-root-tests")
+    shutil.rmtree(tmp_path / "cache")  # what is only inspected needs no source
+    planned, inspected, held = built("--dry-run"), built("--offline"), built()
+    assert [build["action"] for build in (first, planned, inspected, held)] == ["build", "inspect", "inspect", "skip"]
+    assert planned["reason"].endswith("not judged yet by lintian and root-tests")
+    assert [set(build["inspection"]) for build in (first, inspected, held)] == [
+        {"lint"}, {"lint", "lintian", "root-tests"}, {"lint", "lintian", "root-tests"},
+    ]  # fmt: skip
+    assert first["packages"] == held["packages"]
+    assert first["seconds"] == held["seconds"]
+    statements = next((store / "builds" / first["digest"]).glob(f"*{STATEMENTS}"))
+    assert [line["predicateType"] for line in read_lines(statements)] == [statement.PROVENANCE, statement.LINT]
 
 
 def test_lintian_that_is_missing_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
