@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kubedeb.errors import ExitCode, KubedebError
@@ -136,6 +136,7 @@ def test_prefill_takes_what_is_pinned_whatever_its_name(tmp_path: Path) -> None:
     assert cache.prefill(tmp_path / "kit", {PIN.checksum}) == []
 
 
+@settings(deadline=None)  # it waits for the disk
 @given(data=st.binary(max_size=300))
 def test_adopt_and_get_are_inverse(data: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("cache")
