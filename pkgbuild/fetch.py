@@ -17,7 +17,7 @@ from pkgbuild.cache import Cache, mismatch
 from pkgbuild.checksum import Checksum
 from pkgbuild.dsc import named_files
 from pkgbuild.requestlog import Request, RequestLog
-from pkgbuild.spec import SourcePin
+from pkgbuild.spec import SignaturePin, SourcePin
 
 if TYPE_CHECKING:
     from pkgbuild.download import Downloads
@@ -107,17 +107,18 @@ def fetch(pins: Iterable[SourcePin], cache: Cache, net: Network, progress: Progr
 
 def fetch_all(pins: Iterable[SourcePin], cache: Cache, net: Network, progress: Progress) -> dict[SourcePin, KubedebError]:
     """As `fetch`, but only a full disk and a network that is off raise; every other error is that of its pin."""
-    missing = sorted({pin for pin in pins if not held(pin, cache)}, key=lambda pin: (_place(pin), pin.name, pin.version))
+    wanted = set(pins)
+    missing = sorted((pin for pin in wanted if not held(pin, cache)), key=lambda pin: (_place(pin), pin.name, pin.version))
     if missing and net.offline:
         raise _offline(missing)
     groups = [list(group) for _, group in groupby(missing, key=_place)]
-    lost: dict[SourcePin, KubedebError] = {}
+    lost = check_held(wanted.difference(missing), cache, net, progress)
     with ThreadPoolExecutor(AT_ONCE, "fetch") as pool:
         for result in pool.map(lambda group: _fetch_group(group, cache, net, progress), groups):
             lost |= result
     if full := [error for error in lost.values() if error.code is ExitCode.BUILD_STORAGE]:
         raise full[0]
-    return {pin: lost[pin] for pin in missing if pin in lost}
+    return {pin: lost[pin] for pin in sorted(lost, key=lambda pin: (_place(pin), pin.name, pin.version))}
 
 
 def _place(pin: SourcePin) -> tuple[str, str, str, str]:
@@ -218,11 +219,37 @@ def _from_url(pin: SourcePin, cache: Cache, net: Network) -> None:
             part.unlink()
             raise mismatch(str(pin), pin.checksum, actual, COMPARE)
         if pin.signature is not None:
-            from pkgbuild.signature import verify
+            from pkgbuild.signed import check
 
-            verify(part, net.downloads.small(pin.signature.url, part.parent), pin.signature.keyring, pin)
+            check(pin, part, cache, _signature(pin.signature, cache, net))
         cache.adopt(part, pin.checksum)
         part.unlink()
+
+
+def _signature(declared: SignaturePin, cache: Cache, net: Network) -> Callable[[], bytes]:
+    return lambda: net.downloads.small(declared.url, cache.folder)
+
+
+def check_held(pins: Iterable[SourcePin], cache: Cache, net: Network, progress: Progress) -> dict[SourcePin, KubedebError]:
+    """Check what the cache holds against upstream's signatures, wherever it came from; return each pin with a bad one.
+
+    A signature that cannot be had is said, and nothing more: the recipe's digest stands for the bytes.
+    """
+    bad: dict[SourcePin, KubedebError] = {}
+    for pin in sorted(pin for pin in set(pins) if pin.signature):
+        from pkgbuild.signed import check
+
+        bring = None if net.offline or pin.signature is None else _signature(pin.signature, cache, net)
+        try:
+            key, why = check(pin, cache.path(pin.checksum), cache, bring), "it is not in the cache, and the network is off"
+        except KubedebError as error:
+            if error.code not in (ExitCode.SOURCE_GONE, ExitCode.FETCH):
+                bad[pin] = error
+                continue
+            key, why = "", error.brief
+        if not key:
+            progress.say(f"The signature of {pin} was not checked: {why}")
+    return bad
 
 
 def _from_pip(pin: SourcePin, cache: Cache, net: Network) -> None:

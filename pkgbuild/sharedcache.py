@@ -25,8 +25,12 @@ class SharedCache:
 
         Raises `KubedebError`: FETCH when the place cannot be reached, BUILD_STORAGE when `target` cannot be written.
         """
+        return self.read_named(f"{checksum.algorithm}/{checksum.value}", target)
+
+    def read_named(self, place: str, target: Path) -> bool:
+        """Copy what lies at `place` to `target`, as `read_to`."""
         with self._reached() as (system, root):
-            name = f"{root}/{checksum.algorithm}/{checksum.value}"
+            name = f"{root}/{place}"
             if not system.exists(name):
                 return False
             stream = system.open(name, "rb", block_size=8 * CHUNK)
@@ -37,14 +41,18 @@ class SharedCache:
 
     def write_from(self, file: Path, checksum: Checksum) -> None:
         """Keep a checked file there, unless it is there already. Raises `KubedebError` (FETCH)."""
+        self.write_named(file, f"{checksum.algorithm}/{checksum.value}")
+
+    def write_named(self, file: Path, place: str) -> None:
+        """Keep a file at `place`, which is `FOLDER/NAME`, as `write_from`."""
         with self._reached() as (system, root):
-            name = f"{root}/{checksum.algorithm}/{checksum.value}"
+            name = f"{root}/{place}"
             if system.exists(name):
                 return
             # An object store shows an upload when it is whole; a folder needs a name of its own until then.
-            folder = "file" in _protocols(system)
-            first = f"{root}/{checksum.algorithm}/.{checksum.value}.{os.getpid()}.part" if folder else name
-            system.makedirs(f"{root}/{checksum.algorithm}", exist_ok=True)
+            folder, _, last = name.rpartition("/")
+            first = f"{folder}/.{last}.{os.getpid()}.part" if "file" in _protocols(system) else name
+            system.makedirs(folder, exist_ok=True)
             system.put_file(str(file), first)
             if first != name:
                 Path(first).replace(name)

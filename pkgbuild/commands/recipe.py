@@ -137,6 +137,8 @@ def fetch_sources(
     *, everything: bool, offline: bool, verbose: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Bring pinned sources into the cache, from a folder or from the mirror."""
+    from pkgbuild import signed
+    from pkgbuild.cache import Cache
     from pkgbuild.fetch import fetch, network
     from pkgbuild.kit import read_kit, write_kit
 
@@ -149,6 +151,7 @@ def fetch_sources(
     taken = target.cache.prefill(folder, {pin.checksum for pin in pins}) if folder else []
     shown = progress()
     if folder:
+        taken += signed.prefill(folder, pins, target.cache)
         kept, bases = read_kit(folder, target.store, target.cache)
         taken += kept
         for lock in bases:
@@ -157,6 +160,7 @@ def fetch_sources(
     lost = fetch(pins, target.cache, net, shown)
     if output:
         held = [pin for pin in pins if pin not in lost]
+        signed.prefill(target.cache.folder, held, Cache(output.absolute()))
         count = write_kit(output.absolute(), held, target.cache, target.store, target.mirror, shown)
         shown.say(f"{output}: {count} files by digest")
     if as_json:

@@ -33,15 +33,15 @@ def tarball(top: str, files: dict[str, tuple[bytes, int]]) -> bytes:
     return out.getvalue()
 
 
-def wheel() -> bytes:
+def wheel(version: str = "1.10") -> bytes:
     """Return the wheel of one module."""
-    info = "hello_wheel-1.10.dist-info"
+    info = f"hello_wheel-{version}.dist-info"
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
         for path, data in {
-            "hello_wheel.py": b'print("hello 1.10")\n',
+            "hello_wheel.py": f'print("hello {version}")\n'.encode(),
             f"{info}/LICENSE": LICENCE,
-            f"{info}/METADATA": b"Metadata-Version: 2.1\nName: hello-wheel\nVersion: 1.10\n",
+            f"{info}/METADATA": f"Metadata-Version: 2.1\nName: hello-wheel\nVersion: {version}\n".encode(),
             f"{info}/WHEEL": b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
         }.items():
             archive.writestr(zipfile.ZipInfo(path, (2026, 11, 2, 12, 0, 0)), data)

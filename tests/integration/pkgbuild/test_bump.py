@@ -11,8 +11,10 @@ import pytest
 from click.testing import CliRunner, Result
 from upstream import Layout, Upstream, serving
 
+import kindsamples
 from kubedeb.errors import ExitCode, KubedebError
-from pkgbuild.commands.recipe import recipe
+from pkgbuild.commands.recipe import recipe as commands
+from signers import Signers, signers
 
 DATA = b"release 3.5.17"
 SHA256 = hashlib.sha256(DATA).hexdigest()
@@ -51,6 +53,12 @@ def upstream() -> Iterator[Upstream]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Signers]:
+    with signers(tmp_path_factory.mktemp("keys") / "gpg") as found:
+        yield found
+
+
 def write(folder: Path, upstream: Upstream, block: str = "", pin: str = f"sha256: {'0' * 64}") -> Path:
     file = folder / "recipes/etcd/recipe.yaml"
     file.parent.mkdir(parents=True)
@@ -58,9 +66,9 @@ def write(folder: Path, upstream: Upstream, block: str = "", pin: str = f"sha256
     return file
 
 
-def bump(folder: Path, *words: str) -> Result:
-    arguments = ["bump", "etcd", *words, "--date", "2026-11-24", "--recipes", f"{folder}/recipes", "--cache", f"{folder}/cache"]
-    return CliRunner().invoke(recipe, arguments)
+def bump(folder: Path, *words: str, recipe: str = "etcd") -> Result:
+    arguments = ["bump", recipe, *words, "--date", "2026-11-24", "--recipes", f"{folder}/recipes", "--cache", f"{folder}/cache"]
+    return CliRunner().invoke(commands, arguments)
 
 
 @pytest.mark.parametrize("layout", CHECKSUMS)
@@ -100,11 +108,66 @@ def test_without_a_checksum_only_accept_takes_what_comes(upstream: Upstream, tmp
     assert again.exception.brief == "recipe 'etcd' has version 3.5.17 already"
 
 
+SIGNED = {"upstream": "", "stranger": "which is not in the recipe's keyring", "expired": "is expired"}
+
+
+@pytest.mark.parametrize("who", SIGNED)
+def test_the_bytes_that_upstream_signed_give_the_digest(who: str, upstream: Upstream, keys: Signers, tmp_path: Path) -> None:
+    path = "/v3.5.17/etcd-v3.5.17-linux-amd64.tar.gz"
+    upstream.add(path, DATA)
+    upstream.add(f"{path}.asc", keys.sign(who, DATA))
+    signature = f"signature: {{url: '{upstream.url}/v{{version}}/etcd-v{{version}}-linux-{{architecture}}.tar.gz.asc'"
+    file = write(tmp_path, upstream, pin=f"sha256: {'0' * 64}, {signature}, keyring: up.asc}}")
+    (file.parent / "keyring").mkdir()
+    (file.parent / "keyring/up.asc").write_text(keys.keyring("upstream", "expired"))
+    before = file.read_text()
+    result = bump(tmp_path, "3.5.17", "--accept")  # it is not accepted in the place of a signature
+    if SIGNED[who]:
+        assert isinstance(result.exception, KubedebError)
+        assert result.exception.code is ExitCode.SOURCE_MISMATCH
+        assert SIGNED[who] in result.exception.brief
+        assert file.read_text() == before
+        return
+    assert result.exit_code == 0, result.output
+    assert "from the bytes that the key " in result.output
+    added = file.read_text().removeprefix(before)
+    assert f"sha256: {SHA256}" in added
+    assert "keyring: up.asc" in added
+    assert "linux-{architecture}.tar.gz.asc" in added
+
+
+def test_a_wheel_is_what_pip_brings_now_and_only_when_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = kindsamples.lay_out(tmp_path / "recipes", "hello-wheel")
+    index = tmp_path / "index"
+    index.mkdir()
+    for version in ("1.10", "1.11", "1.12"):
+        (index / f"hello_wheel-{version}-py3-none-any.whl").write_bytes(kindsamples.wheel(version))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(index))
+    file = folder / "hello-wheel/recipe.yaml"
+    before = file.read_text()
+    refused = bump(tmp_path, "1.11", recipe="hello-wheel")
+    assert isinstance(refused.exception, KubedebError)
+    assert refused.exception.code is ExitCode.RECIPE
+    assert "no signed index says which bytes the wheel hello-wheel 1.11 has" in refused.exception.brief
+    gone = bump(tmp_path, "1.13", "--accept", recipe="hello-wheel")
+    assert isinstance(gone.exception, KubedebError)
+    assert gone.exception.code is ExitCode.SOURCE_GONE
+    assert file.read_text() == before
+    done = bump(tmp_path, "1.11", "--accept", recipe="hello-wheel")
+    assert done.exit_code == 0, done.output
+    assert "accepted: what pip brought now for hello_wheel-1.11-py3-none-any.whl, vouched for by nobody" in done.output
+    added = file.read_text().removeprefix(before)
+    assert f"sha256: {hashlib.sha256(kindsamples.wheel('1.11')).hexdigest()}" in added
+    assert "file: hello_wheel-1.11-py3-none-any.whl" in added
+    assert "kind: wheel" in added
+
+
 def test_an_unpinned_source_is_pinned_in_its_place(upstream: Upstream, tmp_path: Path) -> None:
     upstream.add("/v3.5.16/etcd-v3.5.16-linux-amd64.tar.gz", DATA)
     file = write(tmp_path, upstream, pin="unpinned: upstream publishes no digest")
     before = file.read_text()
-    listed = CliRunner().invoke(recipe, ["lint", "etcd", "--recipes", f"{tmp_path}/recipes"])
+    listed = CliRunner().invoke(commands, ["lint", "etcd", "--recipes", f"{tmp_path}/recipes"])
     assert isinstance(listed.exception, KubedebError)
     assert "source etcd is not pinned: upstream publishes no digest" in listed.exception.details
     result = bump(tmp_path, "3.5.16", "--accept")

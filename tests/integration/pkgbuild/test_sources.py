@@ -278,67 +278,6 @@ def test_a_full_disk_is_told_and_leaves_nothing(upstream: Upstream, tmp_path: Pa
         run(["umount", mount], code=ExitCode.BUG)
 
 
-@pytest.fixture
-def signing(tmp_path: Path) -> Iterator[Path]:
-    home = tmp_path / "gpg"
-    home.mkdir(mode=0o700)
-    for name in ("upstream", "stranger"):
-        command = [
-            "gpg",
-            f"--homedir={home}",
-            "--batch",
-            "--passphrase=",
-            "--quick-gen-key",
-            f"{name}@localhost",
-            "ed25519",
-            "sign",
-        ]
-        run(command, code=ExitCode.BUG)
-    yield home
-    run(["gpgconf", f"--homedir={home}", "--kill", "all"], code=ExitCode.BUG)
-
-
-def sign(home: Path, who: str, data: bytes, tmp_path: Path) -> bytes:
-    (tmp_path / "to-sign").write_bytes(data)
-    command = [
-        "gpg",
-        f"--homedir={home}",
-        "--batch",
-        f"--local-user={who}@localhost",
-        "--armor",
-        "--output=-",
-        "--detach-sign",
-        tmp_path / "to-sign",
-    ]
-    return run(command, code=ExitCode.BUG).stdout
-
-
-SIGNED = {
-    "good": ("upstream", DATA, ""),
-    "stranger": ("stranger", DATA, "it was made with the key"),
-    "other bytes": ("upstream", b"other", "did not sign these bytes"),
-}
-
-
-@pytest.mark.parametrize("what", SIGNED)
-def test_upstreams_signature_decides(what: str, upstream: Upstream, signing: Path, tmp_path: Path) -> None:
-    who, data, message = SIGNED[what]
-    keyring = run(["gpg", f"--homedir={signing}", "--armor", "--export", "upstream@localhost"], code=ExitCode.BUG).text
-    upstream.add(PATH + ".asc", sign(signing, who, data, tmp_path))
-    one = pin(upstream, signature=SignaturePin(upstream.url + PATH + ".asc", keyring))
-    cache = Cache(tmp_path / "cache")
-    if not message:
-        bring(cache, one)
-        assert whole_files(cache.folder) == {SHA256.value: SHA256.value}
-        return
-    with pytest.raises(KubedebError) as raised:
-        bring(cache, one)
-    assert raised.value.code is ExitCode.SOURCE_MISMATCH
-    assert raised.value.brief.startswith("the signature of etcd-v3.5.17-linux-amd64.tar.gz is not good: ")
-    assert message in raised.value.brief
-    assert whole_files(cache.folder) == {}
-
-
 def test_a_shared_cache_is_written_and_read_through(upstream: Upstream, tmp_path: Path) -> None:
     shared = SharedCache((tmp_path / "shared").as_uri())
     bring(Cache(tmp_path / "a", shared), pin(upstream))
