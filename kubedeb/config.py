@@ -48,6 +48,11 @@ SETTINGS = {
         Setting("cache_shared", "KUBEDEB_CACHE_SHARED", "a cache that machines share behind their own: file:///…, s3://…"),
         Setting("mirrors", "KUBEDEB_MIRRORS", "where archives lie too: PREFIX=REPLACEMENT of their URLs, separated by blanks"),
         Setting("repository", "KUBEDEB_REPOSITORY", "the apt repository that `kubedeb repo` works on"),
+        Setting(
+            "sign_command",
+            "KUBEDEB_SIGN_COMMAND",
+            "signs a Release for keys held elsewhere: COMMAND inline|detached FINGERPRINT",
+        ),
         Setting("state", "KUBEDEB_STATE", "where runs keep their journals and backups"),
     )
 }
@@ -83,6 +88,7 @@ def defaults(environment: Mapping[str, str]) -> dict[str, str]:
         "cache_shared": "",
         "mirrors": "",
         "repository": str(data / "repository"),
+        "sign_command": "",
         "state": str(state),
     }
 

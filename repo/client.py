@@ -12,6 +12,7 @@ from kubedeb.aptrepo import Digest
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import sha256_of, write_text
 from kubedeb.process import ProcessError, Result, run
+from repo.keys import signers
 from repo.models import COMPONENT, Suite
 
 # What apt says when something is wrong but not so wrong that its exit status tells.
@@ -20,12 +21,16 @@ COMPLAINT = re.compile(r"^[WE]: .*", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Staged:
-    """A tree to be judged: where it lies, its suite, the digests of its indices below `dists/SUITE`, its keyring."""
+    """A tree to be judged: where it lies, its suite, the digests of its indices below `dists/SUITE`, its keyring.
+
+    `alone` are keyrings with one signing key each: what clients have that know only the old key, or only the new one.
+    """
 
     tree: Path
     suite: Suite
     listed: Mapping[str, Digest]
     keyring: Path
+    alone: tuple[Path, ...] = ()
 
 
 def prove(staged: Staged, work: Path) -> tuple[str, ...]:
@@ -40,8 +45,21 @@ def prove(staged: Staged, work: Path) -> tuple[str, ...]:
     if shutil.which("sqv"):
         run(["sqv", "--keyring", staged.keyring, f"{release}.gpg", release], code=ExitCode.CLIENT, hint=refused)
         judges.append("sqv")
+    for keyring in staged.alone if len(staged.alone) > 1 else ():
+        _one_key(release, keyring, sequoia="sqv" in judges)
     _apt_update(staged, work)
     return tuple(judges)
+
+
+def _one_key(release: Path, keyring: Path, *, sequoia: bool) -> None:
+    """Check both signatures as a client with one key does: the other signatures are of keys that it does not know."""
+    detached = Path(f"{release}.gpg")
+    for document, signed in ((release.with_name("InRelease").read_bytes(), None), (detached.read_bytes(), release)):
+        if not signers(document, keyring, signed):
+            raise KubedebError(f"a client that has only the key {keyring.stem} would refuse this", code=ExitCode.CLIENT,
+                               hint="Nothing was published: the repository is as it was.")  # fmt: skip
+    if sequoia:
+        run(["sqv", "--keyring", keyring, detached, release], code=ExitCode.CLIENT)
 
 
 def _apt_update(staged: Staged, work: Path) -> None:

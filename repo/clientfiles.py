@@ -6,12 +6,34 @@ from collections.abc import Iterable
 
 from repo.models import COMPONENT, Identity
 
+GENERATED = "# Written by a package, with every new version of it; make changes in a file of another name.\n"
+# The keyring package moves by itself, and comes from nobody else.
+KEYRING = 500
 INSTALLED, OURS, OTHERS = 100, 50, -1
 
 
 def keyring_name(identity: Identity) -> str:
     """Return the file name of the archive's keyring."""
     return f"{identity.file_name}-archive-keyring.gpg"
+
+
+def package_name(identity: Identity) -> str:
+    """Return the name of the keyring package."""
+    return f"{identity.file_name.replace('_', '-')}-archive-keyring"
+
+
+def client_paths(identity: Identity, keyring: bytes, names: Iterable[str]) -> dict[str, bytes]:
+    """Return what the keyring package lays down on a client, by path from the root.
+
+    None is a conffile: dpkg would ask about one that was copied by hand before, and a key must arrive without a question.
+    """
+    doc = f"usr/share/doc/{package_name(identity)}/copyright"
+    return {
+        f"usr/share/keyrings/{keyring_name(identity)}": keyring,
+        f"etc/apt/sources.list.d/{identity.file_name}.sources": (GENERATED + sources_text(identity)).encode(),
+        f"etc/apt/preferences.d/{identity.file_name}.pref": (GENERATED + preferences_text(identity, names)).encode(),
+        doc: f"The public keys of {identity.label} and how to use them; everybody may copy and use them.\n".encode(),
+    }
 
 
 def sources_text(identity: Identity) -> str:
@@ -30,7 +52,8 @@ def preferences_text(identity: Identity, names: Iterable[str]) -> str:
     The installed version wins over ours, ours is the only other one that may come. The order matters: apt takes the
     first record that fits, and without `a=now` the installed version takes our own priority (measured with apt 2.6).
     """
-    packages = " ".join(sorted(set(names)))
+    keyring = package_name(identity)
+    packages = " ".join(sorted(set(names) - {keyring}))
     if not packages:
         return f"# {identity.origin} has no packages yet.\n"
     records = (
@@ -38,7 +61,12 @@ def preferences_text(identity: Identity, names: Iterable[str]) -> str:
         (f"Only {identity.origin} offers other versions of these packages", f"o={identity.origin}", OURS),
         ("No other archive does, even with a higher version", "*", OTHERS),
     )
+    own = (
+        (f"The keys of {identity.origin} come from itself, as soon as they are there", f"o={identity.origin}", KEYRING),
+        ("No other archive has them", "*", OTHERS),
+    )
     return "\n".join(
-        f"Explanation: {why}\nPackage: {packages}\nPin: release {pin}\nPin-Priority: {priority}\n"
-        for why, pin, priority in records
+        f"Explanation: {why}\nPackage: {concerned}\nPin: release {pin}\nPin-Priority: {priority}\n"
+        for concerned, group in ((packages, records), (keyring, own))
+        for why, pin, priority in group
     )

@@ -6,6 +6,7 @@ import gzip
 import io
 import re
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -24,6 +25,7 @@ from repo.pieces import open_pieces
 from repo.place import Repository, writing
 from repo.poolfiles import parse_files
 from repo.recall import read_lives, recall
+from repo.signing import sign
 from repo.snapshots import Snapshot, rows_of, rows_text, snapshot_of
 
 Say = Callable[[str], None]
@@ -245,8 +247,7 @@ class _Check:
         signature = self.store.read(f"{name}.gpg")
         self.done.objects += 1
         if signature is None or not self._signed(signature, text):
-            layout = self.repository.layout
-            remade = layout.keys.sign(release.text, self.repository.identity.fingerprint).detached if self.repair else None
+            remade = sign(self.repository, release.text, time.time()).detached if self.repair else None
             problem = "missing" if signature is None else "is not a good signature of Release"
             self._fault(f"{name}.gpg", problem, _given(remade))
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
-from kubedeb.files import write_bytes
+from repo.keyset import write_keys, write_public
 from repo.models import Identity, Suite, SuiteOptions
 from repo.place import Layout, Repository, read_identity, write_identity, writing
+from repo.rotation import ArchiveKey, Keyset, State
 from repo.store import make_folder
 
 # Both become file names, fields of Release and words of apt preferences.
@@ -117,7 +119,9 @@ def initialise(root: Path, wish: Wish) -> Initialised:
 def _create(layout: Layout, wish: Wish) -> Initialised:
     make_folder(layout.public)
     fingerprint = layout.keys.create(f"{wish.origin} archive signing key")
-    write_bytes(layout.keyring, layout.keys.public(fingerprint), sync=True)
+    if not layout.keys_file.exists():
+        write_public(layout, fingerprint, layout.keys.public(fingerprint))
+        write_keys(layout, Keyset((ArchiveKey(fingerprint, State.SIGNING, int(time.time())),)))
     suites = tuple(_suite(name, None, wish) for name in dict.fromkeys(wish.suites))
     url = wish.url or layout.public.as_uri()
     identity = Identity(wish.origin, wish.label or wish.origin, url, fingerprint, suites, wish.storage, wish.endpoint_url)

@@ -1,7 +1,7 @@
 """`kubedeb repo snapshot create`: a list of packages gets a name, stays, and is served under a path of its own for ever.
 
 `dists/snapshots/NAME/` is a suite as apt knows them (`Suites: snapshots/NAME`), signed, with its own indices and the same pool.
-It never changes and has no Valid-Until.
+Its packages never change and it has no Valid-Until; when keys take turns it is signed again.
 """
 
 from __future__ import annotations
@@ -10,15 +10,18 @@ import re
 import time
 from dataclasses import dataclass, replace
 
+from kubedeb.aptrepo import parse_release, verified
 from kubedeb.errors import ExitCode, KubedebError
 from repo.audit import who
-from repo.indices import index_objects, make_indices, release_text
+from repo.indices import Indices, index_objects, make_indices, release_text
+from repo.keys import Signed, signers
 from repo.models import Suite
 from repo.pieces import open_pieces
 from repo.place import Repository
 from repo.points import Point, resolve
 from repo.proof import judge
-from repo.snapshotlist import Named, keep
+from repo.signing import check_expiry, sign
+from repo.snapshotlist import Named, every_named, keep
 from repo.transaction import Say, Transaction, transaction
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_-]{0,63}")
@@ -42,6 +45,7 @@ def create(repository: Repository, name: str, source: str, say: Say, reason: str
     if NAME.fullmatch(name) is None or repository.identity.suite(name) is not None:
         raise KubedebError(f"{name!r} cannot name a snapshot", details=f"It must match {NAME.pattern}, and be no suite's name.",
                            code=ExitCode.USAGE)  # fmt: skip
+    check_expiry(repository, say, time.time(), strict=repository.terms.strict)
     with transaction(repository, say) as opened:
         point = resolve(repository, source)
         if not point.suite:
@@ -72,9 +76,43 @@ def _serve(opened: Transaction, point: Point, suite: Suite, date: int) -> tuple[
     places = index_objects(suite.name, indices.listed)
     store.create({places[path]: data for path, data in indices.data.items()})
     text = release_text(repository.identity, suite, point.generation, point.snapshot.id, date, indices.listed)
-    signed = repository.layout.keys.sign(text, repository.identity.fingerprint)
+    signed = sign(repository, text, time.time())
     judges = judge(repository, suite, text, signed, indices)
-    store.put(f"dists/{suite.name}/Release.gpg", signed.detached, mtime=date)
-    store.put(f"dists/{suite.name}/Release", text.encode(), mtime=date)
-    store.put(f"dists/{suite.name}/InRelease", signed.inline, mtime=date)
+    _put(repository, suite, text, signed, date)
     return judges
+
+
+def _put(repository: Repository, suite: Suite, text: str, signed: Signed, mtime: int) -> None:
+    store = repository.layout.store
+    store.put(f"dists/{suite.name}/Release.gpg", signed.detached, mtime=mtime)
+    store.put(f"dists/{suite.name}/Release", text.encode(), mtime=mtime)
+    store.put(f"dists/{suite.name}/InRelease", signed.inline, mtime=mtime)
+
+
+def signers_of_named(repository: Repository) -> dict[str, frozenset[str]]:
+    """Return who has signed each named snapshot that is served, by the suite that apt knows it as."""
+    store, keyring = repository.layout.store, repository.layout.keyring
+    served = {
+        suite: store.read(f"dists/{suite}/InRelease") for suite in (f"{PREFIX}{one.name}" for one in every_named(repository))
+    }
+    return {suite: signers(data, keyring) for suite, data in served.items() if data is not None}
+
+
+def sign_again(opened: Transaction, suite_name: str) -> None:
+    """Sign a named snapshot with the keys that sign now: the same Release, newer than the file that clients have seen."""
+    repository = opened.repository
+    store = repository.layout.store
+    path = f"dists/{suite_name}/InRelease"
+    text = verified(store.read(path) or b"", repository.layout.keyring, code=ExitCode.REPOSITORY)
+    release = parse_release(suite_name, text)
+    # Where the store is far away the judges get the bytes, else they read them where they lie.
+    far = (
+        {}
+        if store.local
+        else {name: store.read(place) or b"" for name, place in index_objects(suite_name, release.indices).items()}
+    )
+    suite = Suite(suite_name, release.architectures)
+    signed = sign(repository, text, time.time())
+    judge(repository, suite, text, signed, Indices(release.indices, far))
+    seen = int((store.local / path).stat().st_mtime) if store.local else 0
+    _put(repository, suite, text, signed, max(int(time.time()), seen + 1))

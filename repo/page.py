@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from html import escape
 from urllib.parse import quote
 
 from kubedeb.errors import ExitCode, KubedebError
 from repo.clientfiles import sources_text
+from repo.keyset import read_keys
 from repo.live import chunk_loader, read_live
 from repo.models import Identity, Package
 from repo.place import Repository, writing
+from repo.rotation import State
 from repo.snapshots import rows_of
 
 STYLE = """:root{color-scheme:light dark;font:15px/1.5 system-ui,sans-serif}
@@ -39,7 +41,8 @@ def write_page(repository: Repository, suite_name: str) -> tuple[str, bool]:
     store = repository.layout.store
     rows = ((row, _added(repository, row)) for row in rows_of(chunk_loader(repository), live.snapshot))
     name = f"dists/{suite.name}/index.html"
-    text = page(repository.identity, suite.name, live.generation, live.date, rows)
+    keys = [(key.fingerprint, key.state is State.SIGNING) for key in read_keys(repository).for_clients]
+    text = page(repository.identity, suite.name, live.generation, live.date, rows, keys)
     with writing(repository.layout):
         return name, store.put(name, text.encode())
 
@@ -50,15 +53,22 @@ def _added(repository: Repository, row: Package) -> int | None:
     return int(path.stat().st_mtime) if path and path.exists() else None
 
 
-def page(identity: Identity, suite: str, generation: int, date: int, rows: Iterable[tuple[Package, int | None]]) -> str:
-    """Return the page: packages with the time at which each was added (None: not known). Pure."""
+def page(
+    identity: Identity, suite: str, generation: int, date: int, rows: Iterable[tuple[Package, int | None]],
+    keys: Sequence[tuple[str, bool]],
+) -> str:  # fmt: skip
+    """Return the page: packages with the time at which each was added (None: not known). Pure.
+
+    `keys` are the fingerprints that clients have, each with whether the key signs already.
+    """
     title = escape(f"{identity.label} {suite}")
     body = "".join(_row(row, added) for row, added in rows)
     return f"""<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'">
 <title>{title}</title><style>{STYLE}</style>
-<h1>{title}</h1><p>Generation {generation}, {_day(date)}. Signed by <code>{escape(identity.fingerprint)}</code>.</p>
+<h1>{title}</h1><p>Generation {generation}, {_day(date)}.</p>
+<p>{_keys(keys)}</p>
 <h2>Add it</h2><p>Put the archive's keyring where <code>Signed-By</code> says, and this into
 <code>/etc/apt/sources.list.d/{escape(identity.file_name)}.sources</code>: <button id="copy">copy</button></p>
 <pre id="sources">{escape(sources_text(identity))}</pre>
@@ -66,6 +76,12 @@ def page(identity: Identity, suite: str, generation: int, date: int, rows: Itera
 <table><thead><tr><th>package<th>version<th>architecture<th>added<th>bytes<th>source, sha256</thead><tbody>
 {body}</tbody></table><script>{SCRIPT}</script></html>
 """
+
+
+def _keys(keys: Sequence[tuple[str, bool]]) -> str:
+    return "<br>".join(
+        f"{'Signed by' if signs else 'To be signed by'} <code>{escape(fingerprint)}</code>" for fingerprint, signs in keys
+    )
 
 
 def _row(row: Package, added: int | None) -> str:

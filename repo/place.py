@@ -1,8 +1,9 @@
 """A repository on disk: what lies where, who it is, who may write.
 
 ROOT/public/      what a web server serves: dists, pool, snapshots, generations, keyring, .sources, .pref
-ROOT/gnupg/       the archive's secret key (0700)
-ROOT/repository.json, keyring.gpg, catalog.sqlite, chunks.sqlite, lock, staging/
+ROOT/gnupg/       the archive's secret keys (0700)
+ROOT/keys.json    the archive's keys and their states; keys/, keyring.gpg and clients.gpg are the public ones
+ROOT/repository.json, catalog.sqlite, chunks.sqlite, lock, staging/
 """
 
 from __future__ import annotations
@@ -53,8 +54,23 @@ class Layout:
 
     @property
     def keyring(self) -> Path:
-        """Return the public key that this repository checks itself with."""
+        """Return the public keys that this repository checks itself with."""
         return self.root / "keyring.gpg"
+
+    @property
+    def keys_file(self) -> Path:
+        """Return the file that lists the archive's keys."""
+        return self.root / "keys.json"
+
+    @property
+    def public_keys(self) -> Path:
+        """Return the folder of the public keys, one a file."""
+        return self.root / "keys"
+
+    @property
+    def client_keyring(self) -> Path:
+        """Return the public keys that clients get."""
+        return self.root / "clients.gpg"
 
     @property
     def catalog(self) -> Path:
@@ -82,11 +98,19 @@ class Layout:
 
 
 @dataclass(frozen=True)
+class Terms:
+    """How severe this run is with what goes live; `strict`: a key that expires within 180 days is an error."""
+
+    strict: bool = False
+
+
+@dataclass(frozen=True)
 class Repository:
-    """A repository that is there: its layout and its identity."""
+    """A repository that is there: its layout and its identity, and the terms on which something may go live."""
 
     layout: Layout
     identity: Identity
+    terms: Terms = Terms()
 
     def suite(self, name: str) -> Suite:
         """Return a suite. Raises `KubedebError` (REPOSITORY) with the suites there are."""
@@ -130,7 +154,7 @@ def write_identity(layout: Layout, identity: Identity) -> None:
     write_text(layout.identity, canonical_json(asdict(identity)), sync=True)
 
 
-def open_repository(root: Path) -> Repository:
+def open_repository(root: Path, terms: Terms = Terms()) -> Repository:
     """Return the repository at `root`. Raises `KubedebError` (REPOSITORY) when there is none."""
     layout = Layout(root.absolute())
     identity = read_identity(layout)
@@ -140,7 +164,7 @@ def open_repository(root: Path) -> Repository:
             hint="Name one with --repository or KUBEDEB_REPOSITORY, or make one: kubedeb repo init --origin NAME",
             code=ExitCode.REPOSITORY,
         )
-    return Repository(Layout(layout.root, identity.storage, identity.endpoint_url), identity)
+    return Repository(Layout(layout.root, identity.storage, identity.endpoint_url), identity, terms)
 
 
 @contextmanager

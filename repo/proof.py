@@ -10,6 +10,7 @@ from kubedeb.files import write_bytes
 from repo.client import Staged, prove
 from repo.indices import Indices, index_objects
 from repo.keys import Signed
+from repo.keyset import public_key, read_keys
 from repo.models import Suite
 from repo.place import Repository
 
@@ -35,7 +36,11 @@ def judge(repository: Repository, suite: Suite, text: str, signed: Signed, indic
     client = staging / "client"
     client.mkdir()
     try:
-        return prove(Staged(tree, suite, indices.listed, repository.layout.keyring), client)
+        keys = read_keys(repository)
+        alone = tuple(staging / f"{key.fingerprint}.gpg" for key in keys.signing)
+        for ring, key in zip(alone, keys.signing, strict=True):
+            write_bytes(ring, public_key(repository.layout, key))
+        return prove(Staged(tree, suite, indices.listed, repository.layout.client_keyring, alone), client)
     except KubedebError:
         # Should it be a piece that was damaged, the next publish compresses it anew.
         repository.layout.pieces.unlink(missing_ok=True)

@@ -29,6 +29,7 @@ from repo.place import Repository
 from repo.proof import judge
 from repo.recall import damaged
 from repo.settle import record, settle
+from repo.signing import check_expiry, sign
 from repo.snapshots import Applied, Load, Rows, Snapshot, apply, near, rows_text
 from repo.store import Raced
 from repo.transaction import Say, Stopwatch, Transaction, transaction
@@ -145,6 +146,7 @@ def publish_draft(opened: Transaction, suite: str, checks: Sequence[Check] = ())
 
 def advance(opened: Transaction, wishes: Sequence[Wish], checks: Sequence[Check] = ()) -> tuple[Published, ...]:
     """Do what `publish_together` does, for who writes already."""
+    check_expiry(opened.repository, opened.say, time.time(), strict=opened.repository.terms.strict)
     live: list[Prepared] = []
     for _ in range(RACES):
         try:
@@ -259,7 +261,7 @@ def stage(opened: Transaction, suite: Suite, decision: Decision, checks: Sequenc
     generation = live.generation + 1 if live else 1
     text = release_text(repository.identity, suite, generation, decision.target.id, dated.date, indices.listed)
     with watch.lap("sign"):
-        signed = repository.layout.keys.sign(text, repository.identity.fingerprint)
+        signed = sign(repository, text, time.time())
     with watch.lap("proof"):
         judges = judge(repository, suite, text, signed, indices)
     now = Live(generation, signed.inline, parse_release(suite.name, text), decision.target)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kubedeb.aptrepo import Digest
@@ -11,9 +11,11 @@ from kubedeb.files import sha256_bytes
 from repo import clientfiles
 from repo.indices import by_hash, index_objects
 from repo.keys import Signed
+from repo.keyset import keyring, read_keys
 from repo.live import Live, generation_name
 from repo.models import Action, Suite
 from repo.place import Repository
+from repo.signing import sign
 from repo.snapshots import near
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ def settle(
     text = live.release.text.encode()
     # Release.gpg goes before Release: where Release is right, both are.
     if store.read(f"dists/{suite.name}/Release") != text or store.size(f"dists/{suite.name}/Release.gpg") is None:
-        signed = signed or repository.layout.keys.sign(live.release.text, repository.identity.fingerprint)
+        signed = signed or sign(repository, live.release.text, time.time())
         store.put(f"dists/{suite.name}/Release.gpg", signed.detached, mtime=live.date)
         store.put(f"dists/{suite.name}/Release", text, mtime=live.date)
     for path in index_objects(suite.name, live.release.indices):
@@ -96,7 +98,7 @@ def client_files(repository: Repository, names: Iterable[str]) -> dict[str, byte
     """Return what clients need beside the suites: keyring, `.sources` and preferences, by file name."""
     identity = repository.identity
     return {
-        clientfiles.keyring_name(identity): Path(repository.layout.keyring).read_bytes(),
+        clientfiles.keyring_name(identity): keyring(repository.layout, read_keys(repository).for_clients),
         f"{identity.file_name}.sources": clientfiles.sources_text(identity).encode(),
         f"{identity.file_name}.pref": clientfiles.preferences_text(identity, names).encode(),
     }

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from pathlib import Path
 
 from kubedeb.aptrepo import parse_release, verified
 from kubedeb.errors import ExitCode, KubedebError
-from kubedeb.process import run
 from repo.indices import SNAPSHOT_FIELD
+from repo.keyset import read_keys
 from repo.live import chunk_loader, generation_name, read_live, read_snapshot
 from repo.place import Repository
 from repo.snapshots import rows_of
@@ -79,31 +77,8 @@ def _growth(repository: Repository, suite: str, live: int) -> Iterable[Grown]:
 
 
 def key_expiries(repository: Repository) -> dict[str, int | None]:
-    """Return when each key of the repository's keyring expires (seconds since the epoch, None: never), by fingerprint."""
-    with tempfile.TemporaryDirectory(prefix="kubedeb-keys-") as home:
-        argv: list[str | Path] = [
-            "gpg",
-            "--homedir",
-            home,
-            "--batch",
-            "--with-colons",
-            "--show-keys",
-            repository.layout.keyring.absolute(),
-        ]
-        return parse_keys(run(argv, code=ExitCode.KEY, announce=False).text)
-
-
-def parse_keys(colons: str) -> dict[str, int | None]:
-    """Return the expiry of each primary key in gpg's colon listing (doc/DETAILS: field 7 of `pub`, field 10 of `fpr`)."""
-    found: dict[str, int | None] = {}
-    expiry: list[int | None] = []
-    for line in colons.splitlines():
-        fields = line.split(":")
-        if fields[0] == "pub":
-            expiry = [int(fields[6]) if fields[6] else None]
-        elif fields[0] == "fpr" and expiry:
-            found[fields[9]] = expiry.pop()
-    return found
+    """Return when each key that clients have expires (seconds since the epoch, None: never), by fingerprint."""
+    return {key.fingerprint: key.expires or None for key in read_keys(repository).for_clients}
 
 
 def metrics_text(suites: Iterable[SuiteStats], keys: dict[str, int | None], now: float) -> str:

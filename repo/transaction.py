@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from repo.catalog import Catalog, open_catalog
 from repo.journal import resume
+from repo.keyset import read_keys, write_keyrings
 from repo.live import Live, chunk_loader
 from repo.place import Repository, writing
 from repo.recall import read_lives, recall
@@ -67,6 +68,7 @@ def transaction(repository: Repository, say: Say) -> Iterator[Transaction]:
     """
     with writing(repository.layout), open_catalog(repository.layout.catalog) as catalog, catalog.together():
         opened = Transaction(repository, catalog, chunk_loader(repository), say)
+        write_keyrings(repository.layout, read_keys(repository))
         opened.read()
         resume(opened)
         yield opened

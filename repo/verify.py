@@ -57,7 +57,9 @@ def subject(
     """
     ours = open_repository(root) if where is None else _ours(where)
     if ours is not None:
-        key, known = keyring or ours.layout.keyring, [suite.name for suite in ours.identity.suites]
+        clients = ours.layout.client_keyring
+        key = keyring or (clients if clients.exists() else ours.layout.keyring)
+        known = [suite.name for suite in ours.identity.suites]
         published = [name for name in known if was_published(ours.layout.store, name)]
         chosen = tuple(ours.suite(name).name for name in suites) or tuple(published)
         if not chosen:

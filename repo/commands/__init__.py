@@ -12,8 +12,9 @@ from kubedeb.output import json_option, print_json, print_table
 from repo.commands.care import fsck, metrics, page, stats
 from repo.commands.gc import gc, hold
 from repo.commands.incoming import incoming
+from repo.commands.key import key
 from repo.commands.moves import log, promote, publish, release_set, rollback
-from repo.commands.options import open_root, repository_option, root_of, say, suite_option
+from repo.commands.options import open_root, repository_option, root_of, say, strict_option, suite_option
 from repo.commands.search import search
 from repo.commands.snapshot import snapshot
 
@@ -40,6 +41,7 @@ repo.add_command(publish)
 repo.add_command(release_set)
 repo.add_command(rollback)
 repo.add_command(snapshot)
+repo.add_command(key)
 
 
 @repo.command()
@@ -98,13 +100,16 @@ def init(
 @suite_option
 @click.option("--publish", "publish_too", is_flag=True, help="Publish the suite afterwards.")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=False))
+@strict_option
 @json_option
-def add(*, repository: Path | None, suite: str, publish_too: bool, files: tuple[Path, ...], as_json: bool) -> None:
+def add(
+    *, repository: Path | None, suite: str, publish_too: bool, files: tuple[Path, ...], strict: bool, as_json: bool
+) -> None:
     """Add FILES to a suite's draft, all or none: .deb, .dsc, .changes, .buildinfo, statements, or folders of them."""
     from repo.add import look, take
     from repo.transaction import transaction
 
-    opened = open_root(repository)
+    opened = open_root(repository, strict=strict)
     looked = look(opened, suite, files)
     with transaction(opened, say) as writer:
         added = take(writer, looked)
@@ -131,13 +136,16 @@ def add(*, repository: Path | None, suite: str, publish_too: bool, files: tuple[
 @suite_option
 @click.option("--publish", "publish_too", is_flag=True, help="Publish the suite afterwards.")
 @click.argument("packages", metavar="QUERY...", nargs=-1, required=True)
+@strict_option
 @json_option
-def remove(*, repository: Path | None, suite: str, publish_too: bool, packages: tuple[str, ...], as_json: bool) -> None:
+def remove(
+    *, repository: Path | None, suite: str, publish_too: bool, packages: tuple[str, ...], strict: bool, as_json: bool
+) -> None:
     """Let packages leave a suite with its next publish; without =VERSION, all versions: all that are named or none."""
     from repo.remove import withdraw
     from repo.transaction import transaction
 
-    opened = open_root(repository)
+    opened = open_root(repository, strict=strict)
     opened.suite(suite)
     with transaction(opened, say) as writer:
         removed = withdraw(writer, suite, packages)
@@ -160,12 +168,13 @@ def _package_json(package: Any) -> dict[str, Any]:
 @repository_option
 @click.argument("suite")
 @click.option("--due", is_flag=True, help="Only when less than half of the Release's validity is left: for a timer.")
+@strict_option
 @json_option
-def resign(*, repository: Path | None, suite: str, due: bool, as_json: bool) -> None:
+def resign(*, repository: Path | None, suite: str, due: bool, strict: bool, as_json: bool) -> None:
     """Sign what a suite serves again, with a new date, as a generation of its own."""
     from repo.resign import resign as resign_suite
 
-    done = resign_suite(open_root(repository), suite, say, only_due=due)
+    done = resign_suite(open_root(repository, strict=strict), suite, say, only_due=due)
     if as_json:
         print_json({"suite": suite, "changed": False} if done is None else asdict(done))
     elif done is None:

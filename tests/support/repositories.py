@@ -39,6 +39,14 @@ class Made:
         command, *rest = (str(argument) for argument in arguments)
         return run(["repo", command, "--repository", str(self.root), *rest])
 
+    def key(self, command: str, *rest: str | Path) -> int:
+        """Run `kubedeb repo key …` on the repository and return its exit status."""
+        return run(["repo", "key", command, "--repository", str(self.root), *map(str, rest)])
+
+    def snapshot(self, command: str, *rest: str | Path) -> int:
+        """Run `kubedeb repo snapshot …` on the repository and return its exit status."""
+        return run(["repo", "snapshot", command, "--repository", str(self.root), *map(str, rest)])
+
     def client(self, name: str = "client", **changes: object) -> AptClient:
         """Return an apt client of the repository."""
         settings = {"uri": f"file:{self.public}", "keyring": self.root / "keyring.gpg", **changes}

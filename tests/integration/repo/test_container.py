@@ -22,6 +22,9 @@ FILES = {
     "kubedeb.sources": "/etc/apt/sources.list.d/",
     "kubedeb.pref": "/etc/apt/preferences.d/",
 }
+# Debian's own indices need not be fetched eight times over.
+OURS_ALONE = ("-o", "Dir::Etc::sourcelist=/etc/apt/sources.list.d/kubedeb.sources", "-o", "Dir::Etc::sourceparts=-",
+              "-o", "APT::Get::List-Cleanup=0")  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -122,3 +125,53 @@ def test_a_new_generation_arrives_and_a_flipped_byte_does_not(node: Node) -> Non
     published.write_bytes(bytes(data))
     status, said = node.root.run("apt-get", "install", "-y", "etcd-server=3.6.0-1~deb12u1")
     assert (status, "Hash Sum mismatch" in said) == (100, True)
+
+
+def key(node: Node, *words: str) -> str:
+    """Run `kubedeb repo key …` and return what it said."""
+    command = [sys.executable, "-m", "kubedeb", "repo", "key", words[0], "-r", str(node.made.root), *words[1:]]
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout
+
+
+@pytest.mark.turn
+def test_a_machine_follows_the_keys_by_its_keyring_package_alone(node: Node) -> None:
+    node.root.run("rm", *(folder + name for name, folder in FILES.items()))
+    old = key(node, "list").splitlines()[-1].split()[0]
+    key(node, "package")
+    package = next((node.made.public / "pool").rglob("kubedeb-archive-keyring_*.deb"))
+    node.root.put(f"/root/{package.name}", package.read_bytes())
+    node.ok("apt-get", "install", "-y", f"/root/{package.name}")
+    node.update()
+    assert NEWEST in node.ok("apt-cache", "madison", "etcd-server")
+    node.ok("apt-get", "install", "-y", f"etcd-server={MIDDLE}")
+
+    def moved() -> str:
+        """Do what every machine does each day, and return what it has for a keyring package then."""
+        said = node.ok("apt-get", "update", *OURS_ALONE)
+        assert COMPLAINT.findall(said) == []
+        node.ok("apt-get", "-y", "-o", "Dpkg::Options::=--force-confold", "upgrade")
+        assert node.installed() == MIDDLE
+        return node.ok("dpkg-query", "--show", "--showformat=${Version}", "kubedeb-archive-keyring")
+
+    def ring() -> int:
+        return int(node.ok("stat", "--format=%s", "/usr/share/keyrings/kubedeb-archive-keyring.gpg"))
+
+    first, one_key = moved(), ring()
+    new = key(node, "introduce").split()[1]
+    key(node, "package")
+    second = moved()
+    two_keys = ring()
+    assert (second > first, two_keys > one_key) == (True, True)
+    key(node, "overlap", new)
+    assert moved() == second
+    key(node, "retire", old, "--yes")
+    assert moved() == second
+    key(node, "package")
+    third = moved()
+    assert (third > second, ring() < two_keys) == (True, True)
+    key(node, "revoke", old, "--yes")
+    moved()
+    # The next key of all comes the same way.
+    key(node, "introduce")
+    key(node, "package")
+    assert (moved() > third, ring() > one_key) == (True, True)

@@ -3,6 +3,7 @@ from repo.models import Identity, Suite
 
 IDENTITY = Identity("Example", "Example", "http://apt.localhost/", "F" * 40,
                     (Suite("bookworm", ("amd64",)), Suite("trixie", ("amd64", "arm64"))))  # fmt: skip
+KEYRING = "example-archive-keyring"
 
 
 def test_sources() -> None:
@@ -14,11 +15,13 @@ def test_sources() -> None:
 
 
 def test_preferences_hold_what_is_installed_and_let_nobody_else_in() -> None:
-    records = preferences_text(IDENTITY, ["etcd-server", "etcd-client", "etcd-server"]).split("\n\n")
+    records = preferences_text(IDENTITY, ["etcd-server", "etcd-client", "etcd-server", KEYRING]).split("\n\n")
     assert [record.strip().splitlines()[1:] for record in records] == [
         ["Package: etcd-client etcd-server", "Pin: release a=now", "Pin-Priority: 100"],
         ["Package: etcd-client etcd-server", "Pin: release o=Example", "Pin-Priority: 50"],
         ["Package: etcd-client etcd-server", "Pin: release *", "Pin-Priority: -1"],
+        [f"Package: {KEYRING}", "Pin: release o=Example", "Pin-Priority: 500"],
+        [f"Package: {KEYRING}", "Pin: release *", "Pin-Priority: -1"],
     ]
 
 

@@ -1,6 +1,7 @@
+from repo.keys import parse_keys
 from repo.models import Identity, Package, Suite
 from repo.page import page
-from repo.stats import SuiteStats, metrics_text, parse_keys
+from repo.stats import SuiteStats, metrics_text
 
 HOSTILE = "<script>alert(1)</script>\"'&"
 IDENTITY = Identity(origin="o", label=HOSTILE, url="http://h", fingerprint="F" * 40, suites=(Suite("s", ("amd64",)),))
@@ -8,15 +9,15 @@ IDENTITY = Identity(origin="o", label=HOSTILE, url="http://h", fingerprint="F" *
 
 def test_nothing_from_a_package_is_markup() -> None:
     row = Package(HOSTILE, HOSTILE, HOSTILE, "a" * 64, 7, f"Source: {HOSTILE}\n")
-    text = page(IDENTITY, "s", 3, 0, [(row, None)])
+    text = page(IDENTITY, "s", 3, 0, [(row, None)], [])
     assert text.count("<script>") == 1
     assert "&lt;script&gt;alert(1)" in text
 
 
 def test_a_date_that_is_not_known_is_empty() -> None:
     row = Package("a", "1", "all", "a" * 64, 7, "")
-    assert "<td>all<td><td" in page(IDENTITY, "s", 3, 0, [(row, None)])
-    assert "<td>all<td>1970-01-01 00:01 UTC<td" in page(IDENTITY, "s", 3, 0, [(row, 60)])
+    assert "<td>all<td><td" in page(IDENTITY, "s", 3, 0, [(row, None)], [])
+    assert "<td>all<td>1970-01-01 00:01 UTC<td" in page(IDENTITY, "s", 3, 0, [(row, 60)], [])
 
 
 def test_metrics() -> None:
@@ -38,3 +39,9 @@ def test_a_subkey_is_not_a_key() -> None:
         "pub:-:255:22:K:1:::-::\nfpr:::::::::CC:\n"
     )
     assert parse_keys(listing) == {"AA": 900, "CC": None}
+
+
+def test_every_key_of_an_overlap_is_on_the_page() -> None:
+    text = page(IDENTITY, "s", 3, 0, [], [("A" * 40, True), ("B" * 40, True), ("C" * 40, False)])
+    assert [text.count(f">{letter * 40}<") for letter in "ABC"] == [1, 1, 1]
+    assert f"To be signed by <code>{'C' * 40}" in text
