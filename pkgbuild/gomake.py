@@ -8,15 +8,28 @@ control, the toolchain's own mind about which toolchain to use) is off, as facts
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from pkgbuild.recipe import Architecture, Package
 
 MAKEFILE = "debian/kubedeb.mk"
+GENERATOR = "debian/kubedeb-generate"
+"""`generate.sh`, rendered: runs the recipe's script, or takes what it made the last time from the same files."""
 TOOLCHAIN = ".kubedeb/toolchain"
 CACHE_VARIABLE = "KUBEDEB_GOCACHE"
 KNOWS_BUILDVCS = (1, 18)
+CLEAR_NAME = re.compile(r"(?!v[0-9]+$)[A-Za-z0-9_][A-Za-z0-9_.-]*")
+"""A last folder that Go names a program after: not `.`, and not a module's major version."""
+
+
+@dataclass(frozen=True)
+class GenerateSpec:
+    """The script that makes source files, by its path in the tree, and what it makes, below the sources' folder."""
+
+    script: str
+    makes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -31,6 +44,7 @@ class GoSpec:
     stamps: tuple[tuple[str, str], ...]
     tags: tuple[str, ...]
     cgo: bool
+    generate: GenerateSpec | None = None
 
 
 def tree_folder(go: GoSpec) -> str:
@@ -77,15 +91,38 @@ def makefile(go: GoSpec, architecture: Architecture, packages: Iterable[Package]
     lines = [
         f"# Generated for version {version}: debian/rules includes it, its override_dh_auto_build needs kubedeb-go-build.",
         *(f"export {name} := {value}" for name, value in variables.items()),
-        f"GO := {program(go)}",
+        f"export GO := {program(go)}",
         f"GO_SOURCE := $(CURDIR)/{tree_folder(go)}",
-        f"GO_LDFLAGS := -buildid={stamps}",
+        # Without symbols: the linker has half the work, and dh_strip would take them away anyway.
+        f"GO_LDFLAGS := -s -w -buildid={stamps}",
         "",
+        *_generating(go.generate),
         ".PHONY: kubedeb-go-build",
-        "kubedeb-go-build:",
-    ]
-    for package in packages:
-        for path, what in sorted(package.programs.items()):
-            out = f"$(CURDIR)/tree/{package.name}{path}"
-            lines.append(f'\tcd $(GO_SOURCE) && $(GO) build -ldflags "$(GO_LDFLAGS)" -o {out} {what}')
+        f"kubedeb-go-build:{' kubedeb-go-generate' if go.generate else ''}",
+        *(f"\t{line}" for line in _compiling({
+            f"{package.name}{path}": what for package in packages for path, what in sorted(package.programs.items())
+        })),
+    ]  # fmt: skip
     return "\n".join(lines) + "\n"
+
+
+def _generating(generate: GenerateSpec | None) -> list[str]:
+    if generate is None:
+        return []
+    words = [f"$(CURDIR)/{GENERATOR}", f"$(CURDIR)/{generate.script}", *generate.makes]
+    return [".PHONY: kubedeb-go-generate", "kubedeb-go-generate:", f"\tcd $(GO_SOURCE) && sh {' '.join(words)}", ""]
+
+
+def _compiling(programs: Mapping[str, str]) -> list[str]:
+    """Return the commands that compile {path below tree/: Go package}.
+
+    Go names each of several programs after its package's last folder, reads the sources once for all and links on all cores;
+    where those names are not clear, each program has a command of its own.
+    """
+    build = 'cd $(GO_SOURCE) && $(GO) build -ldflags "$(GO_LDFLAGS)" -o'
+    names = [PurePosixPath(what).name for what in programs.values()]
+    if len(programs) < 2 or len(set(names)) < len(names) or not all(map(CLEAR_NAME.fullmatch, names)):
+        return [f"{build} $(CURDIR)/tree/{path} {what}" for path, what in programs.items()]
+    made = "$(CURDIR)/.kubedeb/bin"
+    moves = [f"mv {made}/{name} $(CURDIR)/tree/{path}" for name, path in zip(names, programs, strict=True)]
+    return [f"mkdir -p {made}", f"{build} {made}/ {' '.join(programs.values())}", *moves]

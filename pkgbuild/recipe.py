@@ -78,6 +78,20 @@ StampName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._~/-]+$")]
 StampValue = Annotated[str, Field(pattern=r"^[^'\"\s$\\`#]*$")]
 
 
+RelativePath = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9+_.-]*(/[A-Za-z0-9_][A-Za-z0-9+_.-]*)*$")]
+
+
+class Generate(StrictModel):
+    """Source files that a `go` recipe makes before it compiles; kept with what is compiled, by what they are made from."""
+
+    script: RelativePath = Field(
+        description="A file of debian/, run by sh in the sources' folder; $GO is the toolchain, $SCRATCH a folder of its own."
+    )
+    makes: Annotated[tuple[RelativePath, ...], NotEmpty] = Field(
+        description="Every file that it makes and the build needs, below the sources' folder."
+    )
+
+
 class Go(StrictModel):
     """How a `go` recipe is compiled; the variables and the target for it are generated into debian/kubedeb.mk."""
 
@@ -88,8 +102,12 @@ class Go(StrictModel):
     )
     toolchain: Name = Field(description="golang-X.Y-go or golang-go of `build_depends`, or an archive among the sources.")
     stamps: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9._~/-]+$")], Annotated[str, Field(pattern=r"^[^'\"\s$\\`#]*$")]] = (
-        Field(default_factory=dict, description="Variables that the linker sets (-X); `{version}` is filled in.")
+        Field(
+            default_factory=dict,
+            description="Variables that the linker sets (-X); `{version}`, `{major}`, `{minor}` and `{date}` are filled in.",
+        )
     )
+    generate: Generate | None = Field(default=None, description="For sources that are not whole without generated files.")
     tags: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9_.]+$")], ...] = ()
     cgo: bool = False
 

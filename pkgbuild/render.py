@@ -19,7 +19,9 @@ LAID_OUT = "tree"
 OUR_CHANGELOG = ".kubedeb/changelog"
 """The entry that goes before those of a Debian source package."""
 PATCHES = ".kubedeb/patches"
-GENERATED = ("debian/changelog", "debian/copyright", "debian/source/format", "debian/kubedeb.mk")
+GENERATED = (
+    "debian/changelog", "debian/copyright", "debian/source/format", "debian/kubedeb.mk", "debian/kubedeb-generate",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

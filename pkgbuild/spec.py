@@ -5,13 +5,13 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import canonical_json, sha256_bytes
 from pkgbuild.checksum import Checksum
-from pkgbuild.gomake import MAKEFILE, GoSpec, makefile
+from pkgbuild.gomake import GENERATOR, MAKEFILE, GenerateSpec, GoSpec, makefile
 from pkgbuild.library import Chosen
 from pkgbuild.recipe import Architecture, Go, Package, Recipe, Row, Suite
 from pkgbuild.render import Rendered, TreeFile, render
@@ -169,6 +169,7 @@ def expand(chosen: Chosen, suite: Suite, architecture: Architecture, room: Locke
     tree = render(chosen, rendered)
     if go:
         tree[MAKEFILE] = TreeFile(makefile(go, architecture, recipe.packages, row.version).encode())
+        tree.update(_generator(go, tree, recipe.name))
     spec = BuildSpec(
         recipe=recipe.name,
         version=row.version,
@@ -198,9 +199,33 @@ def _filled(text: str, version: str, architecture: Architecture) -> str:
 
 
 def _go(recipe: Recipe, go: Go, row: Row) -> GoSpec:
-    stamps = tuple(sorted((name, value.replace("{version}", row.version)) for name, value in go.stamps.items()))
+    stamps = tuple(sorted((name, _stamp(value, row)) for name, value in go.stamps.items()))
     given = go.toolchain not in recipe.build_depends
-    return GoSpec(go.source, go.mode.value, go.import_path or "", go.toolchain, given, stamps, tuple(sorted(go.tags)), go.cgo)
+    made = go.generate and GenerateSpec(f"debian/{go.generate.script}", go.generate.makes)
+    tags = tuple(sorted(go.tags))
+    return GoSpec(go.source, go.mode.value, go.import_path or "", go.toolchain, given, stamps, tags, go.cgo, made)
+
+
+def _stamp(value: str, row: Row) -> str:
+    """Return a stamp filled in: `{major}` and `{minor}` are the version's first two numbers, `{date}` is 2026-11-23."""
+    major, _, rest = row.version.partition(".")
+    minor = rest.partition(".")[0]
+    known = {"{version}": row.version, "{major}": major, "{minor}": minor, "{date}": row.date.isoformat()}
+    for name, filled in known.items():
+        value = value.replace(name, filled)
+    return value
+
+
+def _generator(go: GoSpec, tree: Mapping[str, TreeFile], recipe: str) -> dict[str, TreeFile]:
+    """Return what runs the recipe's script, where it has one. Raises `KubedebError` (RECIPE) when the script is not there."""
+    if go.generate is None:
+        return {}
+    if go.generate.script not in tree:
+        raise KubedebError(
+            f"recipe {recipe}: go.generate wants {go.generate.script}, which is not there",
+            hint="Write it, or mend the name; a template's name there is without .j2.", code=ExitCode.RECIPE,
+        )  # fmt: skip
+    return {GENERATOR: TreeFile((Path(__file__).parent / "generate.sh").read_bytes())}
 
 
 def _pin(source: Source, row: Row, architecture: Architecture, keyring: Mapping[str, str]) -> SourcePin:

@@ -63,8 +63,8 @@ def test_go_is_told_everything(tmp_path: Path) -> None:
         "export GOTOOLCHAIN := local",
         "export CGO_ENABLED := 0",
         "export GOPROXY := off",
-        "GO := /usr/lib/go-1.19/bin/go",
-        "GO_LDFLAGS := -buildid= -X main.version=1.10.1",
+        "export GO := /usr/lib/go-1.19/bin/go",
+        "GO_LDFLAGS := -s -w -buildid= -X main.version=1.10.1",
     ):
         assert line in text.splitlines()
 
