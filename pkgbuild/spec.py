@@ -201,7 +201,7 @@ def _filled(text: str, version: str, architecture: Architecture) -> str:
 def _go(recipe: Recipe, go: Go, row: Row) -> GoSpec:
     stamps = tuple(sorted((name, _stamp(value, row)) for name, value in go.stamps.items()))
     given = go.toolchain not in recipe.build_depends
-    made = go.generate and GenerateSpec(f"debian/{go.generate.script}", go.generate.makes)
+    made = GenerateSpec(f"debian/{go.generate.script}", go.generate.makes) if go.generate else None
     tags = tuple(sorted(go.tags))
     return GoSpec(go.source, go.mode.value, go.import_path or "", go.toolchain, given, stamps, tags, go.cgo, made)
 

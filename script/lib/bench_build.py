@@ -11,6 +11,8 @@ from pathlib import Path
 import samplerecipe
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.process import Result, run
+from pkgbuild.library import find, load, shipped_folder
+from pkgbuild.recipe import Kind
 from script.lib.bench_fetch import throttled
 from script.lib.bench_pack import packing
 from script.lib.bench_peers import small_build
@@ -71,9 +73,10 @@ def kubedeb(*argv: str | Path, cwd: Path | None = None) -> Result:
 
 
 def nothing_to_do() -> list[Figure]:
-    """Measure a build of all recipes whose results the store holds."""
-    kubedeb("build", "--all", "--jobs", "2")
-    return [figure("kubedeb build --all, nothing to do, s", median(lambda: kubedeb("build", "--all")), 0.5)]
+    """Measure a build of every prebuilt recipe whose results the store holds; to compile the others first takes too long."""
+    names = [name for name, folder in find([shipped_folder()]).items() if load(folder).recipe.kind is Kind.PREBUILT]
+    kubedeb("build", *names, "--jobs", "2")
+    return [figure("kubedeb build, nothing to do for all prebuilt recipes, s", median(lambda: kubedeb("build", *names)), 0.5)]
 
 
 def recipe_show() -> list[Figure]:

@@ -1,4 +1,4 @@
-"""A base and a cache that are kept between runs (KUBEDEB_TEST_STORE, else build/test-store), and stores that are empty."""
+"""The image of the base that is kept between runs, and stores that are empty."""
 
 from __future__ import annotations
 
@@ -21,25 +21,6 @@ from kubedeb.progress import progress
 from pkgbuild import backends, dockerd
 from pkgbuild.store import Store
 from rootonly import root_only
-
-TOP = Path(__file__).parents[3]
-
-
-@pytest.fixture(scope="session")
-def kept() -> Path:
-    """Return a folder that later runs find again; an empty one is as good, only slower."""
-    return Path(os.environ.get("KUBEDEB_TEST_STORE") or TOP / "build/test-store")
-
-
-@pytest.fixture(scope="session")
-def with_base(kept: Path) -> Store:
-    """Return a store whose base is made and in docker."""
-    store = Store(kept)
-    lock = store.base("bookworm", "amd64")
-    if lock is None or not store.root_file(lock).exists():
-        (kept / "bases/bookworm-amd64.json").unlink(missing_ok=True)
-        assert run(["base", "update", "--store", str(kept)]) == ExitCode.DONE
-    return store
 
 
 @pytest.fixture(scope="session")

@@ -26,9 +26,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_list_shows_ours_and_the_shipped(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["recipe", "list", "--recipes", str(folder)]) == ExitCode.DONE
-    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["recipe", "hello", "etcd"]
+    names = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert names == ["recipe", "hello", "etcd", "kubernetes-source"]
     assert run(["recipe", "list", "--recipes", str(folder), "--json"]) == ExitCode.DONE
-    assert [recipe["name"] for recipe in json.loads(capsys.readouterr().out)] == ["hello", "etcd"]
+    assert [recipe["name"] for recipe in json.loads(capsys.readouterr().out)] == ["hello", "etcd", "kubernetes-source"]
 
 
 def test_show_says_the_digest_and_whether_there_is_a_base(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -70,7 +71,7 @@ def test_render_prints_or_writes_the_tree(folder: Path, capsys: pytest.CaptureFi
 
 def test_lint_prints_findings_and_fails(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["recipe", "lint", "--recipes", str(folder)]) == ExitCode.DONE
-    assert capsys.readouterr().out == "etcd: ok, 3 versions\nhello: ok, 1 versions\n"
+    assert capsys.readouterr().out == "etcd: ok, 3 versions\nhello: ok, 1 versions\nkubernetes-source: ok, 2 versions\n"
     (folder / "hello/debian/rules").unlink()
     assert run(["recipe", "lint", "hello", "--recipes", str(folder)]) == ExitCode.RECIPE
     assert "hello: debian/rules is missing" in capsys.readouterr().err

@@ -1,0 +1,89 @@
+"""The API server and kubectl from Debian's sources: compiled once, restamped by linking."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import partialrecipe
+from kubedeb.cli import run
+from kubedeb.errors import ExitCode
+from pkgbuild.store import Store
+
+pytestmark = pytest.mark.docker
+RECIPE = "kubernetes-source"
+PACKAGES = ("kube-apiserver", "kubectl")
+COMPILED, RESTAMPED = "1.20.2", "1.19.99"
+RESTAMP_SECONDS = 90
+Build = Callable[..., dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Room:
+    """Recipe, store and cache of the two versions, and what `kubedeb build` said of each: its JSON and its seconds."""
+
+    where: tuple[str, ...]
+    builds: dict[str, dict[str, Any]]
+    seconds: dict[str, float]
+
+
+@pytest.fixture(scope="module")
+def room(kept: Path, with_base: Store, tmp_path_factory: pytest.TempPathFactory) -> Room:
+    """Build one version cold, then the other; both are inspected as every build is."""
+    folder = tmp_path_factory.mktemp("kubernetes")
+    (folder / "store/bases").mkdir(parents=True)
+    lock = with_base.base("bookworm", "amd64")
+    assert lock is not None
+    shutil.copy(with_base.folder / "bases/bookworm-amd64.json", folder / "store/bases")
+    os.link(with_base.root_file(lock), folder / "store/bases" / with_base.root_file(lock).name)
+    recipes = partialrecipe.lay_out(folder / "recipes", RECIPE, PACKAGES)
+    where = ("--recipes", str(recipes), "--store", str(folder / "store"), "--cache", str(kept / "sources"))
+    builds, seconds = {}, {}
+    for version in (COMPILED, RESTAMPED):
+        out = folder / f"{version}.json"
+        began = time.monotonic()
+        with out.open("w") as stream, pytest.MonkeyPatch.context() as patch:
+            patch.setattr("sys.stdout", stream)
+            assert run(["build", f"{RECIPE}@{version}", "--json", *where]) == ExitCode.DONE
+        seconds[version] = time.monotonic() - began
+        (builds[version],) = json.loads(out.read_text())["builds"]
+    return Room(where, builds, seconds)
+
+
+def test_each_program_says_exactly_its_stamp(room: Room, tmp_path: Path) -> None:
+    said = {}
+    for version, build in room.builds.items():
+        for package in build["packages"]:
+            root = tmp_path / version / package["name"]
+            subprocess.run(["dpkg-deb", "--extract", package["file"], root], check=True)
+            asked = ["--version"] if package["name"] == "kube-apiserver" else ["version", "--client", "--short"]
+            program = [root / "usr/bin" / package["name"], *asked]
+            said[package["name"], version] = subprocess.run(program, check=True, capture_output=True, text=True).stdout
+    assert said == {
+        ("kube-apiserver", "1.19.99"): "Kubernetes v1.19.99\n",
+        ("kube-apiserver", "1.20.2"): "Kubernetes v1.20.2\n",
+        ("kubectl", "1.19.99"): "Client Version: v1.19.99\n",
+        ("kubectl", "1.20.2"): "Client Version: v1.20.2\n",
+    }
+
+
+def test_a_restamp_costs_its_link(room: Room) -> None:
+    log = Path(room.builds[RESTAMPED]["log"]).read_text(errors="replace")
+    assert "generated before from the same files: pkg/generated/openapi/zz_generated.openapi.go" in log
+    assert room.builds[RESTAMPED]["seconds"] <= RESTAMP_SECONDS, room.seconds
+    assert room.builds[RESTAMPED]["seconds"] < room.builds[COMPILED]["seconds"] / 2, room.seconds
+
+
+@pytest.mark.long
+def test_what_the_cache_gave_is_what_is_made_without_it(room: Room, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["build", f"{RECIPE}@{RESTAMPED}", "--check", *room.where]) == ExitCode.DONE
+    assert "built again, the same bytes" in capsys.readouterr().err
