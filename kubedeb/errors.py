@@ -66,6 +66,8 @@ class ExitCode(IntEnum):
     """The repository cannot be written (disk full, read-only)."""
     VERIFY = 46
     """The published repository does not verify."""
+    FOREIGN = 47
+    """Another repository, or an export, cannot be read, has expired, or is not as it was signed; nothing was taken of it."""
 
     NO_PLAN = 50
     """No legal plan exists."""

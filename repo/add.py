@@ -31,7 +31,7 @@ class Looked:
 
     suite: Suite
     candidates: tuple[Candidate, ...]
-    passed_over: tuple[str, ...]
+    passed_over: tuple[str, ...] = ()
 
 
 def add(repository: Repository, suite_name: str, given: Sequence[Path], *, keyring: str = "") -> Added:

@@ -27,6 +27,7 @@ from repo.poolfiles import parse_files
 from repo.recall import read_lives, recall
 from repo.signing import sign
 from repo.snapshots import Snapshot, rows_of, rows_text, snapshot_of
+from repo.store import digest_of
 
 Say = Callable[[str], None]
 POOL_FILE = re.compile(r"^pool/../([0-9a-f]{64})/[^/]+\.(?:deb|dsc)$")
@@ -135,7 +136,7 @@ class _Check:
             if not path.endswith(FORMS):
                 continue
             names = [f"dists/{suite.name}/{name}" for name in (path, by_hash(path, digest))]
-            good = next((name for name in names if self.store.digest(name) == digest), None)
+            good = next((name for name in names if digest_of(self.store, name) == digest), None)
             if good is None and snapshot is not None and made is None:
                 made = self._remade(suite, snapshot)
             remade = (made or {}).get(path)
@@ -269,7 +270,7 @@ class _Check:
     def _holds(self, name: str, digest: str) -> bool:
         """Return whether an object's content is what it must be: a chunk is named by its unpacked text."""
         if not name.startswith("snapshots/chunks/"):
-            found = self.store.digest(name)
+            found = digest_of(self.store, name)
             return found is not None and found.sha256 == digest
         try:
             unpack_chunk(digest, self.store.read(name))

@@ -68,7 +68,7 @@ def collect(given: Sequence[Path], keyring: str, findings: Findings, passed_over
     sorted_out = _Given(look_beside=not keyring)
     for path in given:
         _take(path, Path(keyring) if keyring else None, sorted_out, findings, passed_over)
-    candidates = list(_inspect(dict.fromkeys(sorted_out.packages), findings))
+    candidates = list(inspect(dict.fromkeys(sorted_out.packages), findings))
     return _with_beside(candidates, sorted_out, findings)
 
 
@@ -114,7 +114,8 @@ def _take_upload(path: Path, keyring: Path | None, out: _Given, findings: Findin
             passed_over.append(file.name)
 
 
-def _inspect(paths: Iterable[Path], findings: Findings) -> Iterator[Candidate]:
+def inspect(paths: Iterable[Path], findings: Findings) -> Iterator[Candidate]:
+    """Yield the packages in files, each read whole; notes what is wrong with the others."""
     for path in paths:
         what = "a source package" if path.suffix == ".dsc" else "a Debian package"
         try:
@@ -147,7 +148,7 @@ def _with_beside(candidates: list[Candidate], given: _Given, findings: Findings)
             findings.note(path, "belongs to none of the packages that are added with it")
         for owner in owners or ():
             said[owner.path].append(path)
-    return [_attach(candidate, list(dict.fromkeys(said[candidate.path])), findings) for candidate in candidates]
+    return [attach(candidate, list(dict.fromkeys(said[candidate.path])), findings) for candidate in candidates]
 
 
 def _beside(package: Path, suffix: str) -> Path:
@@ -187,7 +188,8 @@ def _recorded(buildinfo: Path) -> set[str]:
     return {file.sha256 for file in parse_files(stanza.get("Checksums-Sha256", ""))}
 
 
-def _attach(candidate: Candidate, paths: Iterable[Path], findings: Findings) -> Candidate:
+def attach(candidate: Candidate, paths: Iterable[Path], findings: Findings) -> Candidate:
+    """Return a package with files beside it; notes what cannot lie there."""
     taken = set(objects(candidate.package))
     folder = pool_folder(candidate.package.sha256)
     files: list[PoolFile] = []

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 from urllib.parse import urlsplit
 
-from kubedeb.aptrepo import Digest
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import CHUNK
 from repo.store import Raced, cache_control, changed
@@ -55,17 +54,10 @@ class S3Store:
         answer = self._ask(name, self.client.head_object, **self._object(name))
         return None if answer is None else int(answer["ContentLength"])
 
-    def digest(self, name: str) -> Digest | None:
-        """Return the size and sha256 of an object, read in blocks; None when there is no such object."""
-        found: Digest | None = self._ask(name, self._digest, name)
-        return found
-
-    def _digest(self, name: str) -> Digest:
-        hashed, size = sha256(), 0
-        for block in self.client.get_object(**self._object(name))["Body"].iter_chunks(CHUNK):
-            hashed.update(block)
-            size += len(block)
-        return Digest(size, hashed.hexdigest())
+    def open(self, name: str) -> IO[bytes] | None:
+        """Open an object to be read in blocks, None when there is no such object."""
+        answer = self._ask(name, self.client.get_object, **self._object(name))
+        return None if answer is None else cast("IO[bytes]", _Body(self, name, answer["Body"]))
 
     def put(self, name: str, data: bytes, *, mtime: int | None = None) -> bool:
         """Make `name` hold `data`, unless it does already; Last-Modified is the object store's own."""
@@ -177,6 +169,24 @@ class S3Store:
             hint="What clients see is the old or the new generation, whole. Run the same command again when it answers.",
             code=ExitCode.REPOSITORY_STORAGE,
         )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Body:
+    """An object's bytes while they come; what breaks off is an error of the store."""
+
+    store: S3Store
+    name: str
+    stream: Any
+
+    def read(self, size: int) -> bytes:
+        return bytes(self.store._ask(self.name, self.stream.read, size))
+
+    def __enter__(self) -> _Body:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stream.close()
 
 
 @lru_cache(maxsize=8)

@@ -41,8 +41,8 @@ class Store(Protocol):
     def size(self, name: str) -> int | None:
         """Return an object's size in bytes, None when there is no such object."""
 
-    def digest(self, name: str) -> Digest | None:
-        """Return the size and sha256 of an object, read in blocks; None when there is no such object."""
+    def open(self, name: str) -> IO[bytes] | None:
+        """Open an object to be read in blocks, None when there is no such object."""
 
     def put(self, name: str, data: bytes, *, mtime: int | None = None) -> bool:
         """Make `name` hold `data`; return whether anything had to be written. `mtime` is what HTTP calls Last-Modified."""
@@ -102,10 +102,10 @@ class FolderStore:
         except FileNotFoundError:
             return None
 
-    def digest(self, name: str) -> Digest | None:
-        """Return the size and sha256 of a file, None when there is none."""
+    def open(self, name: str) -> IO[bytes] | None:
+        """Open a file, None when there is none."""
         try:
-            return Digest((self.root / name).stat().st_size, sha256_of(self.root / name))
+            return (self.root / name).open("rb")
         except FileNotFoundError:
             return None
 
@@ -176,6 +176,19 @@ class FolderStore:
         make_folder(path.parent, sync=sync)
         with replacing(path, sync=sync, temporary_in=self.staging) as stream:
             yield stream
+
+
+def digest_of(store: Store, name: str) -> Digest | None:
+    """Return the size and sha256 of an object, read in blocks; None when there is no such object."""
+    stream = store.open(name)
+    if stream is None:
+        return None
+    hashed, size = sha256(), 0
+    with stream:
+        while block := stream.read(CHUNK):
+            hashed.update(block)
+            size += len(block)
+    return Digest(size, hashed.hexdigest())
 
 
 def changed(source: Path) -> KubedebError:

@@ -64,12 +64,14 @@ def _said(details: str) -> str:
 
 def trusted_keys(folder: Path) -> bytes:
     """Return all public keys in a folder, as gpgv reads them: `.gpg` as they are, `.asc` out of their armor."""
-    keys = bytearray()
-    for path in sorted(folder.glob("*")):
-        data = path.read_bytes() if path.suffix in (".gpg", ".asc") else b""
-        blocks = [base64.b64decode(block) for block in ARMORED.findall(data)]
-        keys += b"".join(blocks) if path.suffix == ".asc" else data
-    return bytes(keys)
+    return b"".join(public_keys(path) for path in sorted(folder.glob("*")) if path.suffix in (".gpg", ".asc"))
+
+
+def public_keys(path: Path) -> bytes:
+    """Return the public keys in a file, as gpgv reads them, out of their armor where they have one."""
+    data = path.read_bytes()
+    blocks = [base64.b64decode(block) for block in ARMORED.findall(data)]
+    return b"".join(blocks) if blocks or path.suffix == ".asc" else data
 
 
 def wrong_file(folder: Path, file: PoolFile, by: str) -> str:

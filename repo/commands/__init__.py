@@ -10,6 +10,7 @@ import click
 
 from kubedeb.output import json_option, print_json, print_table
 from repo.commands.care import fsck, metrics, page, stats
+from repo.commands.exchange import export, import_, mirror
 from repo.commands.gc import gc, hold
 from repo.commands.incoming import incoming
 from repo.commands.key import key
@@ -31,6 +32,9 @@ repo.add_command(fsck)
 repo.add_command(metrics)
 repo.add_command(page)
 repo.add_command(stats)
+repo.add_command(export)
+repo.add_command(import_)
+repo.add_command(mirror)
 repo.add_command(gc)
 repo.add_command(hold)
 repo.add_command(incoming)

@@ -58,6 +58,11 @@ class Signer:
         # The agent's socket must have a short path.
         self._folder = tempfile.TemporaryDirectory(prefix="kd-")
 
+    @property
+    def home(self) -> Path:
+        """Return gpg's home."""
+        return Path(self._folder.name)
+
     def __enter__(self) -> Signer:
         self._gpg("--passphrase", "", "--quick-generate-key", self.name, "ed25519", "sign", "never")
         return self
