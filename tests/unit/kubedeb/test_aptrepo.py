@@ -109,3 +109,54 @@ def test_asks_by_hash_where_that_is_offered(tree: tuple[AptRepository, Release])
     offered = Release("s", "", one("Acquire-By-Hash: yes\n"), release.indices)
     with pytest.raises(AptRepositoryError, match=r"main/binary-amd64/by-hash/SHA256/[0-9a-f]{64}: is missing"):
         list(repository.packages(offered, "main", "amd64"))
+
+
+def test_a_flat_repository_and_other_compressions(tmp_path: Path) -> None:
+    import bz2
+
+    import zstandard
+
+    text = b"Package: a\nVersion: 1\n"
+    for suite, folder in (("./", tmp_path), ("debs/", tmp_path / "debs")):
+        folder.mkdir(exist_ok=True)
+        for form, pack in ((".zst", zstandard.ZstdCompressor().compress), (".bz2", bz2.compress)):
+            (folder / f"Packages{form}").write_bytes(pack(text))
+            digest = Digest(len(pack(text)), sha256_bytes(pack(text)))
+            release = Release(suite, "", one("Date: x\n"), {f"Packages{form}": digest})
+            repository = AptRepository(str(tmp_path), tmp_path / "key.gpg", code=ExitCode.VERIFY)
+            assert [stanza["Version"] for stanza in repository.packages(release, "", "")] == ["1"]
+
+
+@pytest.mark.parametrize(
+    ("plain", "text", "problem"),
+    [(10, b"Package: a\nVersion: 1\n", "decompression bomb"), (None, b"Package: " + b"a" * 5_000_000, "a line of it has more")],
+)
+def test_a_bomb(tmp_path: Path, plain: int | None, text: bytes, problem: str) -> None:
+    path = tmp_path / "dists/s/main/binary-amd64/Packages.gz"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(packed := gzip.compress(text))
+    indices = {"main/binary-amd64/Packages.gz": Digest(len(packed), sha256_bytes(packed))}
+    if plain is not None:
+        indices["main/binary-amd64/Packages"] = Digest(plain, HEX)
+    repository = AptRepository(str(tmp_path), tmp_path / "key.gpg", code=ExitCode.VERIFY)
+    with pytest.raises(AptRepositoryError, match=problem):
+        list(repository.packages(Release("s", "", one("Date: x\n"), indices), "main", "amd64"))
+
+
+def test_a_file_is_gone_on_with(tmp_path: Path) -> None:
+    data = bytes(range(256)) * 100
+    (tmp_path / "file").write_bytes(data)
+    repository = AptRepository(str(tmp_path), tmp_path / "key.gpg", code=ExitCode.VERIFY)
+    digest, target = Digest(len(data), sha256_bytes(data)), tmp_path / "target"
+    part = tmp_path / "target.part"
+    for before in (b"", data[:1000], data, data + b"too much", b"wrong" * 10):
+        part.write_bytes(before)
+        repository.fetch("file", digest, target)
+        assert (target.read_bytes(), part.exists()) == (data, False)
+        target.unlink()
+    # What is short now may be whole later; what is wrong is not kept.
+    for wrong, kept in ((data[:-5], True), (data[:-5] + b"wrong", False), (data + b"!", True)):
+        (tmp_path / "file").write_bytes(wrong)
+        with pytest.raises(AptRepositoryError, match="wrong"):
+            repository.fetch("file", digest, target)
+        assert (part.exists(), target.exists()) == (kept, False)
