@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from kubedeb.errors import ExitCode, KubedebError
 from upgrade_plans.prover.judge import DEAD_END, ENDLESS, Judge
 from upgrade_plans.prover.machine import NO_FAULT, OUTSIDE, Ints, Machine, Packed
+from upgrade_plans.prover.symmetry import Symmetry
 
 LIMIT = 4_000_000
 """The most states that are visited; each takes about half a kilobyte."""
@@ -19,12 +20,13 @@ At = tuple[int, int | None]
 class Explored:
     """What the exploration found: the states in the order of the search, whence each was reached, first violations.
 
-    `first` maps a clause to where it was first violated.
+    `first` maps a clause to where it was first violated; `stands_for` is how many states those in `states` stand for.
     """
 
     states: list[Packed]
     parents: array[int]
     first: dict[int, At] = field(default_factory=dict)
+    stands_for: int = 0
 
     def note(self, clauses: Ints, at: At) -> None:
         """Remember where clauses are violated, unless they were before."""
@@ -32,12 +34,14 @@ class Explored:
             self.first.setdefault(clause, at)
 
 
-def explore(machine: Machine, judge: Judge) -> Explored:
+def explore(machine: Machine, judge: Judge, symmetry: Symmetry) -> Explored:
     """Visit every reachable state; goes on past violations, so that the number of states is defined for every plan.
 
-    Raises `KubedebError` (REFUSED) when there are more than `LIMIT` of them: what was not visited is not proven.
+    With symmetry, a dead end that is found is only a suspicion: what stands for several states may have a way on for each of
+    them, a different one. Raises `KubedebError` (REFUSED) when there are more than `LIMIT` of them: what was not visited is
+    not proven.
     """
-    states = list(machine.initial())
+    states = list(dict.fromkeys(map(symmetry.canonical, machine.initial())))
     seen = {state: index for index, state in enumerate(states)}
     found = Explored(states, array("q", [-1] * len(states)))
     own = _OwnMoves(machine)
@@ -45,26 +49,28 @@ def explore(machine: Machine, judge: Judge) -> Explored:
     index = 0
     while index < len(states) or _add_faults(found, seen, later):
         state = states[index]
-        found.note(judge.judge(state), (index, None))
+        weight = symmetry.weight(state)
+        found.stands_for += weight
+        found.note(judge.judge(state, weight), (index, None))
         own.begin(state)
         for number, (label, after, broken) in enumerate(machine.successors(state)):
             if broken:
                 found.note(broken, (index, number))
             if label[0] == "fault":
-                later.append((after, index))
+                later.append((symmetry.canonical(after), index))
                 continue
-            target = _add(found, seen, after, index)
+            targets = [_add(found, seen, target, index) for target in symmetry.targets(state, after)]
             if label[0] not in OUTSIDE:
-                own.add(target)
+                own.add(index, targets)
         index += 1
         if len(states) > LIMIT:
             raise _too_many()
     stuck = own.first_stuck(states)
     if stuck is not None:
         found.first[DEAD_END] = (stuck, None)
-    for number, begin in enumerate(machine.initial()):
+    for begin in machine.initial():
         if not _comes_to_its_end(machine, begin):
-            found.first.setdefault(ENDLESS, (number, None))
+            found.first.setdefault(ENDLESS, (seen[symmetry.canonical(begin)], None))
     return found
 
 
@@ -111,36 +117,43 @@ def _comes_to_its_end(machine: Machine, begin: Packed) -> bool:
 
 
 class _OwnMoves:
-    """The moves of E, B, W and Z from states that hold no fault but the executor's death."""
+    """The moves of E, B, W and Z from states that hold no fault but the executor's death, backwards."""
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
-        self._first = array("q")
-        self._targets = array("q")
         self._counts = False
+        self._sources: dict[int, list[int]] = {}
+        self._open: list[list[int]] = []
+        """Moves to several states at once, all of which must be good: how many are not yet, and where the move begins."""
 
     def begin(self, state: Packed) -> None:
         self._counts = state[9] in (NO_FAULT, self._machine.executor_fault)
-        self._first.append(len(self._targets))
 
-    def add(self, target: int) -> None:
-        if self._counts:
-            self._targets.append(target)
+    def add(self, source: int, targets: list[int]) -> None:
+        if not self._counts:
+            return
+        if len(targets) > 1:
+            self._open.append([len(targets), source])
+            source = -len(self._open)
+        for target in targets:
+            self._sources.setdefault(target, []).append(source)
 
     def first_stuck(self, states: list[Packed]) -> int | None:
         """Return the first state that counts and from which no finished state can be reached, None when there is none."""
         places, executor = self._machine.program.places, self._machine.executor_fault
-        self._first.append(len(self._targets))
-        sources: list[list[int]] = [[] for _ in states]
-        for source in range(len(states)):
-            for target in self._targets[self._first[source] : self._first[source + 1]]:
-                sources[target].append(source)
         good = bytearray(places[state[7]].finished and state[9] in (NO_FAULT, executor) for state in states)
         waiting = [index for index, reached in enumerate(good) if reached]
         while waiting:
-            for source in sources[waiting.pop()]:
-                if not good[source]:
+            for number in self._sources.get(waiting.pop(), ()):
+                source = self._closed(number) if number < 0 else number
+                if source is not None and not good[source]:
                     good[source] = 1
                     waiting.append(source)
         counted = (index for index, state in enumerate(states) if state[9] in (NO_FAULT, executor))
         return next((index for index in counted if not good[index]), None)
+
+    def _closed(self, number: int) -> int | None:
+        """Count one more good target of a move to several; return where it begins once all of them are."""
+        move = self._open[-number - 1]
+        move[0] -= 1
+        return None if move[0] else move[1]

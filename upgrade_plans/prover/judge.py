@@ -60,22 +60,22 @@ class Judge:
         self.exposures: Counter[tuple[int, FaultKind]] = Counter()
         self._differing: dict[tuple[Ints, Ints], int] = {}
 
-    def judge(self, state: Packed) -> Ints:
-        """Count a state in and return the clauses that it violates."""
+    def judge(self, state: Packed, weight: int = 1) -> Ints:
+        """Count in a state that stands for `weight` of them and return the clauses that it violates."""
         place = self._program.places[state[7]]
         differ = self._differ(state[0], state[1])
         if state[9] != NO_FAULT:
-            self.levels["F"] += 1
+            self.levels["F"] += weight
             return self._differs(differ, 0 if place.finished else place.mask) if differ else ()
         resting = place.finished or (place.direction is Direction.FORWARD and not state[8] and place.act == 0)
         up = self._machine.up(state[1], NO_FAULT)
         broken: Ints = (NO_MAJORITY,) if up.bit_count() < self._machine.majority else ()
         if resting:
-            self.levels["R"] += 1
+            self.levels["R"] += weight
             broken += (REST_DOWN,) if up != self._machine.full else ()
             return broken + ((REST_DIFFERS,) if differ else ())
-        self.levels["N"] += 1
-        if self._exposed(up, place.step):
+        self.levels["N"] += weight
+        if self._exposed(up, place.step, weight):
             broken += (NO_SPARE,)
         return broken + (self._differs(differ, place.mask) if differ else ())
 
@@ -93,7 +93,7 @@ class Judge:
         broken: Ints = (TWO_DIFFER,) if differ.bit_count() > 1 else ()
         return broken + ((OTHER_DIFFERS,) if differ & ~allowed else ())
 
-    def _exposed(self, up: int, step: int) -> bool:
+    def _exposed(self, up: int, step: int, weight: int) -> bool:
         """Count the forced exposures of a nominal state; say whether there is one that is not forced."""
         count, majority = up.bit_count(), self._machine.majority
         classes = list(NODE_FAULTS) if up and count - 1 < majority else []
@@ -103,5 +103,5 @@ class Judge:
         if self._program.size - count > 1:
             return bool(classes)
         for kind in classes:
-            self.exposures[step, kind] += 1
+            self.exposures[step, kind] += weight
         return False

@@ -14,12 +14,13 @@ NextLine = Callable[[Line], Line | None]
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A fault: the members that it takes down (bits), and those that cannot be reached while it lasts."""
+    """A fault: the members that it takes down (bits), those that cannot be reached while it lasts, how many it stands for."""
 
     kind: FaultKind | None
     where: str = ""
     members: int = 0
     unreachable: int = 0
+    stands_for: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +84,8 @@ class Program:
         return len(self.members)
 
 
-def compile_plan(plan: Plan, next_line: NextLine) -> Program:
-    """Compile a plan that passed the static checks."""
+def compile_plan(plan: Plan, next_line: NextLine, *, merge_rows: bool = False) -> Program:
+    """Compile a plan that passed the static checks; `merge_rows`: a row of one member has no fault but its node's."""
     steps = plan.steps
     texts = [text for step in steps for text in (step.from_, step.to, *((step.undo.to,) if step.undo else ()))]
     texts += [text for member in plan.members for text in (member.running, member.installed)]
@@ -97,7 +98,7 @@ def compile_plan(plan: Plan, next_line: NextLine) -> Program:
     return Program(
         plan=plan, steps=steps, versions=versions, line_of=tuple(lines.index(version.line) for version in versions),
         lines=lines, beyond=tuple(_beyond(line, lines, next_line) for line in lines), members=members, rows=rows,
-        faults=tuple(_faults(members, rows)), places=tuple(places.made), begin=places.begin,
+        faults=tuple(_faults(members, rows, merge=merge_rows)), places=tuple(places.made), begin=places.begin,
     )  # fmt: skip
 
 
@@ -110,15 +111,16 @@ def _beyond(line: Line, lines: tuple[Line, ...], next_line: NextLine) -> int:
     return _bits(index for index, other in enumerate(lines) if other > highest)
 
 
-def _faults(members: tuple[str, ...], rows: tuple[tuple[str, int], ...]) -> list[Fault]:
+def _faults(members: tuple[str, ...], rows: tuple[tuple[str, int], ...], *, merge: bool) -> list[Fault]:
     """Return the faults; index 0 stands for none."""
+    merged = {mask for _, mask in rows if merge and mask.bit_count() == 1}
     found = [Fault(None)]
     for index, node in enumerate(members):
         bit = 1 << index
         found.append(Fault(FaultKind.PROCESS, node, bit))
-        found.append(Fault(FaultKind.NODE, node, bit, bit))
+        found.append(Fault(FaultKind.NODE, node, bit, bit, stands_for=2 if bit in merged else 1))
         found.append(Fault(FaultKind.LINK, node, bit, bit))
-    found += [Fault(FaultKind.ROW, row, mask, mask) for row, mask in rows]
+    found += [Fault(FaultKind.ROW, row, mask, mask) for row, mask in rows if mask not in merged]
     return [*found, Fault(FaultKind.EXECUTOR)]
 
 

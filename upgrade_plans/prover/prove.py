@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from kubedeb.knowledge import Confidence, Knowledge, RuleKind
 from upgrade_plans.canonical import digest
@@ -15,6 +16,7 @@ from upgrade_plans.prover.machine import Machine
 from upgrade_plans.prover.program import Program, compile_plan
 from upgrade_plans.prover.static import static_checks
 from upgrade_plans.prover.story import tell
+from upgrade_plans.prover.symmetry import Reductions, Symmetry
 from upgrade_plans.prover.verdict import Exposure, Verdict, Violation
 
 FAULT_CLASSES = tuple(kind.value for kind in FaultKind)
@@ -26,10 +28,11 @@ RECOVERY = {
 }
 
 
-def prove(plan: Plan, facts: Facts | None, knowledge: Knowledge) -> Verdict:
+def prove(plan: Plan, facts: Facts | None, knowledge: Knowledge, reductions: Reductions = Reductions()) -> Verdict:  # noqa: B008 - frozen
     """Judge every state that `plan` can reach, from the start that the plan states; `facts` are compared with its digest.
 
-    Takes time and memory in proportion to the number of states. The rules are those of docs/model.md and `knowledge`.
+    Takes time and memory in proportion to the number of states that are left with `reductions`, which change no verdict and
+    no count. The rules are those of docs/model.md and `knowledge`.
     """
     rules = _rules(plan, knowledge)
     inferred = tuple(rule for rule in rules if knowledge.by_id[rule].confidence is Confidence.INFERRED)
@@ -37,18 +40,20 @@ def prove(plan: Plan, facts: Facts | None, knowledge: Knowledge) -> Verdict:
     wrong = static_checks(plan)
     if wrong:
         return Verdict(wrong, None, faults=FAULT_CLASSES, rules=rules, inferred=inferred, facts=compared)
-    program = compile_plan(plan, lambda line: knowledge.next_line("etcd", line))
+    program = compile_plan(plan, lambda line: knowledge.next_line("etcd", line), merge_rows=reductions.rows)
     machine = Machine(program)
-    judge = Judge(machine)
-    found = explore(machine, judge)
+    symmetry, judge = Symmetry(program, on=reductions.symmetry), Judge(machine)
+    found = explore(machine, judge, symmetry)
+    if reductions.symmetry and any(symmetry.cells) and {DEAD_END, ENDLESS} & set(found.first):
+        return prove(plan, facts, knowledge, replace(reductions, symmetry=False))  # see explore
     violations = _violations(program, found, knowledge)
     findings = (*_other_inputs(plan, compared, knowledge), *_findings(program, machine.majority))
     return Verdict(
-        violations=tuple(violation for violation, _ in violations), states=len(found.states),
+        violations=tuple(violation for violation, _ in violations), states=found.stands_for, visited=len(found.states),
         levels=dict(sorted(judge.levels.items())),
         exposures=tuple(_exposures(program, judge)), findings=findings,
         faults=FAULT_CLASSES, rules=rules, inferred=inferred, facts=compared,
-        counterexample=tell(machine, found, *violations[0]) if violations else None,
+        counterexample=tell(machine, found, symmetry, *violations[0]) if violations else None,
     )  # fmt: skip
 
 

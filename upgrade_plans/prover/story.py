@@ -8,6 +8,7 @@ from upgrade_plans.models.plan import Act, StepKind
 from upgrade_plans.models.state import Direction, FaultKind
 from upgrade_plans.prover.explore import At, Explored
 from upgrade_plans.prover.machine import NOT_RUNNING, Label, Machine, Packed
+from upgrade_plans.prover.symmetry import Symmetry
 from upgrade_plans.prover.verdict import Moment, Story, Violation
 
 EFFECT = {
@@ -35,13 +36,10 @@ REPAIRS = {
 UNPLANNED = {"fault", "repair", "resume", "fail", "back", "reissue"}
 
 
-def tell(machine: Machine, found: Explored, violation: Violation, at: At) -> Story:
+def tell(machine: Machine, found: Explored, symmetry: Symmetry, violation: Violation, at: At) -> Story:
     """Return a shortest way from an initial state to `violation`, which was met `at`."""
     index, number = at
-    path = [index]
-    while (parent := found.parents[path[-1]]) >= 0:
-        path.append(parent)
-    states = [found.states[step] for step in reversed(path)]
+    states = _way(machine, found, symmetry, index)
     moments = []
     for before, after in pairwise(states):
         label = next(label for label, target, _ in machine.successors(before) if target == after)
@@ -51,6 +49,16 @@ def tell(machine: Machine, found: Explored, violation: Violation, at: At) -> Sto
         moments.append(_moment(machine, label, states[-1], after))
     leader = machine.program.members[states[0][4]]
     return Story(_where(machine, states[0]), leader, tuple(moments), violation)
+
+
+def _way(machine: Machine, found: Explored, symmetry: Symmetry, index: int) -> list[Packed]:
+    """Return the states from an initial one to that of an index: of those that each on the way stands for, one that fits."""
+    states = [found.states[index]]
+    while (index := found.parents[index]) >= 0:
+        parent, after = found.states[index], states[-1]
+        images = symmetry.images(parent, parent[7])
+        states.append(next(one for one in images if any(target == after for _, target, _ in machine.successors(one))))
+    return states[::-1]
 
 
 def _moment(machine: Machine, label: Label, before: Packed, after: Packed) -> Moment:

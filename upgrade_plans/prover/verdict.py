@@ -59,6 +59,8 @@ class Story:
 class Verdict:
     """The outcome: no violation means proven; `states` is None when the plan was refused without exploring.
 
+    `visited` is how many of the states were visited, each standing for all that reductions make equal to it.
+
     `facts` is the sha256 of the facts that the plan was compared with, None when there were none.
     """
 
@@ -72,6 +74,7 @@ class Verdict:
     inferred: tuple[str, ...] = ()
     counterexample: Story | None = None
     facts: str | None = None
+    visited: int | None = None
 
     @property
     def proven(self) -> bool:
