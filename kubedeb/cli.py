@@ -38,7 +38,7 @@ COMMANDS = {
     "cluster": Lazy("upgrade_plans.commands.cluster:cluster", "Check and show cluster files."),
     "inspect": Lazy("upgrade_plans.commands.inspect:inspect", "Read a live cluster (read-only) into a facts file."),
     "plan": Lazy("upgrade_plans.commands.plan:plan", "Make, show and explain upgrade plans."),
-    "prove": Lazy("upgrade_plans.commands.plan:prove", "Prove a plan safe in every state it can reach, or show why not."),
+    "prove": Lazy("upgrade_plans.commands.prove:prove", "Prove a plan safe in every state it can reach, or show why not."),
     "preflight": Lazy("upgrade_plans.commands.run:preflight", "Ask every check of a plan that can be asked now."),
     "apply": Lazy("upgrade_plans.commands.run:apply", "Carry out a plan."),
     "status": Lazy("upgrade_plans.commands.run:status", "Show how far a run is."),

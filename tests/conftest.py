@@ -27,6 +27,7 @@ AREAS = {
     ("integration", "recipes"): "recipes",
     ("integration", "repo"): "repo",
     ("unit", "upgrade_plans"): "plan",
+    ("integration", "plans"): "plan",
     ("integration", "upgrade_plans"): "execute",
     ("integration", "thin"): "thin line",
 }

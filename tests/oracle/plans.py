@@ -48,6 +48,20 @@ def mutant(seed: int) -> tuple[str, Plan]:
     return edit.__name__, finish(draft)
 
 
+def part(seed: int) -> tuple[str, Plan]:
+    """Return the name of one edit, by turns, and a part of a good plan for three members after it."""
+    rng = Random(seed)  # noqa: S311 - cases, not secrets
+    first = rng.randrange(1, len(VERSIONS) - 1)
+    draft = draft_of(good(3, VERSIONS[first : first + 2]))
+    cut(draft, rng, 5)
+    edit = EDITS[seed % len(EDITS)]
+    if draft.places():
+        edit(draft, rng)
+    narrow(draft, rng)
+    draft.phases = mended(draft.phases)
+    return edit.__name__, finish(draft)
+
+
 def cut(draft: Draft, rng: Random, widest: int) -> None:
     """Keep neighbouring steps only: sometimes few, never more than the widest; what was cut from the front is done."""
     places = draft.places()

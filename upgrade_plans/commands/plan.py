@@ -1,4 +1,4 @@
-"""`kubedeb plan` and `kubedeb prove`."""
+"""`kubedeb plan`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from kubedeb.output import json_option, print_json
 from upgrade_plans.commands.outline import outline
 
 if TYPE_CHECKING:
-    from upgrade_plans.models.facts import Facts
     from upgrade_plans.models.plan import Plan, Step
     from upgrade_plans.planner import NoPlan
 
@@ -141,69 +140,3 @@ def _find(read: Plan, step_id: str) -> Step:
 
 def _dump(read: Plan) -> dict[str, Any]:
     return read.model_dump(mode="json", by_alias=True)
-
-
-@click.command()
-@click.argument("plan_file", metavar="PLAN", type=PATH)
-@click.option("--facts", "facts_file", type=PATH, help="Also check that the plan starts from these facts.")
-@click.option("--certificate", "certificate_file", type=PATH, help="Write the certificate here, proven or refused.")
-@json_option
-def prove(plan_file: Path, facts_file: Path | None, certificate_file: Path | None, *, as_json: bool) -> None:
-    """Prove that no state which PLAN can reach violates an invariant, or show the nearest one that does."""
-    from kubedeb.errors import storage_errors
-    from kubedeb.files import canonical_json, write_text
-    from kubedeb.knowledge import load as load_knowledge
-    from upgrade_plans import factsfile, planfile
-    from upgrade_plans.prover import prove as judge
-    from upgrade_plans.prover.certificate import certificate
-    from upgrade_plans.render import refusal, verdict_text
-
-    read = planfile.load(plan_file)
-    facts = factsfile.load(facts_file) if facts_file else None
-    if facts is not None:
-        _check_start(read, facts)
-    knowledge = load_knowledge()
-    verdict = judge(read, facts, knowledge)
-    document = certificate(read, knowledge, verdict)
-    if certificate_file is not None:
-        with storage_errors("the certificate", ExitCode.PLAN):
-            write_text(certificate_file, canonical_json(document))
-    if as_json:
-        print_json(document)
-    if not verdict.proven:
-        first, *more = refusal(verdict, knowledge)
-        raise KubedebError(
-            f"the plan is refused ({first.removeprefix('REFUSED: ')})", details="\n".join(more), code=ExitCode.REFUSED,
-            hint="Let the planner make it (kubedeb plan make), or mend the step that the story ends in.",
-        )  # fmt: skip
-    if not as_json:
-        for line in verdict_text(verdict, knowledge):
-            click.echo(line)
-
-
-def _check_start(read: Plan, facts: Facts) -> None:
-    """Refuse to prove a plan from another start than the facts': the proof would be of something that is not there."""
-    from upgrade_plans.models.upstream import upstream_of
-
-    differ = [] if read.cluster == facts.cluster else [f"the plan is for {read.cluster}, the facts are of {facts.cluster}"]
-    found = {member.node: member for member in facts.etcd}
-    strangers = sorted(set(found) ^ {member.node for member in read.members})
-    differ += [f"{node} is a member in only one of them" for node in strangers]
-    for member in read.members:
-        fact = found.get(member.node)
-        if fact is None:
-            continue
-        server = facts.nodes[member.node].packages.get("etcd-server")
-        installed = upstream_of(server.installed) if server and server.installed else None
-        for what, planned, real in (
-            ("runs", member.running, fact.running), ("has installed", member.installed, str(installed)),
-            ("stands in row", member.row, facts.nodes[member.node].row),
-            ("is in a cluster of version", read.cluster_version, fact.cluster_version),
-        ):  # fmt: skip
-            if planned != real:
-                differ.append(f"{member.node} {what} {real}, the plan says {planned}")
-    if differ:
-        raise KubedebError(
-            "the plan does not start where the facts say the cluster is", details="\n".join(differ),
-            hint="Make the plan from these facts: kubedeb plan make.", code=ExitCode.FACTS,
-        )  # fmt: skip

@@ -35,6 +35,7 @@ def certificate(plan: Plan, knowledge: Knowledge, verdict: Verdict) -> dict[str,
         "sha256": {"plan": digest(plan), "facts": verdict.facts, "knowledge": knowledge.digest},
         "plan_says_made_from": plan.inputs.model_dump(),
         "states": verdict.states,
+        "visited": verdict.visited,
         "levels": verdict.levels,
         "fault_classes": list(verdict.faults),
         "exposures": [
@@ -50,6 +51,7 @@ def certificate(plan: Plan, knowledge: Knowledge, verdict: Verdict) -> dict[str,
             for item in verdict.violations
         ],
         "counterexample": _story(verdict.counterexample),
+        "evidence": verdict.evidence,
         "not_claimed": list(NOT_CLAIMED),
     }  # fmt: skip
 

@@ -10,6 +10,7 @@ from upgrade_plans.canonical import digest
 from upgrade_plans.models.facts import Facts
 from upgrade_plans.models.plan import Plan, StepKind
 from upgrade_plans.models.state import FaultKind
+from upgrade_plans.prover.evidence import evidence
 from upgrade_plans.prover.explore import At, Explored, explore
 from upgrade_plans.prover.judge import CLAUSES, DEAD_END, ENDLESS, Judge
 from upgrade_plans.prover.machine import Machine
@@ -19,6 +20,7 @@ from upgrade_plans.prover.story import tell
 from upgrade_plans.prover.symmetry import Reductions, Symmetry
 from upgrade_plans.prover.verdict import Exposure, Verdict, Violation
 
+ALL = Reductions()
 FAULT_CLASSES = tuple(kind.value for kind in FaultKind)
 RECOVERY = {
     FaultKind.PROCESS: "the unit starts the daemon again; nothing is lost, writes wait meanwhile",
@@ -28,11 +30,13 @@ RECOVERY = {
 }
 
 
-def prove(plan: Plan, facts: Facts | None, knowledge: Knowledge, reductions: Reductions = Reductions()) -> Verdict:  # noqa: B008 - frozen
+def prove(
+    plan: Plan, facts: Facts | None, knowledge: Knowledge, reductions: Reductions = ALL, *, with_evidence: bool = False
+) -> Verdict:
     """Judge every state that `plan` can reach, from the start that the plan states; `facts` are compared with its digest.
 
     Takes time and memory in proportion to the number of states that are left with `reductions`, which change no verdict and
-    no count. The rules are those of docs/model.md and `knowledge`.
+    no count. The rules are those of docs/model.md and `knowledge`. `with_evidence`: the verdict carries what a checker needs.
     """
     rules = _rules(plan, knowledge)
     inferred = tuple(rule for rule in rules if knowledge.by_id[rule].confidence is Confidence.INFERRED)
@@ -45,7 +49,8 @@ def prove(plan: Plan, facts: Facts | None, knowledge: Knowledge, reductions: Red
     symmetry, judge = Symmetry(program, on=reductions.symmetry), Judge(machine)
     found = explore(machine, judge, symmetry)
     if reductions.symmetry and any(symmetry.cells) and {DEAD_END, ENDLESS} & set(found.first):
-        return prove(plan, facts, knowledge, replace(reductions, symmetry=False))  # see explore
+        again = replace(reductions, symmetry=False)  # a suspicion: see explore
+        return prove(plan, facts, knowledge, again, with_evidence=with_evidence)
     violations = _violations(program, found, knowledge)
     findings = (*_other_inputs(plan, compared, knowledge), *_findings(program, machine.majority))
     return Verdict(
@@ -54,6 +59,7 @@ def prove(plan: Plan, facts: Facts | None, knowledge: Knowledge, reductions: Red
         exposures=tuple(_exposures(program, judge)), findings=findings,
         faults=FAULT_CLASSES, rules=rules, inferred=inferred, facts=compared,
         counterexample=tell(machine, found, symmetry, *violations[0]) if violations else None,
+        evidence=evidence(program, found, reductions) if with_evidence else None,
     )  # fmt: skip
 
 

@@ -38,7 +38,9 @@ class Symmetry:
         self.cells = [_cells(program, index) if on else () for index in range(len(program.places))]
         self._struck = [_struck(program, number) for number in range(len(program.faults))]
         self._fault = {
-            (fault.kind, self._struck[number]): number for number, fault in enumerate(program.faults) if self._struck[number] >= 0
+            (fault.kind, self._struck[number]): number
+            for number, fault in enumerate(program.faults)
+            if self._struck[number] >= 0
         }
         self._position = [{node: index for index, node in enumerate(place.nodes)} for place in program.places]
 
@@ -68,7 +70,10 @@ class Symmetry:
 
     def targets(self, before: Packed, after: Packed) -> list[Packed]:
         """Return what stands for the successors that all states which `before` stands for have by one transition to `after`."""
-        if self.cells[before[7]] == self.cells[after[7]]:
+        cells = self.cells[before[7]]
+        if not cells:
+            return [after]
+        if cells == self.cells[after[7]]:
             return [self.canonical(after)]
         return list(dict.fromkeys(map(self.canonical, self.images(after, before[7]))))
 

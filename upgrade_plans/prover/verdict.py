@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,8 @@ class Story:
 class Verdict:
     """The outcome: no violation means proven; `states` is None when the plan was refused without exploring.
 
-    `visited` is how many of the states were visited, each standing for all that reductions make equal to it.
+    `visited` is how many of the states were visited, each standing for all that reductions make equal to it; `evidence` are the
+    digests of these by place, for a checker.
 
     `facts` is the sha256 of the facts that the plan was compared with, None when there were none.
     """
@@ -75,6 +77,7 @@ class Verdict:
     counterexample: Story | None = None
     facts: str | None = None
     visited: int | None = None
+    evidence: dict[str, Any] | None = None
 
     @property
     def proven(self) -> bool:

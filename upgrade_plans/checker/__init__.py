@@ -1,0 +1,5 @@
+"""Checks a certificate anew: written from docs/model.md apart from the prover, with which it shares the models and the rows."""
+
+from upgrade_plans.checker.check import check
+
+__all__ = ["check"]

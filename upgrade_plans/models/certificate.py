@@ -1,0 +1,55 @@
+"""The certificate of a proof or a refusal as it is read: what a checker holds it to, and the rest as it stands."""
+
+from __future__ import annotations
+
+from pydantic import ConfigDict
+
+from kubedeb.yamlfile import StrictModel
+
+FORMAT = 1
+
+
+class Digests(StrictModel):
+    """sha256 of what was judged; `facts` is None when none were given."""
+
+    plan: str
+    knowledge: str
+    facts: str | None = None
+
+
+class StatedViolation(StrictModel):
+    """A violated invariant by its id."""
+
+    model_config = ConfigDict(extra="ignore")
+    invariant: str
+
+
+class StatedExposure(StrictModel):
+    """How many states of a step are exposed to a fault class."""
+
+    model_config = ConfigDict(extra="ignore")
+    step: str
+    fault: str
+    states: int
+
+
+class Evidence(StrictModel):
+    """The reductions that were used, and for each place of the program the number of states visited and their sha256."""
+
+    reductions: dict[str, bool]
+    places: dict[str, tuple[int, str]]
+
+
+class Certificate(StrictModel):
+    """What a certificate states; keys that no checker can hold to anything (texts, the counter-example) are passed over."""
+
+    model_config = ConfigDict(extra="ignore")
+    format: int = FORMAT
+    model: str
+    proven: bool
+    sha256: Digests
+    states: int | None
+    levels: dict[str, int] = {}
+    exposures: tuple[StatedExposure, ...] = ()
+    violations: tuple[StatedViolation, ...] = ()
+    evidence: Evidence | None = None
