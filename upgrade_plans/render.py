@@ -23,6 +23,12 @@ def length(steps: tuple[Step, ...]) -> tuple[float, float]:
     return sum(step.duration.p50 for step in steps), sum(step.duration.p95 for step in steps)
 
 
+def eta(p50: float, p95: float, learned: int) -> str:
+    """Return the line about the time that a plan takes, `learned` from so many steps of earlier runs."""
+    known = f"from {learned} steps of earlier runs and the priors" if learned else "from the priors: no earlier run is known"
+    return f"ETA: {spell(p50)} in half of all runs, {spell(p95)} or less in 95 of 100 ({known})"
+
+
 def plan_tree(plan: Plan) -> Iterator[str]:
     """Yield a plan as a tree: phases, steps, each with its reason and its way back."""
     target = ", ".join(f"{name} {version}" for name, version in plan.target.items())

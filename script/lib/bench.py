@@ -58,7 +58,14 @@ def repo() -> list[Figure]:
     return bench_repo.repo()
 
 
-BENCHMARKS: dict[str, Callable[[], list[Figure]]] = {"start": start, "prove": prove, "build": build, "repo": repo}
+def plan() -> list[Figure]:
+    """Measure planning."""
+    from script.lib import bench_plan
+
+    return bench_plan.plan()
+
+
+BENCHMARKS: dict[str, Callable[[], list[Figure]]] = {"start": start, "prove": prove, "plan": plan, "build": build, "repo": repo}
 
 
 def machine() -> dict[str, Any]:

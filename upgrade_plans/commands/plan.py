@@ -92,20 +92,33 @@ def _no_plan(made: NoPlan, target: dict[str, str]) -> KubedebError:
 
 @plan.command()
 @click.argument("plan_file", metavar="PLAN", type=PATH)
+@click.option("--journal", "runs", metavar="DIR", type=PATH, help="Runs to learn times from, instead of those in STATE/runs.")
 @json_option
-def show(plan_file: Path, *, as_json: bool) -> None:
-    """Print a plan as a tree: the reason of each step, its way back, the points of no return, the time it takes."""
+def show(plan_file: Path, runs: Path | None, *, as_json: bool) -> None:
+    """Print a plan as a tree: the reason of each step, its way back, the points of no return, the time it takes.
+
+    The time comes from the plan drawn many times, with stragglers; where earlier runs are found, from what their steps took.
+    """
+    from kubedeb.config import path_setting
     from upgrade_plans import planfile
-    from upgrade_plans.render import length, plan_tree
+    from upgrade_plans.executor.learning import observed
+    from upgrade_plans.planner.durations import with_learned
+    from upgrade_plans.planner.estimate import estimate
+    from upgrade_plans.render import eta, plan_tree
 
     read = planfile.load(plan_file)
+    known = observed(runs if runs is not None else path_setting("state") / "runs")
+    made = estimate(with_learned(read.steps, known))
     if as_json:
-        p50, p95 = length(read.steps)
+        seconds = {"p50": made.p50, "p95": made.p95, "ends": {name: {"p50": a, "p95": b} for name, (a, b) in made.ends.items()}}
         blocking = [step.id for step in read.steps if step.blocks]
-        print_json({"plan": _dump(read), "seconds": {"p50": p50, "p95": p95}, "blocking": blocking})
+        print_json({"plan": _dump(read), "seconds": seconds, "blocking": blocking})
         return
     for line in plan_tree(read):
         click.echo(line)
+    if read.steps:
+        click.echo()
+        click.echo(eta(made.p50, made.p95, sum(map(len, known.values()))))
 
 
 @plan.command()

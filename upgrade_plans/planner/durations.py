@@ -1,38 +1,68 @@
-"""How long each kind of step takes before a journal of earlier runs knows better.
-
-Measured with etcd 3.3.25, 3.4.23 and 3.5.16 in containers on two cores under 400 writes a second: restart to healthy
-0.3-0.5 s per member; the cluster version follows within the monitor's tick of about 4 s. The p95 leaves room for slow
-disks and for elections.
-"""
+"""How long each kind of step takes: a table of priors (`durations.yaml`), and what the journals of earlier runs add to it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from math import ceil
+from pathlib import Path
 
+from kubedeb.errors import ExitCode
+from kubedeb.yamlfile import StrictModel, load_model
 from upgrade_plans.models.plan import DAY, Duration, Step, StepKind
 
 MEGABYTE = 1_000_000
 SPARE = 2
 """How many times the 95th percentiles' sum a backup may be old: a slow run passes, one that was left lying does not."""
 SHORTEST = 600
+TRUST = 5
+"""As many observations as weigh as much as the prior."""
 
-PRIORS = {
-    StepKind.DOWNLOAD: Duration(p50=5, p95=60),
-    StepKind.BACKUP: Duration(p50=2, p95=15),
-    StepKind.DRILL: Duration(p50=10, p95=60),
-    StepKind.MOVE_LEADER: Duration(p50=1, p95=5),
-    StepKind.CHANGE: Duration(p50=6, p95=40),
-    StepKind.AWAIT_VERSION: Duration(p50=5, p95=20),
-}
+
+class Prior(StrictModel):
+    """A kind of step: its median and 95th percentile, what a megabyte of the database adds, in seconds, and who says so."""
+
+    kind: StepKind
+    p50: float
+    p95: float
+    per_megabyte: float = 0.0
+    source: str
+
+
+class Table(StrictModel):
+    """The table of priors."""
+
+    durations: tuple[Prior, ...]
+
+
+@cache
+def priors() -> Mapping[StepKind, Prior]:
+    """Return the priors by kind; every kind has one."""
+    table = load_model(Path(__file__).parent / "durations.yaml", Table, code=ExitCode.KNOWLEDGE)
+    return {row.kind: row for row in table.durations}
 
 
 def prior(kind: StepKind, db_size: int) -> Duration:
-    """Return the prior for a step; backups and drills grow with the database (`db_size`, bytes): 50 and 5 MB/s."""
-    base = PRIORS[kind]
-    rate = {StepKind.BACKUP: 50, StepKind.DRILL: 5}.get(kind)
-    more = db_size / MEGABYTE / rate if rate else 0
+    """Return the prior for a step; backups and drills grow with the database (`db_size`, bytes)."""
+    base = priors()[kind]
+    more = db_size / MEGABYTE * base.per_megabyte
     return Duration(p50=round(base.p50 + more, 1), p95=round(base.p95 + 3 * more, 1))
+
+
+def learned(duration: Duration, observed: Sequence[float]) -> Duration:
+    """Return a duration after so many observations (seconds): they weigh by their number, the prior as `TRUST`."""
+    if not observed:
+        return duration
+    ordered = sorted(observed)
+    weight = len(ordered) / (len(ordered) + TRUST)
+    middle, high = ordered[len(ordered) // 2], ordered[min(len(ordered) - 1, len(ordered) * 95 // 100)]
+    p50 = weight * middle + (1 - weight) * duration.p50
+    return Duration(p50=round(p50, 1), p95=round(max(p50, weight * high + (1 - weight) * duration.p95), 1))
+
+
+def with_learned(steps: Iterable[Step], observed: Mapping[StepKind, Sequence[float]]) -> tuple[Step, ...]:
+    """Return the steps with durations that take in what earlier runs showed of their kind (seconds)."""
+    return tuple(step.model_copy(update={"duration": learned(step.duration, observed.get(step.kind, ()))}) for step in steps)
 
 
 def backup_age(since: Iterable[Step]) -> int:

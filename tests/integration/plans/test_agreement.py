@@ -8,10 +8,15 @@ from collections.abc import Callable, Iterable
 import pytest
 
 import agreement
+import etcdcases
 import testseed
 from agreement import Compared
+from kubedeb import knowledge
 from mutants import EDITS
+from upgrade_plans.models.plan import Plan
+from upgrade_plans.planner import make_plan
 
+KNOWN = knowledge.load()
 FIRST = testseed.seed() * 100_000
 UPPER = 5_000
 """States from which on a case counts as one of the upper size: about three members and a whole hop."""
@@ -60,3 +65,28 @@ def test_a_thousand_illegal_mutants_are_refused() -> None:
     assert whole.total() + parts.total() >= 1_000
     harmless = {edit.__name__ for edit in EDITS} - set(whole) - set(parts)
     assert not harmless & {"merge", "drop_blocks", "drop", "swap"}
+
+
+@pytest.mark.parametrize(
+    ("running", "cluster_version", "rows", "target"),
+    [
+        (["3.3.25"] * 3, None, None, "3.4.23"),
+        (["3.3.25"] * 3, None, None, "3.5.16"),
+        (["3.3.25"] * 3, None, {"etcd1": "a", "etcd2": "a", "etcd3": "b"}, "3.4.23"),
+        (["3.3.25", "3.4.23", "3.3.25"], "3.3.0", None, "3.4.23"),
+        (["3.4.23", "3.4.23", "3.3.25"], "3.3.0", None, "3.5.16"),
+        (["3.5.16"] * 3, None, None, "3.5.16"),
+        pytest.param(["3.3.25"] * 4, None, None, "3.4.23", marks=pytest.mark.long),
+        pytest.param(["3.3.25"] * 5, None, None, "3.4.23", marks=pytest.mark.long),
+    ],
+)
+def test_the_planners_plans_are_proven_by_the_oracle_too(
+    running: list[str], cluster_version: str | None, rows: dict[str, str] | None, target: str
+) -> None:
+    cluster = etcdcases.cluster(len(running), rows)
+    facts = etcdcases.facts(running, cluster_version=cluster_version, of=cluster)
+    made = make_plan(facts, cluster, {"etcd": target}, KNOWN)
+    assert isinstance(made, Plan), made
+    outcome = agreement.compare("planner", made, agreement.ALL)
+    assert not outcome.difference, outcome.difference
+    assert outcome.violated == ()

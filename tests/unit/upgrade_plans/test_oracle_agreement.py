@@ -11,16 +11,11 @@ from collections import Counter
 import pytest
 
 import agreement
-import etcdcases
 import plans
 import testseed
-from kubedeb import knowledge
 from mutants import STATIC, draft_of, finish
 from upgrade_plans import planfile
 from upgrade_plans.models.plan import Plan
-from upgrade_plans.planner import make_plan
-
-KNOWN = knowledge.load()
 
 
 def compare(plan: Plan, what: str) -> agreement.Compared:
@@ -52,26 +47,3 @@ def test_agree_on_what_is_not_explored(edit: object) -> None:
         assert callable(edit)
         edit(draft, rng)
         assert compare(finish(draft), f"{edit}, {number}").states is None
-
-
-@pytest.mark.parametrize(
-    ("running", "cluster_version", "rows", "target"),
-    [
-        (["3.3.25"] * 3, None, None, "3.4.23"),
-        (["3.3.25"] * 3, None, None, "3.5.16"),
-        (["3.3.25"] * 3, None, {"etcd1": "a", "etcd2": "a", "etcd3": "b"}, "3.4.23"),
-        (["3.3.25", "3.4.23", "3.3.25"], "3.3.0", None, "3.4.23"),
-        (["3.4.23", "3.4.23", "3.3.25"], "3.3.0", None, "3.5.16"),
-        (["3.5.16"] * 3, None, None, "3.5.16"),
-        pytest.param(["3.3.25"] * 4, None, None, "3.4.23", marks=pytest.mark.long),
-        pytest.param(["3.3.25"] * 5, None, None, "3.4.23", marks=pytest.mark.long),
-    ],
-)
-def test_the_planners_plans_are_proven_by_the_oracle_too(
-    running: list[str], cluster_version: str | None, rows: dict[str, str] | None, target: str
-) -> None:
-    cluster = etcdcases.cluster(len(running), rows)
-    facts = etcdcases.facts(running, cluster_version=cluster_version, of=cluster)
-    made = make_plan(facts, cluster, {"etcd": target}, KNOWN)
-    assert isinstance(made, Plan), made
-    assert compare(made, "the planner's").violated == ()

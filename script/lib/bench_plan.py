@@ -1,0 +1,82 @@
+"""`script/bench plan`: planning fleets of 10 to 100,000 workers, and rollouts beside other tools' policies."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Iterator
+from random import Random
+from typing import Any
+
+from kubedeb import knowledge
+from kubedeb.versions import Version
+from script.lib import made_fleet
+from script.lib.fleet_policies import PASSES, PEERS
+from script.lib.measure import Figure, figure, median
+from upgrade_plans.planner.climb import Climb, climb
+from upgrade_plans.planner.rollout import roll_out
+from upgrade_plans.planner.stack import Stack, Wish
+from upgrade_plans.planner.windows import StepTimes, makespan, percentiles
+
+SIZES = (10, 100, 1_000, 10_000, 100_000)
+RUNS = 21
+GOAL = {1_000: 2.0, 100_000: 60.0}
+TOLERANCE = 1.15
+TIMES = StepTimes()
+
+
+def plan() -> list[Figure]:
+    """Measure planning passes and the quality of rollouts."""
+    return [*_drains(), *_speed(), *_quality(1_000)]
+
+
+def way() -> Climb:
+    """Return the cheapest way of the workers from 1.7 to 1.10, with etcd and Calico."""
+    versions = {"etcd": "2.2.1", "storage": "2.0", "apiservers": "1.7.16", "managers": "1.7.16", "workers": "1.7.16",
+                "calico": "2.2.0"}  # fmt: skip
+    target = {"etcd": "3.1.12", "storage": "3.0", "apiservers": "1.10.13", "managers": "1.10.13", "workers": "1.10.13",
+              "calico": "3.1.7"}  # fmt: skip
+    begin, end = (Stack.of({name: _version(text) for name, text in some.items()}) for some in (versions, target))
+    found = climb(begin, Wish(end), knowledge.load())
+    if not isinstance(found, Climb):
+        raise TypeError(f"no way: {found}")
+    return found
+
+
+def _version(text: str) -> Version:
+    return Version.parse(text if text.count(".") == 2 else f"{text}.0")
+
+
+def _drains() -> Iterator[Figure]:
+    ours = way().drains
+    for name, drains in PASSES.items():
+        yield {**figure(f"drains of each worker, 1.7.16 → 1.10.13, peer {name}, times", ours, min(2, drains), drains)}
+
+
+def _speed() -> Iterator[Figure]:
+    times: dict[int, float] = {}
+    for size in SIZES:
+        fleet = made_fleet.make(size)
+        times[size] = median(lambda fleet=fleet: roll_out(fleet.groups, fleet.policy), 3)  # type: ignore[misc]
+        yield figure(f"plan a pass over {size:,} workers, s", times[size], GOAL.get(size, 60.0))
+    yield figure("a pass over 100,000 workers ÷ over 1,000, times", times[100_000] / times[1_000], 110)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    yield figure("memory at 100,000 workers, GB", memory, 1.5)
+
+
+def _quality(size: int) -> Iterator[Figure]:
+    fleet = made_fleet.make(size)
+    rollout, passes = roll_out(fleet.groups, fleet.policy), way().drains
+    binding, bound = max(rollout.limits, key=rollout.work), rollout.at_least * passes
+    rng = Random(1)  # noqa: S311 - a simulation
+    ours = percentiles([passes * makespan(rollout, TIMES, rng) for _ in range(RUNS)], 50, 95)
+    shown = {
+        "lower bound": f"{passes} passes × ({rollout.work(binding):.0f} s of {binding.kind} {binding.domain or 'default'}: "
+        f"{sum(rollout.groups[i][1] for i in binding.groups)} nodes ÷ {binding.allowed}; + {rollout.soaks:.0f} s of soaks)",
+        "p95": round(ours[1]), "batches": [batch.size for batch in rollout.batches],
+    }  # fmt: skip
+    made: Any = figure(f"makespan for {size:,} workers ÷ lower bound, times", ours[0] / bound, TOLERANCE)
+    yield {**made, **shown}
+    for name, policy in PEERS.items():
+        peer = percentiles([sum(policy(rollout, TIMES, rng) for _ in range(PASSES[name])) for _ in range(5)], 50)[0]
+        made = figure(f"makespan for {size:,} workers, peer {name}, h", ours[0] / 3600, peer / 3600, peer / 3600)
+        yield {**made, "holds": ours[0] < peer}
