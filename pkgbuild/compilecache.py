@@ -1,20 +1,24 @@
 """Go's compile cache between builds: by source, toolchain and flags, without the version stamp, whole or not at all.
 
-A build works in a copy, which takes the cache's place only when it has succeeded: a build that is killed leaves nothing.
+A build works in a copy, which takes the cache's place only when it has succeeded: a build that is killed leaves nothing. Builds
+of the same may run side by side; the cache of the one that ends last stays. After each, what is old or too much goes.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from kubedeb.files import canonical_json, sha256_bytes
 from pkgbuild.sandbox import Bind
+from pkgbuild.session import LOCKS
 from pkgbuild.spec import BuildSpec
 
 TARGET = "/kubedeb-gocache"
@@ -43,15 +47,85 @@ def compile_cache(store: Path, spec: BuildSpec) -> Iterator[Bind]:
     kept = store / CACHES / key(spec)
     (store / "tmp").mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=store / "tmp", prefix="compile-", ignore_cleanup_errors=True) as name:
-        copy, old = Path(name) / "cache", Path(name) / "old"
-        copy_cache(kept, copy)
+        copy = Path(name) / "cache"
+        with _locked(store, kept.name, fcntl.LOCK_SH):
+            copy_cache(kept, copy)
         yield Bind(copy, TARGET, writable=True)
-        kept.parent.mkdir(exist_ok=True)
-        # Between the two renames there is no cache, which costs time and nothing else.
-        with suppress(FileNotFoundError):
-            kept.rename(old)
-        with suppress(FileExistsError):
+        # Go does not read again what it finds by its digest: a file that a power cut left empty would break every later build.
+        os.sync()
+        with _locked(store, kept.name, fcntl.LOCK_EX):
+            kept.parent.mkdir(exist_ok=True)
+            # Between the two renames there is no cache, which costs time and nothing else.
+            with suppress(FileNotFoundError):
+                kept.rename(Path(name) / "old")
             copy.rename(kept)
+    prune(store, DEFAULT_LIMITS)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What compile caches may take: bytes in all, and days since one was last of use."""
+
+    size: int = 20 * 1024**3
+    days: float = 30
+
+
+DEFAULT_LIMITS = Limits()
+
+
+@dataclass(frozen=True, order=True)
+class KeptCache:
+    """A compile cache: when it was last of use (seconds since the epoch), its bytes, its name."""
+
+    used: float
+    size: int
+    name: str
+
+
+def surplus(kept: Sequence[KeptCache], limits: Limits, now: float) -> list[KeptCache]:
+    """Return which caches go, the oldest first: those of no use for long, then as many as are too much; pure.
+
+    The newest stays, however large: without it a build of the same would begin from nothing each time.
+    """
+    going, total = [], sum(one.size for one in kept)
+    for one in sorted(kept)[:-1]:
+        if total > limits.size or one.used < now - limits.days * 86400:
+            going.append(one)
+            total -= one.size
+    return going
+
+
+def kept_caches(store: Path) -> list[KeptCache]:
+    """Return the caches of a store; what vanishes meanwhile is left out."""
+    found = []
+    for path in (store / CACHES).glob("[!.]*"):
+        with suppress(FileNotFoundError):
+            size = sum(file.lstat().st_size for file in path.rglob("*"))
+            found.append(KeptCache(path.stat().st_mtime, size, path.name))
+    return found
+
+
+def prune(store: Path, limits: Limits, *, dry: bool = False) -> list[KeptCache]:
+    """Remove what is surplus, and return it; builds that run go on: they work in copies."""
+    going = surplus(kept_caches(store), limits, time.time())
+    for one in [] if dry else going:
+        with (
+            tempfile.TemporaryDirectory(dir=store / "tmp", prefix="compile-", ignore_cleanup_errors=True) as name,
+            _locked(store, one.name, fcntl.LOCK_EX),
+            suppress(FileNotFoundError),
+        ):
+            (store / CACHES / one.name).rename(Path(name) / "old")
+    return going
+
+
+@contextmanager
+def _locked(store: Path, name: str, how: int) -> Iterator[None]:
+    """Hold a cache's lock; it is held for a copy or a rename, never while something is compiled."""
+    path = store / LOCKS / f"compile-{name}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as stream:
+        fcntl.flock(stream, how)
+        yield
 
 
 def copy_cache(kept: Path, copy: Path) -> None:

@@ -86,6 +86,50 @@ def killed(folder: Path, call: str, number: int) -> str:
     return found.stdout.strip()
 
 
+# A build by Go, without the sandbox between: a copy of the cache, new entries in it, its swap, and what is surplus goes.
+COMPILES = """\
+import sys
+from pathlib import Path
+sys.path[:0] = ["tests/unit/pkgbuild"]
+import test_compilecache as sample
+from pkgbuild.session import session
+folder, mark = Path(sys.argv[1]), Path(sys.argv[1]).name
+with session(folder):
+    with sample.compile_cache(folder, sample.SPEC) as bind:
+        for name in [f"{number}-{kind}" for number in range(4) for kind in "ad"]:
+            (bind.source / name).unlink(missing_ok=True)
+            (bind.source / name).write_text(name * 1000)
+        (bind.source / sys.argv[2]).write_text(sys.argv[2])
+"""
+WHOLE = {f"{number}-{kind}" for number in range(4) for kind in "ad"}
+SWAPPING = ("rename", "flock", "sync", "link", "linkat", "mkdir", "unlink", "unlinkat", "rmdir")
+
+
+def compiled(folder: Path, mark: str, *before: str) -> subprocess.CompletedProcess[str]:
+    command = [*before, sys.executable, "-c", COMPILES, str(folder), mark]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize(
+    ("call", "number"),
+    [("rename", 2), ("sync", 1),
+     *(pytest.param(call, number, marks=pytest.mark.long) for call in SWAPPING for number in range(1, 6))],
+)  # fmt: skip
+def test_a_killed_build_leaves_a_whole_compile_cache_or_none(call: str, number: int, tmp_path: Path) -> None:
+    assert compiled(tmp_path, "one").returncode == 0
+    [kept] = (tmp_path / "compile").iterdir()
+    inject = ["strace", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={call}:signal=SIGKILL:when={number}"]
+    died = compiled(tmp_path, "two", *inject).returncode != 0
+    left = {path.name for path in kept.glob("*")} if kept.exists() else set()
+    assert left in (set(), {*WHOLE, "one"}, {*WHOLE, "one", "two"})
+    assert all((kept / name).read_text() == name * 1000 for name in left & WHOLE)
+    assert died or "two" in left
+    assert compiled(tmp_path, "three").returncode == 0
+    assert {path.name for path in kept.iterdir()} == {*left, *WHOLE, "three"}
+    assert list((tmp_path / "tmp").iterdir()) == []
+    assert [path.name for path in (tmp_path / "locks").glob("run-*")] == []
+
+
 def test_killed_at_some_calls(tmp_path: Path) -> None:
     every = points(fresh(tmp_path / "run"))
     chosen = random.Random(seed()).sample(every, SAMPLE)  # noqa: S311 - which calls, not a secret
