@@ -79,6 +79,7 @@ class DockerBackend:
         """Have the image of a base, and of packages on it; see `Backend.prepare`."""
         image = ensure_images(self.client, self.store, lock, self.progress)
         tag = dockerd.with_packages(self.client, image, own)
+        self.store.note_use(tag)
         return partial(docker_sandbox, self.client, tag, owner=str(self.run_file))
 
     def forget(self, lock: BaseLock) -> None:
@@ -114,16 +115,18 @@ class UnshareBackend:
 
     def prepare(self, lock: BaseLock, own: OwnPackages = ()) -> OpenSandbox:
         """Have the base unpacked, and packages installed over it; see `Backend.prepare`."""
-        base = self._once(_base_name(lock), partial(self._unpack, lock))
+        base = self._once(base_name(lock), partial(self._unpack, lock))
         lower = [base]
         if own:
             name = sha256_bytes(canonical_json([base.name, *sorted(sha256 for _, sha256 in own)]).encode())
-            lower.insert(0, self._once(f"layer-{name[:16]}", partial(self._install, base, own)))
+            layer = f"layer-{name[:16]}"
+            lower.insert(0, self._once(layer, partial(self._install, base, own)))
+            self.store.note_use(layer, base.name)
         return partial(unshare_sandbox, lower, self.store.folder / "tmp")
 
     def forget(self, lock: BaseLock) -> None:
         """Remove an unpacked base; see `Backend.forget`."""
-        remove_tree(self._roots / _base_name(lock))
+        remove_tree(self._roots / base_name(lock))
 
     @property
     def _roots(self) -> Path:
@@ -172,7 +175,8 @@ class UnshareBackend:
             run(with_ids(["cp", "--archive", f"{sandbox.changes}/.", part]), code=ExitCode.SANDBOX)
 
 
-def _base_name(lock: BaseLock) -> str:
+def base_name(lock: BaseLock) -> str:
+    """Return what a base is called where it lies unpacked."""
     return f"base-{lock.digest[:16]}-{sandbox_stage().digest[:8]}"
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,13 +59,18 @@ BETWEEN = "\x01\x02kubedeb\x02\x01"
 
 
 @contextmanager
-def docker_root(client: DockerClient, base: str, dependencies: str, *, owner: str = "") -> Iterator[DockerRoot]:
+def docker_root(
+    client: DockerClient, base: str, dependencies: str, *, owner: str = "", used: Callable[[str], object] = lambda _: None
+) -> Iterator[DockerRoot]:
     """Give a root made of the image `base` in which `dependencies` are satisfied.
 
-    `owner` is the file of the run that it belongs to. Raises `KubedebError`: FETCH when apt cannot satisfy them, SANDBOX when
+    `owner` is the file of the run that it belongs to; `used` is told the image.
+
+    Raises `KubedebError`: FETCH when apt cannot satisfy them, SANDBOX when
     docker fails.
     """
     image = _ensure(client, base, dependencies, owner)
+    used(image)
     with _container(client, image, "none", owner) as container:
         root = DockerRoot(client, container)
         root.shell("mkdir -p /run/systemd/system")  # what scripts ask whether systemd runs

@@ -8,6 +8,8 @@ import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -18,6 +20,7 @@ from pkgbuild.stage import Stage
 
 if TYPE_CHECKING:
     from docker import DockerClient
+    from docker.models.images import Image
 
 LABEL = "kubedeb.base"
 SANDBOX = "kubedeb.run"
@@ -109,6 +112,30 @@ def remove_images(client: DockerClient, tags: Sequence[str]) -> None:
     for tag in tags:
         with suppress(docker.errors.APIError):
             client.images.remove(tag)
+
+
+@dataclass(frozen=True)
+class LabelledImage:
+    """An image of kubedeb: name, label, bytes, when it was made (seconds since the epoch); `busy`: a container runs it."""
+
+    tag: str
+    label: str
+    size: int
+    made: float
+    busy: bool
+
+
+def labelled_images(client: DockerClient) -> list[LabelledImage]:
+    """Return every named image that carries our label."""
+    with docker_errors("looking for images"):
+        found = client.images.list(filters={"label": LABEL})
+        used = {container.attrs["ImageID"] for container in client.containers.list(all=True, sparse=True)}
+    return [_labelled(image, tag, image.id in used) for image in found for tag in image.tags]
+
+
+def _labelled(image: Image, tag: str, busy: bool) -> LabelledImage:
+    made = datetime.fromisoformat(image.attrs["Created"][:19]).replace(tzinfo=UTC)
+    return LabelledImage(tag, image.labels[LABEL], image.attrs["Size"], made.timestamp(), busy)
 
 
 def sandbox_tag(base_tag: str, stage: Stage) -> str:

@@ -281,7 +281,7 @@ def _inspector(sandboxes: Backend, target: Target, lock: BaseLock, options: RunO
     if not isinstance(sandboxes, DockerBackend):
         return Inspector(options.lintian, None, "the root tests need docker", options.previous)
     sandboxes.prepare(lock)
-    opened = partial(docker_root, sandboxes.client, lock.tag, owner=str(sandboxes.run_file))
+    opened = partial(docker_root, sandboxes.client, lock.tag, owner=str(sandboxes.run_file), used=target.store.note_use)
     return Inspector(options.lintian, opened, "", options.previous)
 
 

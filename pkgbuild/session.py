@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from kubedeb.errors import ExitCode, storage_errors
+from kubedeb.errors import ExitCode, KubedebError, storage_errors
 
 LOCKS = "locks"
 POLL = 0.05
@@ -45,6 +45,22 @@ def session(store: Path) -> Iterator[Path]:
                 yield Path(own.name)
             finally:
                 Path(own.name).unlink(missing_ok=True)
+
+
+@contextmanager
+def alone(store: Path) -> Iterator[None]:
+    """Hold a store that nobody else works in. Raises `KubedebError` (BUILD_STORAGE) at once when somebody does."""
+    with storage_errors(f"the store {store}", ExitCode.BUILD_STORAGE):
+        (store / LOCKS).mkdir(parents=True, exist_ok=True)
+        (store / "tmp").mkdir(exist_ok=True)
+        everybody = (store / LOCKS / "store").open("wb")
+    with everybody:
+        if not _alone(everybody.fileno()):
+            raise KubedebError(
+                f"another run works in the store {store}", hint="Wait for its end, then run this again.",
+                code=ExitCode.BUILD_STORAGE,
+            )  # fmt: skip
+        yield
 
 
 def _alone(descriptor: int) -> bool:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
 from kubedeb.files import canonical_json, sha256_of, sync_folder, sync_tree, write_bytes, write_text
@@ -206,6 +207,24 @@ class Store:
         with storage_errors(f"the store {self.folder}", ExitCode.BUILD_STORAGE):
             path = self.folder / "layers" / f"{layer_name(layer.base, layer.wants)}.json"
             write_text(path, layer.as_json(), sync=True)
+
+    def note_use(self, name: str, of: str = "") -> None:
+        """Remember that an image or a root was used now; `of` is what it lies on, where its name does not say so."""
+        with storage_errors(f"the store {self.folder}", ExitCode.BUILD_STORAGE):
+            write_text(self.folder / "used" / quote(name, safe=""), of)
+
+    def uses(self) -> dict[str, float]:
+        """Return when each image or root was last used by this store, in seconds since the epoch."""
+        return {unquote(path.name): path.stat().st_mtime for path in (self.folder / "used").glob("[!.]*")}
+
+    def use_of(self, name: str) -> str:
+        """Return what was said of a use, "" when there was none."""
+        path = self.folder / "used" / quote(name, safe="")
+        return path.read_text() if path.is_file() else ""
+
+    def forget_use(self, name: str) -> None:
+        """Forget the uses of what is no more."""
+        (self.folder / "used" / quote(name, safe="")).unlink(missing_ok=True)
 
     def root_file(self, lock: BaseLock) -> Path:
         """Return where the base's root file system is kept, compressed."""

@@ -12,6 +12,7 @@ from kubedeb.output import json_option, print_json, print_table
 from kubedeb.progress import progress
 from pkgbuild.baselock import BaseLock
 from pkgbuild.commands import options
+from pkgbuild.commands.prune import prune
 from pkgbuild.recipe import BUILD_ARCHITECTURE
 from pkgbuild.sandbox import SandboxKind
 from pkgbuild.session import session
@@ -19,7 +20,10 @@ from pkgbuild.session import session
 
 @click.group()
 def base() -> None:
-    """Make and list the base roots that builds start from."""
+    """Make, list and prune the base roots that builds start from."""
+
+
+base.add_command(prune)
 
 
 @base.command()
