@@ -122,6 +122,15 @@ def read_stream(stream: IO[bytes], look: Look | None = None) -> Deb:
     return Deb(hashed.count, hashed.digest.hexdigest(), control)
 
 
+def read_control(path: Path) -> Stanza:
+    """Return the control stanza of a `.deb`, whose data is not read. Raises `DebError`, `OSError`."""
+    with path.open("rb") as stream:
+        for name, member in _Archive(_Hashed(stream)).members():
+            if name.startswith("control.tar"):
+                return _stanza(_control_files(member, name, CONTROL))
+    raise DebError("it has no control.tar")
+
+
 def _look_through(member: _Member, name: str, look: Look) -> None:
     """Show every entry of the data; what follows the archive's end is unpacked too: dpkg wants the compression whole."""
     limit = max(LEAST_BOMB, MOST_PACKED * member.left)

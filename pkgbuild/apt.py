@@ -11,6 +11,7 @@ from pathlib import Path
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
 from kubedeb.files import write_text
 from kubedeb.process import ProcessError, Result, run
+from kubedeb.progress import Progress
 from pkgbuild import aptsources
 from pkgbuild.aptsources import AptEntry
 
@@ -58,8 +59,9 @@ class IndexEntry:
 class PrivateApt:
     """apt with a configuration of its own; made by `private_apt`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, entries: Sequence[AptEntry]) -> None:
         self._folder = folder
+        self.entries = tuple(entries)
 
     def update(self) -> None:
         """Fetch and verify the indices. Raises `NotThereError` when the mirror no longer has the suite."""
@@ -115,6 +117,8 @@ class PrivateApt:
         try:
             return self._apt("apt-get", "install", "--simulate", "--no-install-recommends", *names, timeout=120).text
         except KubedebError as error:
+            if error.code is not ExitCode.FETCH:
+                raise
             raise KubedebError(
                 f"apt cannot install the build dependencies {', '.join(names)}", details=error.details,
                 hint="Are the names in the recipe's build_depends right for this suite?", code=ExitCode.RECIPE,
@@ -171,7 +175,19 @@ def private_apt(entries: Sequence[AptEntry], architecture: str, where: Path, *, 
             write_text(folder / "status", "")
             write_text(folder / "sources.list", "".join(entry.line(architecture, source=sources) for entry in entries))
             write_text(folder / "apt.conf", CONFIGURATION.format(folder=folder, architecture=architecture))
-        yield PrivateApt(folder)
+        yield PrivateApt(folder, entries)
+
+
+@contextmanager
+def suite_apt(suite: str, architecture: str, mirror: str, where: Path, progress: Progress) -> Iterator[PrivateApt]:
+    """Give an apt that has read the signed indices of a suite, of its updates and security too; see `private_apt`.
+
+    Raises `KubedebError`: FETCH when the mirror does not answer, `NotThereError` when it has no such suite.
+    """
+    with private_apt(host_entries(suite, mirror, pockets=True), architecture, where) as apt:
+        with progress.task(f"read Debian's indices for {suite}"):
+            apt.update()
+        yield apt
 
 
 def host_entries(suite: str, mirror: str, *, pockets: bool) -> list[AptEntry]:

@@ -45,9 +45,14 @@ class BaseLock:
 
 def changed(lock: BaseLock, newest: Iterable[IndexEntry]) -> list[str]:
     """Return what a root made now would hold instead, one line each; the same versions have the same dependencies."""
+    return packages_changed(lock.packages, newest)
+
+
+def packages_changed(locked: Iterable[IndexEntry], newest: Iterable[IndexEntry]) -> list[str]:
+    """Return which of the locked packages are gone or others in `newest`, one line each; pure."""
     now = {entry.name: entry for entry in newest}
     lines = []
-    for package in lock.packages:
+    for package in locked:
         entry = now.get(package.name)
         if entry is None:
             lines.append(f"{package.name} {package.version} is gone")

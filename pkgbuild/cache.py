@@ -5,6 +5,7 @@ A shared place behind it is read through and written through.
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import tempfile
 from collections.abc import Collection
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
 from kubedeb.files import CHUNK, replacing
-from pkgbuild.checksum import Checksum
+from pkgbuild.checksum import Checksum, checksums_of
 from pkgbuild.sharedcache import SharedCache
 
 
@@ -49,6 +50,23 @@ class Cache:
             self.shared.write_from(file, checksum)
         return self._keep(file, path)
 
+    def take(self, file: Path, checksum: Checksum) -> Path:
+        """Take a copy of `file`, which is hashed while it is copied: read once.
+
+        Raises `KubedebError`: SOURCE_MISMATCH when it is another file, BUILD_STORAGE; `OSError` when it cannot be opened.
+        """
+        path, hashed = self.path(checksum), hashlib.new(checksum.algorithm)
+        writing = storage_errors(f"the source cache {self.folder}", ExitCode.BUILD_STORAGE)
+        with file.open("rb") as stream, writing, replacing(path, sync=True) as out:
+            while block := stream.read(CHUNK):
+                hashed.update(block)
+                out.write(block)
+            if (actual := Checksum(checksum.algorithm, hashed.hexdigest())) != checksum:
+                raise mismatch(str(file), checksum, actual, hint="It was changed since, or did not arrive whole: copy it anew.")
+        if self.shared:
+            self.shared.write_from(path, checksum)
+        return path
+
     def _keep(self, file: Path, path: Path) -> Path:
         writing = storage_errors(f"the source cache {self.folder}", ExitCode.BUILD_STORAGE)
         with writing, replacing(path, sync=True) as out, file.open("rb") as stream:
@@ -72,16 +90,19 @@ class Cache:
                 )
             return self._keep(came, self.path(checksum))
 
-    def prefill(self, folder: Path, wanted: Collection[Checksum]) -> list[Path]:
-        """Take every file of `folder` whose digest is wanted and not here yet; return those files."""
+    def prefill(self, folder: Path, wanted: Collection[Checksum]) -> dict[Checksum, Path]:
+        """Take every file of `folder` whose digest is wanted and not here yet; return which file each was.
+
+        Each file is read once to hash it, by every algorithm that is wanted; those that are taken, once more to copy them.
+        """
         missing = {checksum for checksum in wanted if not self.path(checksum).exists()}
-        taken = []
+        taken: dict[Checksum, Path] = {}
         for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-            found = {Checksum(algorithm, "").of(file) for algorithm in {checksum.algorithm for checksum in missing}}
-            for checksum in found & missing:
+            algorithms = {checksum.algorithm for checksum in missing}
+            for checksum in checksums_of(file, algorithms) & missing if algorithms else ():
                 self.adopt(file, checksum)
                 missing.discard(checksum)
-                taken.append(file)
+                taken[checksum] = file
         return taken
 
 

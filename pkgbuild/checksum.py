@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -31,11 +32,17 @@ class Checksum:
 
     def of(self, file: Path) -> Checksum:
         """Return the digest of a file, by the same algorithm."""
-        hashed = hashlib.new(self.algorithm)
-        with file.open("rb") as stream:
-            while block := stream.read(CHUNK):
-                hashed.update(block)
-        return Checksum(self.algorithm, hashed.hexdigest())
+        return next(iter(checksums_of(file, [self.algorithm])))
 
     def __str__(self) -> str:
         return f"{self.algorithm} {self.value}"
+
+
+def checksums_of(file: Path, algorithms: Iterable[Algorithm]) -> set[Checksum]:
+    """Return the digests of a file by each of these algorithms, reading it once."""
+    hashed = {algorithm: hashlib.new(algorithm) for algorithm in algorithms}
+    with file.open("rb") as stream:
+        while block := stream.read(CHUNK):
+            for one in hashed.values():
+                one.update(block)
+    return {Checksum(algorithm, one.hexdigest()) for algorithm, one in hashed.items()}

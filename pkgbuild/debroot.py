@@ -10,13 +10,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
-from kubedeb.deb import DebError, read_deb
+from kubedeb.deb import DebError, read_control
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
 from kubedeb.files import CHUNK, replacing, sha256_bytes, write_text
 from kubedeb.process import ProcessError, run
 from pkgbuild.apt import IndexEntry, full_disk
 
 COMPONENT = "main"
+UNSAFE_IO = "--dpkgopt=force-unsafe-io"
+"""mmdebstrap's option for a root that is made again when a crash spoils it: dpkg does not wait for the disk, file by file."""
 
 
 def index_entry(control: str, place: str, size: int, sha256: str) -> str:
@@ -34,22 +36,23 @@ def release(suite: str, architecture: str, index: bytes) -> str:
 def write_archive(folder: Path, suite: str, architecture: str, packages: Mapping[IndexEntry, Path]) -> None:
     """Write an apt archive of these files below `folder`; each must be the package that its entry says.
 
-    Raises `KubedebError` (SOURCE_MISMATCH) for another one, `OSError`.
+    No file is hashed here: apt compares each with the index. Raises `KubedebError` (SOURCE_MISMATCH) for another package,
+    `OSError`.
     """
     stanzas = []
     for entry, file in sorted(packages.items()):
         place = f"pool/{entry.sha256}.deb"
         _put(file, folder / place)
         try:
-            deb = read_deb(folder / place)
+            control = read_control(folder / place)
         except DebError as error:
             raise KubedebError(f"{file} is no package", details=str(error), code=ExitCode.SOURCE_MISMATCH) from error
-        if (deb.name, deb.version, deb.sha256) != (entry.name, entry.version, entry.sha256):
+        if (control["Package"], control["Version"]) != (entry.name, entry.version):
             raise KubedebError(
-                f"{file} is not {entry.name} {entry.version}", details=f"It is {deb.name} {deb.version}, sha256 {deb.sha256}.",
+                f"{file} is not {entry.name} {entry.version}", details=f"It is {control['Package']} {control['Version']}.",
                 code=ExitCode.SOURCE_MISMATCH,
             )  # fmt: skip
-        stanzas.append(index_entry(deb.control.text(), place, deb.size, deb.sha256))
+        stanzas.append(index_entry(control.text(), place, (folder / place).stat().st_size, entry.sha256))
     index = "\n".join(stanzas)
     write_text(folder / f"dists/{suite}/{COMPONENT}/binary-{architecture}/Packages", index)
     write_text(folder / f"dists/{suite}/Release", release(suite, architecture, index.encode()))
@@ -77,7 +80,7 @@ def make_root(
         write_text(folder / "sources.list", f"deb [trusted=yes] copy:{quote(str(folder))} {suite} {COMPONENT}\n")
         command: list[str | Path] = [
             "mmdebstrap", "--variant=essential", f"--include={names}", f"--architectures={architecture}",
-            '--aptopt=Acquire::Languages "none"', *more, suite, target, folder / "sources.list",
+            '--aptopt=Acquire::Languages "none"', UNSAFE_IO, *more, suite, target, folder / "sources.list",
         ]  # fmt: skip
         try:
             run(command, code=ExitCode.SANDBOX, timeout=1800, env={"SOURCE_DATE_EPOCH": "0"})

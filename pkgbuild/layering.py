@@ -1,21 +1,22 @@
-"""Have a run's layers at hand: locked for the base in force, packages in the cache; the network only when some lack."""
+"""Have layers at hand: locked for the base in force, packages in the cache; the network only when some lack."""
 
 from __future__ import annotations
 
 import tarfile
-from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.progress import Progress
-from pkgbuild.apt import PrivateApt, host_entries, private_apt
+from pkgbuild.apt import PrivateApt, suite_apt
 from pkgbuild.baselock import BaseLock
 from pkgbuild.cache import Cache
-from pkgbuild.layers import Layer, Wants, bring, lacking, resolve
+from pkgbuild.layers import Layer, LayerUpdate, Wants, bring, gone, lacking, news, resolve
+from pkgbuild.session import session
 from pkgbuild.store import Store
 
 DPKG_STATUS = "./var/lib/dpkg/status"
+REMAKE = "Make the base anew: kubedeb base update"
 
 
 @dataclass(frozen=True)
@@ -30,56 +31,85 @@ class Layering:
     progress: Progress
 
     def locked(self, wants: Collection[Wants]) -> dict[Wants, Layer]:
-        """Return the layer of each set of build dependencies; those that are not locked yet are resolved, and kept."""
-        found = {want: self.store.layer(self.lock.digest, want) for want in wants}
-        if missing := sorted(want for want, layer in found.items() if layer is None):
-            with self._apt("these build dependencies are not locked yet", [" ".join(want) for want in missing]) as apt:
-                apt.know(self._status())
-                for want in missing:
-                    layer = resolve(self.lock, want, apt, self.progress)
-                    self.store.keep_layer(layer)
-                    found[want] = layer
-        return {want: layer for want, layer in found.items() if layer is not None}
+        """Return the layer of each set of build dependencies; those that were never locked are resolved, once, and kept.
 
-    def bring(self, layers: Iterable[Layer]) -> None:
-        """Bring the packages of layers into the cache."""
-        missing = lacking((entry for layer in layers for entry in layer.packages), self.cache)
-        if missing:
-            names = [f"{entry.name} {entry.version}" for entry in missing]
-            with self._apt("packages of build dependencies are not in the cache", names) as apt:
-                bring(missing, "build dependencies", self.cache, apt, self.progress)
-
-    @contextmanager
-    def _apt(self, why: str, what: list[str]) -> Iterator[PrivateApt]:
-        if self.offline:
+        Raises `KubedebError`: RECIPE when apt cannot install one, FETCH when one is not locked and the network is off.
+        """
+        found = {want: layer for want in wants if (layer := self.store.layer(self.lock.digest, want))}
+        missing = sorted(set(wants) - found.keys())
+        if missing and self.offline:
             raise KubedebError(
-                f"{why}, and this run is --offline", details="\n".join(what),
+                "these build dependencies are not locked yet, and this run is --offline",
+                details="\n".join(" ".join(want) for want in missing),
                 hint="Run kubedeb base update where there is a network.", code=ExitCode.FETCH,
             )  # fmt: skip
-        entries = host_entries(self.lock.suite, self.mirror, pockets=True)
-        with private_apt(entries, self.lock.architecture, self.store.folder / "tmp") as apt:
-            with self.progress.task(f"read Debian's indices for {self.lock.suite}"):
-                apt.update()
-            yield apt
+        for one in self.lock_anew(missing):
+            if one.layer is None:
+                raise one.error or KubedebError(f"no layer for {' '.join(one.wants)}", code=ExitCode.RECIPE)
+            found[one.wants] = one.layer
+        return found
 
-    def _status(self) -> str:
-        """Return dpkg's status file of the base, from its kept root."""
-        import zstandard
+    def lock_anew(self, wants: Sequence[Wants]) -> Sequence[LayerUpdate]:
+        """Ask apt's solver for these layers and keep them; what it cannot install is told by `LayerUpdate.error`."""
+        if not wants:
+            return ()
+        with session(self.store.folder):
+            where = self.store.folder / "tmp"
+            with suite_apt(self.lock.suite, self.lock.architecture, self.mirror, where, self.progress) as apt:
+                return renew(self.store, self.lock, wants, apt, self.progress)
 
-        path = self.store.root_file(self.lock)
-        try:
-            with (
-                path.open("rb") as packed,
-                zstandard.ZstdDecompressor().stream_reader(packed) as stream,
-                tarfile.open(fileobj=stream, mode="r|") as tar,
-            ):
-                status = next((member for member in tar if member.name == DPKG_STATUS), None)
-                content = tar.extractfile(status) if status else None
-                if content is not None:
-                    return content.read().decode()
-        except (OSError, tarfile.TarError) as error:
-            raise KubedebError(f"cannot read {path}", details=str(error), hint=REMAKE, code=ExitCode.SANDBOX) from error
-        raise KubedebError(f"{path} has no {DPKG_STATUS}", hint=REMAKE, code=ExitCode.SANDBOX)
+    def bring(self, layers: Iterable[Layer]) -> None:
+        """Bring the packages of layers into the cache; the caller is in a session.
+
+        Raises `KubedebError`: SOURCE_GONE naming the packages that lack when the network is off or the mirror has them no
+        longer, SOURCE_MISMATCH, FETCH.
+        """
+        missing = lacking((entry for layer in layers for entry in layer.packages), self.cache)
+        if missing and self.offline:
+            raise gone(missing, "build dependencies", "the network is off")
+        if missing:
+            where = self.store.folder / "tmp"
+            with suite_apt(self.lock.suite, self.lock.architecture, self.mirror, where, self.progress) as apt:
+                bring(missing, "build dependencies", self.cache, apt, self.progress)
 
 
-REMAKE = "Make the base anew: kubedeb base update"
+def renew(store: Store, lock: BaseLock, wants: Iterable[Wants], apt: PrivateApt, progress: Progress) -> tuple[LayerUpdate, ...]:
+    """Resolve layers of a base as the indices are now, keep those that are new, and say of each what that is."""
+    wanted = sorted(set(wants))
+    if wanted:
+        apt.know(_status(store, lock))
+    return tuple(_renewed(store, lock, want, apt, progress) for want in wanted)
+
+
+def _renewed(store: Store, lock: BaseLock, want: Wants, apt: PrivateApt, progress: Progress) -> LayerUpdate:
+    old = store.layer(lock.digest, want)
+    try:
+        new = resolve(lock, want, apt, progress)
+    except KubedebError as error:
+        if error.code is not ExitCode.RECIPE:
+            raise
+        return LayerUpdate(want, None, error=error)
+    reason = "there was none" if old is None else ", ".join(news(old, new))
+    if reason:
+        store.keep_layer(new)
+    return LayerUpdate(want, new, reason)
+
+
+def _status(store: Store, lock: BaseLock) -> str:
+    """Return dpkg's status file of a base, from its kept root."""
+    import zstandard
+
+    path = store.root_file(lock)
+    try:
+        with (
+            path.open("rb") as packed,
+            zstandard.ZstdDecompressor().stream_reader(packed) as stream,
+            tarfile.open(fileobj=stream, mode="r|") as tar,
+        ):
+            status = next((member for member in tar if member.name == DPKG_STATUS), None)
+            content = tar.extractfile(status) if status else None
+            if content is not None:
+                return content.read().decode()
+    except (OSError, tarfile.TarError) as error:
+        raise KubedebError(f"cannot read {path}", details=str(error), hint=REMAKE, code=ExitCode.SANDBOX) from error
+    raise KubedebError(f"{path} has no {DPKG_STATUS}", hint=REMAKE, code=ExitCode.SANDBOX)

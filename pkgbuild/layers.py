@@ -1,12 +1,13 @@
 """Layers: what a recipe build-depends on beside the base, resolved once into a lock, installed from .debs of the cache.
 
-Only here and in `base` is apt's solver asked. A layer may hold newer versions of packages of the base, where one is needed.
+Only here and in `base` is apt's solver asked: by `kubedeb base update`, and once by a build whose dependencies were never
+locked. A layer may hold newer versions of packages of the base, where one is needed.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,10 @@ from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import canonical_json, sha256_bytes
 from kubedeb.progress import Progress
 from pkgbuild.apt import IndexEntry, PrivateApt
-from pkgbuild.baselock import BaseLock
+from pkgbuild.baselock import BaseLock, packages_changed
 from pkgbuild.cache import Cache
 from pkgbuild.checksum import Algorithm, Checksum
+from pkgbuild.library import Chosen
 
 INST = re.compile(r"^Inst (\S+) (?:\[\S+\] )?\((\S+) ", re.MULTILINE)
 Wants = tuple[str, ...]
@@ -45,6 +47,33 @@ class Layer:
     def from_data(cls, data: dict[str, Any]) -> Layer:
         """Return the layer that `as_json` wrote. Raises `KeyError` or `TypeError` when the data are not a layer."""
         return cls(data["base"], tuple(data["wants"]), tuple(IndexEntry(**entry) for entry in data["packages"]))
+
+
+@dataclass(frozen=True)
+class LayerUpdate:
+    """The layer of one set of build dependencies as it is now, and the reason it was locked anew, empty when nothing was new.
+
+    Where apt cannot install them, `error` says so and there is no layer.
+    """
+
+    wants: Wants
+    layer: Layer | None
+    reason: str = ""
+    error: KubedebError | None = None
+
+
+def wants_of(chosen: Iterable[Chosen], offered: Collection[str] = ()) -> set[Wants]:
+    """Return the sets of Debian's packages that recipes build-depend on; ours come from recipes, or are `offered`; pure."""
+    recipes = [one.loaded.recipe for one in chosen]
+    ours = {package.name for recipe in recipes for package in recipe.packages} | set(offered)
+    return {tuple(sorted(set(recipe.build_depends) - ours)) for recipe in recipes} - {()}
+
+
+def news(old: Layer, new: Layer) -> list[str]:
+    """Return what of a layer is new, one line each, none when it is the same; pure."""
+    lines = packages_changed(old.packages, new.packages)
+    had = {entry.name for entry in old.packages}
+    return lines + [f"{entry.name} {entry.version} is new" for entry in new.packages if entry.name not in had]
 
 
 def layer_name(base: str, wants: Wants) -> str:
@@ -81,10 +110,15 @@ def lacking(entries: Iterable[IndexEntry], cache: Cache) -> list[IndexEntry]:
 def bring(missing: Sequence[IndexEntry], what: str, cache: Cache, apt: PrivateApt, progress: Progress) -> None:
     """Bring packages into the cache; `what` they are of, for people.
 
-    Raises `KubedebError`: FETCH, SOURCE_GONE, SOURCE_MISMATCH when the archive has other bytes for one than are locked.
+    Raises `KubedebError`: FETCH, SOURCE_GONE naming all that the mirror has no longer, SOURCE_MISMATCH when the archive has
+    other bytes for one than are locked.
     """
+    words = sorted(f"{entry.name}={entry.version}" for entry in missing)
+    listed = {(entry.name, entry.version) for entry in apt.show(words)}
+    if lost := [entry for entry in missing if (entry.name, entry.version) not in listed]:
+        raise gone(lost, what, "are no longer on the mirror")
     with progress.task(f"fetch {len(missing)} packages of {what}"):
-        files = apt.download_all(sorted(f"{entry.name}={entry.version}" for entry in missing))
+        files = apt.download_all(words)
     found = {Checksum(Algorithm.SHA256, "").of(file): file for file in files}
     for entry in missing:
         pinned = Checksum.sha256(entry.sha256)
@@ -94,6 +128,16 @@ def bring(missing: Sequence[IndexEntry], what: str, cache: Cache, apt: PrivateAp
                 hint="The archive changed since: kubedeb base update", code=ExitCode.SOURCE_MISMATCH,
             )  # fmt: skip
         cache.adopt(found[pinned], pinned)
+
+
+def gone(lost: Iterable[IndexEntry], what: str, why: str) -> KubedebError:
+    """Return the error for locked packages that cannot be had."""
+    lines = sorted(f"{entry.name} {entry.version} sha256 {entry.sha256}" for entry in lost)
+    return KubedebError(
+        f"NOT RUN: {len(lines)} packages of {what} are not in the cache, and {why}", details="\n".join(lines),
+        hint="From a kit that has them: kubedeb recipe fetch --all --from KIT. To lock what there is now: kubedeb base update",
+        code=ExitCode.SOURCE_GONE,
+    )  # fmt: skip
 
 
 def debs(layer: Layer, cache: Cache) -> Sequence[tuple[Path, str, str]]:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
-from kubedeb.files import sha256_of
+from kubedeb.files import sha256_of, write_text
 from kubedeb.progress import Progress
 from pkgbuild import diffoscope
-from pkgbuild.apt import IndexEntry, host_entries, private_apt
+from pkgbuild.apt import IndexEntry, suite_apt
 from pkgbuild.attest import STATEMENTS, beside, read_lines
 from pkgbuild.backends import backend
 from pkgbuild.base import keep_root
@@ -28,11 +29,12 @@ from pkgbuild.layers import bring, lacking
 from pkgbuild.library import Chosen
 from pkgbuild.recorded import FileVerdict, Installed, compare, other_settings, pinned, stated
 from pkgbuild.run import export_files
-from pkgbuild.sandbox import TIME_LIMIT, OpenSandbox, SandboxKind
+from pkgbuild.sandbox import TIME_LIMIT, Backend, OpenSandbox, SandboxKind
 from pkgbuild.session import session
 from pkgbuild.spec import Expanded, Locked, expand
 from pkgbuild.stage import sandbox_stage
 from pkgbuild.steps import environment
+from pkgbuild.store import Store
 from pkgbuild.target import Target
 
 
@@ -111,18 +113,43 @@ def _root(
     lock: BaseLock, packages: Mapping[IndexEntry, Path], target: Target, kind: SandboxKind, run_file: Path, progress: Progress
 ) -> Iterator[OpenSandbox]:
     """Give what opens sandboxes in a root of these packages, which nobody needs afterwards: it is removed."""
-    store, file = target.store, target.store.root_file(lock)
-    alone = FileLock(store.folder / "locks" / f"rebuild-{lock.digest[:16]}.lock", timeout=2 * TIME_LIMIT)
-    with alone, backend(kind, store, progress, run_file) as sandboxes:
+    store = target.store
+    with _alone(store, lock, 2 * TIME_LIMIT), backend(kind, store, progress, run_file) as sandboxes:
+        remove_left(store, lock, sandboxes)
         try:
+            with storage_errors(f"the store {store.folder}", ExitCode.BUILD_STORAGE):
+                write_text(_marker(store, lock), lock.as_json(), sync=True)
             with progress.task(f"make a root of the {len(packages)} recorded packages"), _temporary(store.folder) as name:
                 root = Path(name) / "root.tar"
                 make_root(lock.suite, lock.architecture, packages, root)
-                keep_root(root, file, store)
+                keep_root(root, store.root_file(lock), store)
             yield sandboxes.prepare(lock)
         finally:
-            sandboxes.forget(lock)
-            file.unlink(missing_ok=True)
+            _forget(store, lock, sandboxes)
+
+
+def _alone(store: Store, lock: BaseLock, seconds: float) -> FileLock:
+    return FileLock(store.folder / "locks" / f"rebuild-{lock.digest[:16]}.lock", timeout=seconds)
+
+
+def _marker(store: Store, lock: BaseLock) -> Path:
+    """Return the file that is there as long as a rebuild has a root of these packages."""
+    return store.folder / "rebuilds" / f"{lock.digest}.json"
+
+
+def _forget(store: Store, lock: BaseLock, sandboxes: Backend) -> None:
+    sandboxes.forget(lock)
+    store.root_file(lock).unlink(missing_ok=True)
+    _marker(store, lock).unlink(missing_ok=True)
+
+
+def remove_left(store: Store, own: BaseLock, sandboxes: Backend) -> None:
+    """Remove the roots of rebuilds that were killed, but for `own`, whose lock the caller has; others may be at theirs."""
+    for path in sorted((store.folder / "rebuilds").glob("*.json")):
+        lock = BaseLock.from_data(json.loads(path.read_text()))
+        if lock != own:
+            with suppress(Timeout), _alone(store, lock, 0):
+                _forget(store, lock, sandboxes)
 
 
 def _temporary(folder: Path) -> tempfile.TemporaryDirectory[str]:
@@ -169,10 +196,8 @@ def _provenance(info: BuildInfo, folder: Path) -> dict[Installed, IndexEntry]:
 
 def _from_mirror(wanted: list[Installed], info: BuildInfo, target: Target, progress: Progress) -> dict[Installed, IndexEntry]:
     """Bring packages into the cache by name and version, checked against the signed index; return what it says of them."""
-    entries = host_entries(target.suite, target.mirror, pockets=True)
-    with private_apt(entries, info.build_architecture, target.store.folder / "tmp") as apt:
-        with progress.task(f"read Debian's indices for {target.suite}"):
-            apt.update()
+    where = target.store.folder / "tmp"
+    with suite_apt(target.suite, info.build_architecture, target.mirror, where, progress) as apt:
         listed = {(one.name, one.version): one for one in apt.show([f"{name}={version}" for name, version in wanted])}
         if lost := [one for one in wanted if one not in listed]:
             raise _gone(lost, "they are no longer on the mirror")

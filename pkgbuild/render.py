@@ -19,9 +19,18 @@ LAID_OUT = "tree"
 OUR_CHANGELOG = ".kubedeb/changelog"
 """The entry that goes before those of a Debian source package."""
 PATCHES = ".kubedeb/patches"
+COMPRESSOR = "debian/kubedeb-path/dpkg-deb"
+"""A dpkg-deb for where dpkg's own reads no variables; see `WITHOUT_VARIABLES`."""
 GENERATED = (
-    "debian/changelog", "debian/copyright", "debian/source/format", "debian/kubedeb.mk", "debian/kubedeb-generate",
+    "debian/changelog", "debian/copyright", "debian/source/format", "debian/kubedeb.mk", "debian/kubedeb-generate", COMPRESSOR,
 )  # fmt: skip
+WITHOUT_VARIABLES = frozenset({Suite.BULLSEYE.value})
+"""Suites whose dpkg-deb reads no DPKG_DEB_COMPRESSOR_TYPE and _LEVEL: since 1.21.10 (dpkg-deb(1)); bullseye has 1.20."""
+# Options of the caller come after these, and the last one counts: as variables do, they give way.
+OWN_DPKG_DEB = b"""\
+#!/bin/sh
+exec /usr/bin/dpkg-deb "-Z$DPKG_DEB_COMPRESSOR_TYPE" "-z$DPKG_DEB_COMPRESSOR_LEVEL" "$@"
+"""
 
 
 @dataclass(frozen=True)
@@ -68,6 +77,8 @@ def render(chosen: Chosen, about: Rendered) -> dict[str, TreeFile]:
             raise KubedebError(f"{where}: this file is generated", hint="Remove it.", code=ExitCode.RECIPE)
         shown = _fill(text, values, str(where)) if name.endswith(TEMPLATE) else text
         tree[path] = TreeFile(shown.encode(), executable=path == "debian/rules")
+    if about.suite.value in WITHOUT_VARIABLES:
+        tree[COMPRESSOR] = TreeFile(OWN_DPKG_DEB, executable=True)
     tree.update({f"{LAID_OUT}/{name}": TreeFile(*content) for name, content in loaded.files.items()})
     for package in recipe.packages if recipe.kind is not Kind.DEBIAN else ():
         path = f"debian/{package.name}.install"

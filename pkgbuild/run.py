@@ -20,7 +20,7 @@ from pkgbuild.conditions import NO_CONDITIONS, Conditions
 from pkgbuild.finding import ROOTS, lacking
 from pkgbuild.jobs import work_through
 from pkgbuild.layering import Layering
-from pkgbuild.layers import Layer, Wants, debs
+from pkgbuild.layers import Layer, Wants, debs, wants_of
 from pkgbuild.library import Chosen
 from pkgbuild.outcome import Outcome
 from pkgbuild.plan import Verb
@@ -86,7 +86,7 @@ def run_builds(
     offered = _offers(chosen, target, options)
     packages = {name: offer.package for name, offer in offered.items()}
     layering = Layering(lock, target.store, target.cache, target.mirror, options.offline, progress)
-    layers = {} if options.dry else layering.locked(_wants(chosen, packages))
+    layers = {} if options.dry else layering.locked(wants_of(chosen, packages))
     locked = Locked(lock.digest, sandbox_stage().digest, {want: layer.digest for want, layer in layers.items()})
     ground = Ground(target.suite, target.architecture, lock, locked, packages)
     survey = Survey(chosen, ground, target.store, unjudged(options, target), check=options.check, verify=options.verify)
@@ -166,19 +166,13 @@ class _Work:
         return self._target.store.build_folder(spec) / packages[name]
 
 
-def _wants(chosen: Sequence[Chosen], offered: Collection[str]) -> set[Wants]:
-    """Return the sets of Debian's packages that the recipes build-depend on: ours come from their recipes or are offered."""
-    ours = {package.name for one in chosen for package in one.loaded.recipe.packages} | set(offered)
-    return {tuple(sorted(set(one.loaded.recipe.build_depends) - ours)) for one in chosen} - {()}
-
-
 def _first_base(chosen: Sequence[Chosen], target: Target, progress: Progress) -> BaseLock:
     from pkgbuild import base
 
     for one in chosen:  # a recipe that cannot be expanded is told before half a minute goes into a base
         expand(one, target.suite, target.architecture)
     progress.say(f"There is no base for {target.suite} {BUILD_ARCHITECTURE} yet: making it, once.")
-    return base.update(target.store, target.suite, BUILD_ARCHITECTURE, target.mirror, progress).lock
+    return base.update(target, (), progress).lock
 
 
 def _offers(chosen: Sequence[Chosen], target: Target, options: RunOptions) -> dict[str, Offer]:

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pkgbuild.gomake import tree_folder
 from pkgbuild.layout import COPYRIGHT, OVERLAY, folder_name
 from pkgbuild.recipe import BUILD_ARCHITECTURE, Kind
-from pkgbuild.render import OUR_CHANGELOG, PATCHES
+from pkgbuild.render import COMPRESSOR, OUR_CHANGELOG, PATCHES, WITHOUT_VARIABLES
 from pkgbuild.spec import BuildSpec
 
 # The base holds no compiler, which dpkg counts among what every build may rely on.
 BUILD_COMMAND = ("dpkg-buildpackage", "--build=binary", "--unsigned-source", "--unsigned-changes", "--ignore-builtin-builddeps")
 SPLICE = f"cat {OUR_CHANGELOG} debian/changelog >.kubedeb/whole && cat .kubedeb/whole >debian/changelog && rm -r .kubedeb"
+OWN_PATH = f'PATH="$PWD/{COMPRESSOR.rpartition("/")[0]}:$PATH" exec "$@"'
 # What dpkg-source wrote down as applied is what it believes; without this it would try ours a second time.
 QUILT = 'test ! -e .pc/applied-patches || for name; do echo "$name" | tee -a debian/patches/series >>.pc/applied-patches; done'
 
@@ -30,7 +31,10 @@ def steps(spec: BuildSpec, dsc: str) -> tuple[Step, ...]:
     """Return the commands of a build; `dsc` is the .dsc's file name, where the spec has a dsc source."""
     # What we laid out ourselves has nothing to clean; a source package of somebody else's may hold what its clean removes.
     fresh = () if spec.kind == Kind.DEBIAN else ("--no-pre-clean",)
-    return (*_unpacking(spec, dsc), Step((*BUILD_COMMAND, *fresh, *_host(spec)), folder_name(spec)))
+    build = (*BUILD_COMMAND, *fresh, *_host(spec))
+    if spec.suite in WITHOUT_VARIABLES:
+        build = ("sh", "-ec", OWN_PATH, "sh", *build)
+    return (*_unpacking(spec, dsc), Step(build, folder_name(spec)))
 
 
 def _unpacking(spec: BuildSpec, dsc: str) -> tuple[Step, ...]:

@@ -98,7 +98,7 @@ class Store:
 
     def locked_packages(self) -> set[IndexEntry]:
         """Return every package of every lock that was ever made here, of bases and of layers."""
-        locks = [*(self.folder / "bases/locks").glob("*.json"), *(self.folder / "layers").glob("*.json")]
+        locks = [*(self.folder / "bases/locks").glob("*.json"), *(self.folder / "layers").rglob("*.json")]
         return {IndexEntry(**entry) for path in locks for entry in (_read_json(path) or {}).get("packages", ())}
 
     def previous(self, spec: BuildSpec) -> list[Path]:
@@ -203,8 +203,9 @@ class Store:
             return None
 
     def keep_layer(self, layer: Layer) -> None:
-        """Make `layer` the one of its build dependencies."""
+        """Make `layer` the one of its build dependencies; what was locked before is kept beside, for rebuilds."""
         with storage_errors(f"the store {self.folder}", ExitCode.BUILD_STORAGE):
+            write_text(self.folder / "layers/locks" / f"{layer.digest}.json", layer.as_json())
             path = self.folder / "layers" / f"{layer_name(layer.base, layer.wants)}.json"
             write_text(path, layer.as_json(), sync=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from kubedeb.progress import progress
 from pkgbuild.baselock import BaseLock
 from pkgbuild.commands import options
 from pkgbuild.commands.prune import prune
-from pkgbuild.recipe import BUILD_ARCHITECTURE
+from pkgbuild.layers import LayerUpdate, Wants, wants_of
+from pkgbuild.library import Chosen, choose
 from pkgbuild.sandbox import SandboxKind
 from pkgbuild.session import session
 
@@ -29,24 +31,55 @@ base.add_command(prune)
 @base.command()
 @options.suite_option
 @options.architecture_option
+@options.recipes_option
 @options.store_option
+@options.cache_option
+@options.shared_cache_option
 @options.sandbox_option
 @json_option
-def update(suite: str, arch: str, store: Path | None, sandbox: str, *, as_json: bool) -> None:
-    """Resolve and make the base root of a suite, or say that nothing is new."""
+def update(
+    suite: str, arch: str, recipes: tuple[Path, ...], store: Path | None, cache: Path | None, shared_cache: str | None,
+    sandbox: str, *, as_json: bool,
+) -> None:  # fmt: skip
+    """Lock and make the base root of a suite, and lock what recipes build-depend on; says what is new.
+
+    Every build runs on amd64; --arch arm64 takes the recipes that have sources for it, which are cross-built there. Build
+    dependencies that the suite does not have are told and keep nothing else from being locked.
+    """
     from pkgbuild import base as bases
     from pkgbuild.backends import backend
 
-    target, shown = options.target(suite, arch, store, None), progress()
-    done = bases.update(target.store, target.suite, BUILD_ARCHITECTURE, target.mirror, shown)
+    target, shown = options.target(suite, arch, store, cache, shared_cache), progress()
+    found = options.known_recipes(recipes)
+    chosen = [one for one in choose(found, sorted(found)) if target.architecture in one.row.sources]
+    done = bases.update(target, wants_of(chosen), shown)
     with session(target.store.folder) as run_file, backend(SandboxKind(sandbox), target.store, shown, run_file) as sandboxes:
         sandboxes.prepare(done.lock)
     if as_json:
-        print_json({"made": bool(done.reason), "reason": done.reason, **_about(done.lock)})
-    elif done.reason:
-        click.echo(f"{done.lock.tag}: {len(done.lock.packages)} packages, made anew: {done.reason}")
+        layers = [_layer(one) for one in done.layers]
+        print_json({"made": bool(done.reason), "reason": done.reason, **_about(done.lock), "layers": layers})
     else:
-        click.echo(f"{done.lock.tag}: {len(done.lock.packages)} packages, nothing new")
+        news = f"made anew: {done.reason}" if done.reason else "nothing new"
+        click.echo(f"{done.lock.tag}: {len(done.lock.packages)} packages, {news}")
+        for one in done.layers:
+            if one.layer:
+                news = f"locked anew: {one.reason}" if one.reason else "nothing new"
+                click.echo(f"{' '.join(one.wants)}: {len(one.layer.packages)} packages on it, {news}")
+    for one in done.layers:
+        if one.error:
+            shown.say(f"{suite} has no {' '.join(one.wants)}, which these recipes need: {_needing(chosen, one.wants)}")
+
+
+def _needing(chosen: Iterable[Chosen], wants: Wants) -> str:
+    return ", ".join(sorted({one.loaded.recipe.name for one in chosen if set(wants) <= set(one.loaded.recipe.build_depends)}))
+
+
+def _layer(one: LayerUpdate) -> dict[str, Any]:
+    return {
+        "build_depends": one.wants, "reason": one.reason, "digest": one.layer.digest if one.layer else None,
+        "packages": [asdict(entry) for entry in one.layer.packages] if one.layer else [],
+        "error": one.error.details if one.error else None,
+    }  # fmt: skip
 
 
 @base.command("list")

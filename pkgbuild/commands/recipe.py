@@ -14,8 +14,9 @@ from kubedeb.progress import progress
 from kubedeb.yamlfile import parse, validate
 from pkgbuild.baselock import BaseLock
 from pkgbuild.commands import options
+from pkgbuild.layers import wants_of
 from pkgbuild.library import RECIPE_FILE, Chosen, choose, load
-from pkgbuild.recipe import BUILD_ARCHITECTURE, Recipe
+from pkgbuild.recipe import BUILD_ARCHITECTURE, Architecture, Recipe
 from pkgbuild.spec import Expanded, Locked, expand
 from pkgbuild.stage import sandbox_stage
 from pkgbuild.store import Store
@@ -117,59 +118,52 @@ def lint_recipes(names: tuple[str, ...], recipes: tuple[Path, ...], *, as_json: 
 @click.option("--all", "everything", is_flag=True, help="Fetch the sources of every version of every recipe.")
 @click.option(
     "--from", "folder", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIR",
-    help="Take every file of this folder whose sha256 is pinned, whatever its name, before asking the mirror.",
+    help="Take a kit in, or every file of this folder whose digest is pinned, whatever its name, before asking the mirror.",
 )  # fmt: skip
 @click.option(
     "-o", "--output", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
-    help="Make a kit for offline rebuilds: sources, base locks, their packages and roots; --from DIR takes it in.",
+    help="Make a kit for offline rebuilds: sources of all architectures, base locks, packages of bases and layers.",
 )  # fmt: skip
 @options.store_option
 @click.option("--offline", is_flag=True, help="Ask no network: say what the cache lacks.")
 @options.verbose_option
 @options.shared_cache_option
-@options.architecture_option
+@options.suite_option
+@click.option(
+    "--arch", type=click.Choice([architecture.value for architecture in Architecture]),
+    help="Sources for this architecture alone (default: amd64; with -o all that a version has).",
+)  # fmt: skip
 @options.recipes_option
 @options.cache_option
 @json_option
 def fetch_sources(
-    names: tuple[str, ...], folder: Path | None, arch: str, recipes: tuple[Path, ...], cache: Path | None,
+    names: tuple[str, ...], folder: Path | None, suite: str, arch: str | None, recipes: tuple[Path, ...], cache: Path | None,
     shared_cache: str | None, output: Path | None, store: Path | None,
     *, everything: bool, offline: bool, verbose: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """Bring pinned sources into the cache, from a folder or from the mirror."""
-    from pkgbuild import signed
-    from pkgbuild.cache import Cache
-    from pkgbuild.fetch import fetch, network
-    from pkgbuild.kit import read_kit, write_kit
+    """Bring pinned sources, and the locked packages that builds need, into the cache: from a folder, else from the mirror."""
+    from pkgbuild.fetching import Wanted, bring_all
 
     if bool(names) == everything:
         raise click.UsageError("Name a recipe, or give --all (kubedeb recipe list shows what there is).")
     found = options.known_recipes(recipes)
-    target = options.target("bookworm", arch, store, cache, shared_cache)
-    specs = [expand(one, target.suite, target.architecture).spec for one in choose(found, names or sorted(found))]
+    target = options.target(suite, arch or BUILD_ARCHITECTURE, store, cache, shared_cache)
+    chosen = choose(found, names or sorted(found))
+    each = list(Architecture) if output and arch is None else [target.architecture]
+    specs = [
+        expand(one, target.suite, architecture).spec
+        for one in chosen for architecture in each if len(each) == 1 or architecture in one.row.sources
+    ]  # fmt: skip
     pins = [pin for spec in specs for pin in spec.sources]
-    taken = target.cache.prefill(folder, {pin.checksum for pin in pins}) if folder else []
-    shown = progress()
-    if folder:
-        taken += signed.prefill(folder, pins, target.cache)
-        kept, bases = read_kit(folder, target.store, target.cache)
-        taken += kept
-        for lock in bases:
-            shown.say(f"the base {lock.tag} came from {folder}")
-    net = network(target.cache, target.mirror, target.mirrors, shown.say if verbose else lambda _: None, offline=offline)
-    lost = fetch(pins, target.cache, net, shown)
-    if output:
-        held = [pin for pin in pins if pin not in lost]
-        signed.prefill(target.cache.folder, held, Cache(output.absolute()))
-        count = write_kit(output.absolute(), held, target.cache, target.store, target.mirror, shown)
-        shown.say(f"{output}: {count} files by digest")
+    wanted = Wanted(pins, wants_of(chosen), folder, output.absolute() if output else None)
+    lost, taken = bring_all(wanted, target, progress(), offline=offline, verbose=verbose)
     if as_json:
         files = [
             {"source": str(pin), pin.checksum.algorithm.value: pin.checksum.value,
              "file": None if pin in lost else str(target.cache.path(pin.checksum))}
             for pin in pins
         ]  # fmt: skip
-        print_json({"sources": files, "taken": [str(file) for file in taken]})
+        print_json({"sources": files, "taken": [str(file) for file in taken.files]})
     else:
         rows = [(str(pin), "NOT RUN: source gone" if pin in lost else str(target.cache.path(pin.checksum))) for pin in pins]
         print_table(("source", "file"), rows)

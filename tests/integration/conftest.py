@@ -27,5 +27,5 @@ def with_base(kept: Path) -> Store:
     lock = store.base("bookworm", "amd64")
     if lock is None or not store.root_file(lock).exists():
         (kept / "bases/bookworm-amd64.json").unlink(missing_ok=True)
-        assert run(["base", "update", "--store", str(kept)]) == ExitCode.DONE
+        assert run(["base", "update", "--store", str(kept), "--cache", str(kept / "sources")]) == ExitCode.DONE
     return store

@@ -15,7 +15,7 @@ from testseed import seed
 
 WRITING = ("rename", "renameat", "renameat2", "fsync", "fdatasync", "write", "unlink", "unlinkat", "rmdir", "mkdir", "chmod",
            "fchmod", "flock")  # fmt: skip
-SAMPLE = 4
+SAMPLE = 3
 # What a run does to store and cache, without the sandbox between: fetch, build, record.
 PROGRAM = """\
 import sys
@@ -46,6 +46,12 @@ for path in (folder / "store/builds").glob("[!.]*"):
 print("held" if held else "nothing")
 """
 )
+# What a kit does: it is made from one cache, and taken into another with a store.
+KIT = "import sys, kitsample; from pathlib import Path; kitsample.carry(Path(sys.argv[1]))"
+KIT_CHECK = (
+    "import sys, kitsample; from pathlib import Path; print('held' if kitsample.whole(Path(sys.argv[1])) else 'nothing')"
+)
+WORK = {"build": (PROGRAM, CHECK), "kit": (KIT, KIT_CHECK)}
 TOP = Path(__file__).parents[3]
 
 
@@ -62,24 +68,25 @@ def fresh(folder: Path) -> Path:
     return folder
 
 
-def points(folder: Path) -> list[tuple[str, int]]:
+def points(work: str, folder: Path) -> list[tuple[str, int]]:
     """Return every call of a run at which it can be killed."""
     trace = folder / "trace"
-    done = python(PROGRAM, folder, "strace", "-qq", "-o", str(trace), "-e", f"trace={','.join(WRITING)}")
+    done = python(WORK[work][0], folder, "strace", "-qq", "-o", str(trace), "-e", f"trace={','.join(WRITING)}")
     assert done.returncode == 0, done.stderr
     made = Counter(line.partition("(")[0] for line in trace.read_text().splitlines() if "(" in line)
     return [(call, number) for call, count in sorted(made.items()) for number in range(1, count + 1)]
 
 
-def killed(folder: Path, call: str, number: int) -> str:
+def killed(work: str, folder: Path, call: str, number: int) -> str:
     """Kill a run at one call; return what is there then, having seen that it is whole and that the next run completes it."""
+    program, check = WORK[work]
     inject = ["strace", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={call}:signal=SIGKILL:when={number}"]
-    done = python(PROGRAM, fresh(folder), *inject)
+    done = python(program, fresh(folder), *inject)
     assert done.returncode in (-9, 137), (call, number, done.returncode, done.stderr)
-    found = python(CHECK, folder)
+    found = python(check, folder)
     assert found.returncode == 0, (call, number, found.stderr)
-    assert python(PROGRAM, folder).returncode == 0
-    after = python(CHECK, folder)
+    assert python(program, folder).returncode == 0
+    after = python(check, folder)
     assert after.stdout == "held\n", (call, number, after.stderr)
     left = [path.name for path in (folder / "store").rglob("*") if path.name.startswith(".") or path.name.startswith("run-")]
     assert left == [], (call, number)
@@ -130,15 +137,18 @@ def test_a_killed_build_leaves_a_whole_compile_cache_or_none(call: str, number: 
     assert [path.name for path in (tmp_path / "locks").glob("run-*")] == []
 
 
-def test_killed_at_some_calls(tmp_path: Path) -> None:
-    every = points(fresh(tmp_path / "run"))
+@pytest.mark.turn("kills")
+@pytest.mark.parametrize("work", WORK)
+def test_killed_at_some_calls(work: str, tmp_path: Path) -> None:
+    every = points(work, fresh(tmp_path / "run"))
     chosen = random.Random(seed()).sample(every, SAMPLE)  # noqa: S311 - which calls, not a secret
     renames = [point for point in every if point[0].startswith("rename")]
-    seen = {killed(tmp_path / "run", *point) for point in [*chosen, renames[0], *every[-1:]]}
+    seen = {killed(work, tmp_path / "run", *point) for point in [*chosen, renames[0], *every[-1:]]}
     assert seen <= {"held", "nothing"}
 
 
 @pytest.mark.long
-def test_killed_at_every_call(tmp_path: Path) -> None:
-    seen = {killed(tmp_path / "run", *point) for point in points(fresh(tmp_path / "run"))}
+@pytest.mark.parametrize("work", WORK)
+def test_killed_at_every_call(work: str, tmp_path: Path) -> None:
+    seen = {killed(work, tmp_path / "run", *point) for point in points(work, fresh(tmp_path / "run"))}
     assert seen == {"held", "nothing"}

@@ -131,9 +131,9 @@ def test_prefill_takes_what_is_pinned_whatever_its_name(tmp_path: Path) -> None:
     (tmp_path / "kit/copy").write_bytes(DATA)
     (tmp_path / "kit/stranger").write_bytes(b"stranger")
     cache = Cache(tmp_path / "cache")
-    assert cache.prefill(tmp_path / "kit", {PIN.checksum, OTHER.checksum}) == [tmp_path / "kit/copy"]
+    assert cache.prefill(tmp_path / "kit", {PIN.checksum, OTHER.checksum}) == {PIN.checksum: tmp_path / "kit/copy"}
     assert held(cache) == [SHA256]
-    assert cache.prefill(tmp_path / "kit", {PIN.checksum}) == []
+    assert cache.prefill(tmp_path / "kit", {PIN.checksum}) == {}
 
 
 @settings(deadline=None)  # it waits for the disk

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import json
+import tarfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pkgbuild.apt import IndexEntry
-from pkgbuild.layers import Layer, layer_name, to_install
+import kindsamples
+from kubedeb.errors import ExitCode, KubedebError
+from kubedeb.progress import progress
+from pkgbuild.apt import IndexEntry, PrivateApt
+from pkgbuild.baselock import BaseLock
+from pkgbuild.layering import renew
+from pkgbuild.layers import Layer, layer_name, news, to_install, wants_of
+from pkgbuild.library import choose, find
 from pkgbuild.store import Store
 
 SAID = """\
@@ -50,3 +61,69 @@ def test_a_layer_of_another_form_is_resolved_anew(tmp_path: Path) -> None:
     (tmp_path / "layers").mkdir()
     (tmp_path / "layers" / f"{layer_name(LAYER.base, LAYER.wants)}.json").write_text('{"base": 1}')
     assert Store(tmp_path).layer(LAYER.base, LAYER.wants) is None
+
+
+class Solver(PrivateApt):
+    """Knows what its answers would be; what it was told is installed must be the base's own status."""
+
+    def __init__(self, version: str, digest: str = "a" * 64) -> None:
+        super().__init__(Path("/nonexistent"), ())
+        self.version, self.digest, self.status = version, digest, ""
+
+    def know(self, status: str) -> None:
+        self.status = status
+
+    def simulate(self, names: Sequence[str]) -> str:
+        assert self.status == STATUS
+        if names == ("no-such",):
+            raise KubedebError("apt cannot install", details="Unable to locate", code=ExitCode.RECIPE)
+        return f"Inst {names[0]} ({self.version} Debian:12/stable [amd64])\n"
+
+    def show(self, words: Sequence[str]) -> list[IndexEntry]:
+        return [IndexEntry(*word.split("="), "amd64", self.digest) for word in words]
+
+
+STATUS = "Package: dpkg\nStatus: install ok installed\nVersion: 1\n"
+LOCK = BaseLock("bookworm", "amd64", (), (IndexEntry("dpkg", "1", "amd64", "d" * 64),))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """Return a store whose base's root has dpkg's status file."""
+    made, tar = Store(tmp_path), io.BytesIO()
+    with tarfile.open(fileobj=tar, mode="w") as out:
+        member = tarfile.TarInfo("./var/lib/dpkg/status")
+        member.size = len(STATUS)
+        out.addfile(member, io.BytesIO(STATUS.encode()))
+    made.keep_base(LOCK)
+    made.root_file(LOCK).write_bytes(zstandard.compress(tar.getvalue()))
+    return made
+
+
+def test_layers_are_locked_anew_when_what_they_hold_is_new_and_only_then(store: Store) -> None:
+    shown = progress(io.StringIO())
+    wants = [("golang",), ("no-such",)]
+    said = []
+    for solver in (Solver("1.19"), Solver("1.19"), Solver("1.20"), Solver("1.20", "b" * 64)):
+        first, second = renew(store, LOCK, wants, solver, shown)
+        assert store.layer(LOCK.digest, ("golang",)) == first.layer
+        assert second.layer is None
+        assert second.error is not None
+        said.append(first.reason)
+    assert said == ["there was none", "", "golang 1.19 → 1.20", "golang 1.20 → 1.20"]
+    # A rebuild finds what was locked before too.
+    assert {entry.version for entry in store.locked_packages() if entry.name == "golang"} == {"1.19", "1.20"}
+
+
+def test_packages_that_come_and_go_are_news() -> None:
+    one, other = IndexEntry("a", "1", "all", "1"), IndexEntry("b", "1", "all", "2")
+    assert news(replace(LAYER, packages=(one,)), replace(LAYER, packages=(other,))) == ["a 1 is gone", "b 1 is new"]
+
+
+def test_what_recipes_need_of_debian(tmp_path: Path) -> None:
+    kindsamples.lay_out(tmp_path, "hello-module", "hello-archive")
+    recipe = tmp_path / "hello-module/recipe.yaml"
+    recipe.write_text(recipe.read_text().replace("build_depends: [", "build_depends: [hello-archive, jq, "))
+    chosen = choose(find([tmp_path]), ["hello-module", "hello-archive"])
+    assert wants_of(chosen) == {("golang-1.19-go", "jq")}
+    assert wants_of(chosen, ["jq"]) == {("golang-1.19-go",)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,10 @@ def test_a_rebuilt_result_replaces_the_old_one_whole(tmp_path: Path, monkeypatch
     assert store.result(SPEC) == RESULT
 
 
-def test_a_cached_file_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("way", [Cache.adopt, Cache.take])
+def test_a_cached_file_is_whole_or_not_there(
+    way: Callable[[Cache, Path, Checksum], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = tmp_path / "file"
     file.write_bytes(b"source" * 1000)
     checksum = Checksum.sha256(sha256_bytes(file.read_bytes()))
@@ -67,5 +71,5 @@ def test_a_cached_file_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest
         assert not path.exists() or path.read_bytes() == file.read_bytes()
 
     with watched(tmp_path / "cache", tmp_path / "left", whole, monkeypatch) as disk:
-        Cache(tmp_path / "cache").adopt(file, checksum)
+        way(Cache(tmp_path / "cache"), file, checksum)
         assert disk.moments > 1

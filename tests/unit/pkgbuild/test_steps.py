@@ -55,6 +55,17 @@ def test_the_recipe_chooses_the_compression(tmp_path: Path) -> None:
     assert (set_to["DPKG_DEB_COMPRESSOR_TYPE"], set_to["DPKG_DEB_COMPRESSOR_LEVEL"]) == ("gzip", "6")
 
 
+def test_bullseyes_dpkg_is_told_by_options_what_others_read_from_variables(tmp_path: Path) -> None:
+    expanded(tmp_path, "hello-archive")
+    chosen = choose(find([tmp_path / "samples"]), ["hello-archive"])[0]
+    cross = expand(chosen, Suite.BULLSEYE, Architecture.ARM64)
+    path = 'PATH="$PWD/debian/kubedeb-path:$PATH" exec "$@"'
+    assert shown(cross.spec) == [f"hello-archive-1.10$ sh -ec {path} sh {FRESH} --host-arch=arm64"]
+    assert cross.tree["debian/kubedeb-path/dpkg-deb"].executable
+    for suite in (Suite.BOOKWORM, Suite.TRIXIE):
+        assert not [path for path in expand(chosen, suite, Architecture.AMD64).tree if "kubedeb-path" in path]
+
+
 def test_go_is_told_everything(tmp_path: Path) -> None:
     text = expanded(tmp_path, "hello-module@1.10.1").tree[MAKEFILE].data.decode()
     for line in (

@@ -1,0 +1,117 @@
+"""What `kubedeb recipe fetch` does: take a kit or a folder in, fetch the rest, and write a kit where one is wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from kubedeb.errors import ExitCode, KubedebError
+from kubedeb.progress import Progress
+from pkgbuild import base, signed
+from pkgbuild.apt import PrivateApt, suite_apt
+from pkgbuild.baselock import BaseLock
+from pkgbuild.cache import Cache
+from pkgbuild.fetch import fetch, network
+from pkgbuild.kit import Taken, grounds, take_in, write_kit
+from pkgbuild.layering import Layering
+from pkgbuild.layers import LayerUpdate, Wants
+from pkgbuild.recipe import BUILD_ARCHITECTURE
+from pkgbuild.session import session
+from pkgbuild.spec import SourcePin
+from pkgbuild.target import Target
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Pinned sources, sets of build dependencies; `folder`: take in what it has first; `output`: make a kit there."""
+
+    pins: Sequence[SourcePin]
+    build_depends: Collection[Wants]
+    folder: Path | None = None
+    output: Path | None = None
+
+
+def bring_all(
+    wanted: Wanted, target: Target, progress: Progress, *, offline: bool, verbose: bool
+) -> tuple[dict[SourcePin, KubedebError], Taken]:
+    """Bring sources and locked packages into the cache; return the sources that are gone, and what came from the folder.
+
+    Raises `KubedebError` as `fetch`, `take_in`, `base.update` and `write_kit`.
+    """
+    with session(target.store.folder):
+        taken = _from_folder(wanted, target, progress)
+        net = network(target.cache, target.mirror, target.mirrors, progress.say if verbose else lambda _: None, offline=offline)
+        # What came from the folder was hashed on its way into the cache; of that, only upstream's signature is asked for.
+        doubtful = [pin for pin in wanted.pins if pin.signature or pin.checksum not in taken.checksums]
+        lost = fetch(doubtful, target.cache, net, progress)
+        if wanted.output is None:
+            _bring_layers(wanted, target, progress, offline=offline)
+        else:
+            held = [pin for pin in wanted.pins if pin not in lost]
+            _make_kit(wanted.output, held, wanted.build_depends, target, progress, offline=offline)
+    return lost, taken
+
+
+def _from_folder(wanted: Wanted, target: Target, progress: Progress) -> Taken:
+    if wanted.folder is None:
+        return Taken()
+    remake = partial(base.remake, target=target, progress=progress)
+    taken = take_in(wanted.folder, {pin.checksum for pin in wanted.pins}, target.cache, target.store, remake)
+    taken = replace(taken, files=(*taken.files, *signed.prefill(wanted.folder, wanted.pins, target.cache)))
+    for one in taken.bases:
+        progress.say(f"the base {one.lock.tag} and {len(one.layers)} layers on it came from {wanted.folder}")
+    return taken
+
+
+def _layering(lock: BaseLock, target: Target, progress: Progress, *, offline: bool) -> Layering:
+    return Layering(lock, target.store, target.cache, target.mirror, offline, progress)
+
+
+def _bring_layers(wanted: Wanted, target: Target, progress: Progress, *, offline: bool) -> None:
+    """Bring the packages of the layers that are locked for the suite; what is not locked yet is for `kubedeb base update`."""
+    lock = target.store.base(target.suite, BUILD_ARCHITECTURE)
+    if lock is not None:
+        found = (target.store.layer(lock.digest, want) for want in wanted.build_depends)
+        _layering(lock, target, progress, offline=offline).bring(layer for layer in found if layer)
+
+
+def _make_kit(
+    output: Path, pins: Sequence[SourcePin], wants: Collection[Wants], target: Target, progress: Progress, *, offline: bool
+) -> None:
+    """Make a kit of the bases in the store; the base of the suite and its layers are locked first, where they never were."""
+    errors = [] if offline else [one for one in _lock(wants, target, progress) if one.error]
+    bases, unlocked = grounds(target.store, wants)
+    if not bases:
+        raise KubedebError(
+            "there is no base that could go into the kit", hint="Where there is a network: kubedeb base update",
+            code=ExitCode.SANDBOX,
+        )  # fmt: skip
+    for lock, want in unlocked:
+        progress.say(f"Not in the kit: {' '.join(want)} on {lock.tag} (never locked: kubedeb base update --suite {lock.suite})")
+    everywhere = set(wants).intersection(*({want for of, want in unlocked if of == lock} for lock in target.store.bases()))
+    if everywhere:
+        said = {one.wants: one.error.details for one in errors if one.error}
+        raise KubedebError(
+            "no base of the store has these build dependencies locked, so the kit could not build what needs them",
+            details="\n".join(f"{' '.join(want)}\n{said.get(want, '')}".strip() for want in sorted(everywhere)),
+            hint="kubedeb base update --suite SUITE locks them, where SUITE has them.", code=ExitCode.RECIPE,
+        )  # fmt: skip
+
+    def opened(lock: BaseLock) -> AbstractContextManager[PrivateApt]:
+        return suite_apt(lock.suite, lock.architecture, target.mirror, target.store.folder / "tmp", progress)
+
+    signed.prefill(target.cache.folder, pins, Cache(output))
+    count = write_kit(output, pins, bases, target.cache, None if offline else opened, progress)
+    progress.say(f"{output}: {count} files by digest, {len(bases)} bases")
+
+
+def _lock(wants: Collection[Wants], target: Target, progress: Progress) -> Sequence[LayerUpdate]:
+    """Lock what was never locked for the suite; what was is left as it is: the kit is to build what was built."""
+    lock = target.store.base(target.suite, BUILD_ARCHITECTURE)
+    if lock is None:
+        return base.update(target, wants, progress).layers
+    missing = sorted(want for want in wants if target.store.layer(lock.digest, want) is None)
+    return _layering(lock, target, progress, offline=False).lock_anew(missing)
