@@ -174,7 +174,16 @@ def _finding(document: Document, model: type[BaseModel], item: ErrorDetails) -> 
     if item["type"] == "missing":
         return line, f"{place}: {'.'.join(str(part) for part in [*where, item['loc'][-1]])!r} is missing"
     name = ".".join(str(part) for part in where) or "the file"
-    return line, f"{place}: {name}: {item['msg'].removeprefix('Value error, ')}"
+    return line, f"{place}: {name}: {item['msg'].removeprefix('Value error, ')}{_near_choice(item)}"
+
+
+def _near_choice(item: ErrorDetails) -> str:
+    """Return which of a closed set was probably meant, empty when none is near."""
+    if item["type"] not in ("enum", "literal_error"):
+        return ""
+    choices = re.findall(r"'([^']*)'", str(item.get("ctx", {}).get("expected", "")))
+    near = difflib.get_close_matches(str(item["input"]), choices, n=1, cutoff=0.5)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def document_keys(document: Document, where: Sequence[str | int]) -> set[str | int]:

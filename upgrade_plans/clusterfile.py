@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.yamlfile import Document, validate
 from kubedeb.yamlfile import load as load_yaml
+from upgrade_plans import jsonfile
 from upgrade_plans.models.cluster import Cluster
 from upgrade_plans.models.nodesets import expand
 
@@ -16,6 +18,11 @@ def load(path: Path) -> Cluster:
     document = load_yaml(path, code=ExitCode.CLUSTER)
     _check_places(document)
     return validate(document, Cluster, code=ExitCode.CLUSTER)
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON schema of a cluster file, kept in `docs/cluster.schema.json`."""
+    return jsonfile.schema(Cluster, "cluster")
 
 
 def _check_places(document: Document) -> None:

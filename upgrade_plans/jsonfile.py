@@ -13,11 +13,12 @@ from pydantic_core import ErrorDetails
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
 from kubedeb.files import write_text
 from upgrade_plans.canonical import text_of
+from upgrade_plans.models.words import NODE_SET
 
 M = TypeVar("M", bound=BaseModel)
 
 
-def load(path: Path, model: type[M], *, what: str, format_number: int, code: ExitCode) -> M:
+def load(path: Path, model: type[M], *, what: str, formats: tuple[int, ...], code: ExitCode) -> M:
     """Read `path` into `model`. Raises `KubedebError` with `code`: unreadable, not JSON, another format, not valid."""
     try:
         data = json.loads(path.read_bytes(), object_pairs_hook=_no_duplicates)
@@ -38,9 +39,9 @@ def load(path: Path, model: type[M], *, what: str, format_number: int, code: Exi
         raise KubedebError(f"{path}: {error}", hint="Keep one of them.", code=code) from error
     if not isinstance(data, dict):
         raise KubedebError(f"{path}: not a {what} file", details="It holds no JSON object.", code=code)
-    if data.get("format", format_number) != format_number:
+    if data.get("format", formats[-1]) not in formats:
         raise KubedebError(
-            f"{path}: {what} format {data['format']!r} is not known here (known: {format_number})",
+            f"{path}: {what} format {data['format']!r} is not known here (known: {', '.join(map(str, formats))})",
             hint=f"Make the {what} file again with this version of kubedeb.", code=code,
         )  # fmt: skip
     try:
@@ -54,6 +55,15 @@ def save(path: Path, value: BaseModel, *, what: str, code: ExitCode) -> None:
     """Write a model to `path`, whole. Raises `KubedebError` with `code` when it cannot be written."""
     with storage_errors(f"the {what} file", code):
         write_text(path, text_of(value))
+
+
+def schema(model: type[BaseModel], what: str) -> dict[str, Any]:
+    """Return the JSON schema of a `what` file."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **model.model_json_schema(by_alias=True),
+        "title": f"kubedeb {what}",
+    }
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -73,6 +83,10 @@ def _finding(path: Path, data: Any, model: type[BaseModel], item: ErrorDetails) 
     if item["type"] == "missing":
         return f"{path}: {where} is missing"
     named = _identity(data, item["loc"])
+    if item["type"] == "string_pattern_mismatch" and item.get("ctx", {}).get("pattern") == NODE_SET:
+        return (
+            f"{path}: {where[:80]}{named}: {str(item['input'])[:60]!r} is not a node set (expected: folded, as in w[01-40],m1)"
+        )
     return f"{path}: {where}{named}: {item['msg'].removeprefix('Value error, ')}"
 
 

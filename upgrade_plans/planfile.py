@@ -12,7 +12,7 @@ from upgrade_plans.models.plan import FORMAT, Plan
 
 def load(path: Path) -> Plan:
     """Read a plan file. Raises `KubedebError` (PLAN)."""
-    return jsonfile.load(path, Plan, what="plan", format_number=FORMAT, code=ExitCode.PLAN)
+    return jsonfile.load(path, Plan, what="plan", formats=(FORMAT,), code=ExitCode.PLAN)
 
 
 def save(path: Path, plan: Plan) -> None:
@@ -22,8 +22,4 @@ def save(path: Path, plan: Plan) -> None:
 
 def schema() -> dict[str, Any]:
     """Return the JSON schema of a plan file."""
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "kubedeb plan",
-        **Plan.model_json_schema(by_alias=True),
-    }
+    return jsonfile.schema(Plan, "plan")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from kubedeb.cli import kubedeb
@@ -9,8 +10,20 @@ from kubedeb.files import write_text
 from kubedeb.reference import command_reference
 from pkgbuild.upgradelint import page
 from pkgbuild.variation import with_table
+from upgrade_plans import clusterfile, factsfile, fleetfile, planfile
+from upgrade_plans.factspage import page as facts_page
+
+SCHEMAS = {
+    "cluster": clusterfile.schema,
+    "facts": factsfile.schema,
+    "fleet": fleetfile.schema,
+    "plan": planfile.schema,
+}
 
 if __name__ == "__main__":
+    for name, schema in SCHEMAS.items():
+        write_text(Path(f"docs/{name}.schema.json"), json.dumps(schema(), indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+    write_text(Path("docs/facts.md"), facts_page())
     write_text(Path("docs/commands.md"), command_reference(kubedeb))
     write_text(Path("docs/lint.md"), page())
     proof = Path("docs/reproducibility.md")

@@ -22,7 +22,7 @@ class GatewayEtcd:
     """The cluster's members, each at its own client URL."""
 
     def __init__(self, cluster: Cluster) -> None:
-        self._urls = {node: cluster.client_url(node) for node in cluster.roles["etcd"]}
+        self._urls = {node: cluster.client_url(node) for node in cluster.members}
 
     def versions(self, node: str) -> tuple[str, str]:
         """Return (etcdserver, etcdcluster) of `/version`."""

@@ -130,7 +130,10 @@ def hosts_of(cluster: Cluster) -> Hosts:
     match cluster.transport.kind:
         case TransportKind.DOCKER:
             return DockerHosts(cluster.transport.container)
-    raise KubedebError(f"no transport {cluster.transport.kind}", code=ExitCode.CLUSTER)  # pragma: no cover - closed set
+    raise KubedebError(
+        f"nodes cannot be reached by {cluster.transport.kind} yet", details="Planning works from a facts file alone.",
+        hint="What can be carried out today: transport {kind: docker}.", code=ExitCode.CLUSTER,
+    )  # fmt: skip
 
 
 def change(hosts: Hosts, node: str, argv: Sequence[str], *, timeout: float, env: dict[str, str] | None = None) -> Outcome:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from kubedeb.output import json_option, print_json, print_table
+
+if TYPE_CHECKING:
+    from upgrade_plans.models.alike import Traits
+    from upgrade_plans.models.cluster import Cluster
 
 FILE = click.argument("file", type=click.Path(path_type=Path))
 
@@ -32,19 +39,49 @@ def lint(file: Path, *, as_json: bool) -> None:
 
 @cluster.command()
 @FILE
+@click.option("--nodes", "each", is_flag=True, help="List every node, not each class of nodes that are alike.")
 @json_option
-def show(file: Path, *, as_json: bool) -> None:
-    """Print the nodes of FILE with their roles, places and addresses, node sets expanded."""
+def show(file: Path, *, each: bool, as_json: bool) -> None:
+    """Print what FILE describes: nodes that are alike once, with their number, roles and places; balancers and limits."""
     from upgrade_plans.clusterfile import load
+    from upgrade_plans.models.alike import classes, traits
 
     read = load(file)
     if as_json:
-        print_json(read.model_dump(mode="json"))
+        kinds = [{"nodes": kind.folded, "count": kind.count, **asdict(kind.traits)} for kind in classes(read)]
+        print_json({**read.model_dump(mode="json", by_alias=True), "classes": kinds})
         return
-    click.echo(f"cluster {read.name}, reached through {read.transport.kind}")
-    rows = []
-    for node in read.nodes:
-        row, rack = read.place(node)
-        roles = ", ".join(role for role, nodes in read.roles.items() if node in nodes)
-        rows.append((node, roles, row, rack, read.address(node)))
-    print_table(("node", "roles", "row", "rack", "address"), rows)
+    click.echo(f"cluster {read.name}, {len(read.nodes)} nodes, reached through {read.transport.kind}")
+    if each:
+        print_table(
+            ("node", *TRAITS, "address"), [(node, *_row(here), read.address(node)) for node, here in traits(read).items()]
+        )
+        return
+    print_table(("count", "nodes", *TRAITS), [(str(kind.count), kind.folded, *_row(kind.traits)) for kind in classes(read)])
+    for line in _around(read):
+        click.echo(line)
+
+
+TRAITS = ("roles", "row", "rack", "dc", "taint group", "architecture", "hardware", "frozen")
+
+
+def _row(here: Traits) -> tuple[str, ...]:
+    texts = (", ".join(here.roles), here.row, here.rack, here.dc, here.taint_group or "-", here.architecture, here.hardware)
+    return (*texts, ", ".join(here.frozen) or "-")
+
+
+def _around(read: Cluster) -> Iterator[str]:
+    """Yield what stands around the nodes, a line each."""
+    from upgrade_plans.models.nodesets import fold
+
+    for name, pool in read.balancers.items():
+        yield (f"balancer {name}: {pool.kind} {pool.version or 'of unknown version'}, {len(pool.nodes)} servers behind "
+               f"{pool.address}:{pool.port}, depools down to {pool.depool_threshold} of them")  # fmt: skip
+    limits = read.constraints.unavailable.model_dump(exclude_defaults=True)
+    if limits:
+        yield "unavailable at once: " + ", ".join(f"{name} {share}" for name, share in limits.items())
+    for frozen in read.constraints.frozen:
+        yield f"frozen: {fold(frozen.nodes)} ({', '.join(frozen.components) or 'everything'}): {frozen.reason}"
+    yield f"configuration: {read.configuration.manager}"
+    for assumption in read.assumptions:
+        yield f"ASSUMED: {assumption.key}: {assumption.why}"

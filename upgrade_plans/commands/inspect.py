@@ -35,7 +35,7 @@ def inspect(cluster_file: Path, output: Path | None, *, as_json: bool) -> None:
         return
     rows = []
     for member in facts.etcd:
-        server = facts.nodes[member.node].packages.get("etcd-server")
+        server = facts.of(member.node).packages.get("etcd-server")
         installed = (server.installed if server else None) or "-"
         offered = ", ".join(item.version for item in server.available) if server else ""
         state = ", ".join(member.alarms) or ("leader" if member.leader else "healthy" if member.healthy else "-")

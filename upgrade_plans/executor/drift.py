@@ -43,7 +43,7 @@ def versions(plan: Plan, facts: Facts) -> Iterator[str]:
 
 def _installed(plan: Plan, facts: Facts, node: str, version: str) -> Iterator[str]:
     release = plan.releases.get(version)
-    packages = facts.nodes[node].packages
+    packages = facts.of(node).packages
     for name, pin in sorted(release.packages.items()) if release else ():
         installed = packages[name].installed if name in packages else None
         if installed != pin.version:

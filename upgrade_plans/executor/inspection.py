@@ -32,7 +32,7 @@ def read_facts(cluster: Cluster, world: World) -> tuple[Facts, tuple[str, ...]]:
 
 def _read_facts(cluster: Cluster, world: World) -> tuple[Facts, tuple[str, ...]]:
     nodes = on_all(world, cluster.nodes, lambda node: _node(cluster, world, node))
-    members = on_all(world, cluster.roles["etcd"], lambda node: read_member(world.etcd, node))
+    members = on_all(world, cluster.members, lambda node: read_member(world.etcd, node))
     warnings = [warning for _, warning in nodes.values() if warning]
     warnings += [f"member {node}: {reading.why}" for node, reading in members.items() if reading.why]
     if all(reading.running is None for reading in members.values()):

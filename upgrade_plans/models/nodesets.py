@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from math import prod
+from typing import Annotated, Any
 
 from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet, NodeSetException
+from pydantic import BeforeValidator
 
-MOST = 5000
-"""Names in one node set; the largest cluster that Kubernetes is tested with has that many nodes."""
+from upgrade_plans.models.words import NodeName
+
+MOST = 200_000
+"""Names in one node set: twice the largest fleet that is planned for, and read within a second."""
 BRACKETS = re.compile(r"\[([^\]]*)\]")
 BETWEEN = re.compile(r"[,!&^\s](?![^\[]*\])")
 """What joins the terms of a node set, outside brackets."""
@@ -26,12 +31,17 @@ def expand(text: str) -> tuple[str, ...]:
     if _size(text) > MOST:
         raise ValueError(f"{text[:60]!r} is too large: a node set holds at most {MOST} nodes")
     try:
-        names = tuple(str(name) for name in NodeSet(text, resolver=RESOLVER_NOGROUP))
+        names = tuple(map(str, NodeSet(text, resolver=RESOLVER_NOGROUP)))
     except NodeSetException as error:
         raise ValueError(f"not a node set: {error}") from error
     if not names:
         raise ValueError("an empty node set")
     return names
+
+
+def fold(names: Iterable[str]) -> str:
+    """Return names as one node set, as short as ClusterShell writes it (`etcd[1-3],mon1`); the inverse of `expand`."""
+    return str(NodeSet.fromlist(names, resolver=RESOLVER_NOGROUP))
 
 
 def _size(text: str) -> int:
@@ -47,3 +57,16 @@ def _width(term: str) -> int:
     if match is None or match[2] is None:
         return 1
     return max(1, int(match[2]) - int(match[1]) + 1)
+
+
+def _nodes(value: Any) -> Any:
+    """Expand a ClusterShell node set (`etcd[1-3],mon1`), or a list of them; names in ClusterShell's order."""
+    if isinstance(value, str):
+        return expand(str(value))
+    if isinstance(value, list) and all(isinstance(text, str) for text in value):
+        return tuple(name for text in value for name in expand(str(text)))
+    return value
+
+
+NodeNames = Annotated[tuple[NodeName, ...], BeforeValidator(_nodes)]
+"""A node set as people write it, names in ClusterShell's order once read."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, get_args
 
-from pydantic import AfterValidator, WithJsonSchema
+from pydantic import AfterValidator, StringConstraints, WithJsonSchema
+
+from kubedeb.yamlfile import Quoted
 
 LONGEST = 128
 
@@ -35,6 +37,8 @@ DebianText = Annotated[
 ]
 VersionText = Annotated[str, *_text("a version", r"[A-Za-z0-9][A-Za-z0-9.+~-]*", "as in 3.5.16")]
 """An upstream version's characters; whether it is one is for the prover's static checks to say."""
+QuotedVersion = Annotated[Quoted, *get_args(VersionText)[1:]]
+"""A version in a file that people write: one that looks like a number must be quoted."""
 Digest = Annotated[str, *_text("a sha256", r"[0-9a-f]{64}", "64 digits 0-9, a-f")]
 DigestOrNone = Annotated[str, *_text("a sha256", r"(?:[0-9a-f]{64})?", "64 digits 0-9, a-f")]
 """A sha256; an empty one is for the prover's static checks to refuse."""
@@ -45,3 +49,36 @@ Unit = Annotated[str, *_text("a unit's name", r"[A-Za-z0-9][A-Za-z0-9:_.@-]*", "
 Address = Annotated[
     str, *_text("an address", r"[A-Za-z0-9:\[][A-Za-z0-9.:\[\]-]*", "a host's name or an IP address", longest=255)
 ]
+_RANGE = r"[0-9]{1,9}(?:-[0-9]{1,9})?"
+_TERM = rf"[A-Za-z0-9][A-Za-z0-9._-]*(?:\[{_RANGE}(?:,{_RANGE})*\][A-Za-z0-9._-]*)?"
+NODE_SET = rf"^{_TERM}(?:,{_TERM})*$"
+NodeSetText = Annotated[str, StringConstraints(pattern=NODE_SET)]
+"""A node set in the folded form that ClusterShell writes, one bracket a name at most (`w[01-40],m1`).
+
+It stays folded: facts of 100,000 nodes hold millions of names, which nobody needs one by one. The pattern is checked by
+pydantic's own engine, which takes linear time.
+"""
+Duration = Annotated[str, *_text("a duration", r"\d{1,5}(?:s|m|h|d)", "as in 90s, 10m, 24h or 7d")]
+Share = Annotated[str, *_text("a share", r"\d{1,5}|(?:100|\d{1,2})%", "a number of nodes or a percentage, as in 3 or 25%")]
+Fraction = Annotated[str, *_text("a fraction", r"0(?:\.\d{1,4})?|1(?:\.0{1,4})?", "from 0 to 1, as in 0.5")]
+Clock = Annotated[str, *_text("a time of day", r"(?:[01]\d|2[0-3]):[0-5]\d|24:00", "as in 08:30")]
+Argument = Annotated[str, *_text("an argument", r"[^\0\n]*", "one line", longest=4096)]
+Taint = Annotated[
+    str, *_text("a taint", r"[A-Za-z0-9][A-Za-z0-9._/-]*(?:=[A-Za-z0-9._-]*)?:(?:NoSchedule|PreferNoSchedule|NoExecute)",
+                "as in dedicated=ingress:NoSchedule", longest=255)
+]  # fmt: skip
+Namespace = Annotated[str, *_text("a namespace", r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?", "a-z, 0-9 and -", longest=63)]
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def seconds(duration: str) -> int:
+    """Return a `Duration` in seconds."""
+    return int(duration[:-1]) * _SECONDS[duration[-1]]
+
+
+def nodes_of(share: str, total: int) -> int:
+    """Return how many of `total` nodes a `Share` is, at least one: a share that lets nothing move would be a freeze."""
+    if share.endswith("%"):
+        return max(1, total * int(share[:-1]) // 100)
+    return int(share)

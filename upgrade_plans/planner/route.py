@@ -83,7 +83,7 @@ class Stock:
 
 
 def _available(facts: Facts, node: str, name: str) -> tuple[AvailablePackage, ...]:
-    package = facts.nodes[node].packages.get(name)
+    package = facts.of(node).packages.get(name)
     return package.available if package else ()
 
 
@@ -162,5 +162,5 @@ def _intermediate(line: tuple[int, int], target: Version, stock: Stock, knowledg
 
 def _installed(facts: Facts, start: Start, version: Version) -> str | None:
     """Return the Debian version of the members that start at `version`, None when they differ or none does."""
-    found = {facts.nodes[member.node].packages[SERVER].installed for member in start.members if member.version == version}
+    found = {facts.of(member.node).packages[SERVER].installed for member in start.members if member.version == version}
     return found.pop() if len(found) == 1 else None

@@ -107,7 +107,7 @@ def _is_version(text: str) -> bool:
 
 
 def _one_version(facts: Facts, member: MemberFacts) -> Iterator[Reason]:
-    package = facts.nodes[member.node].packages.get(SERVER)
+    package = facts.of(member.node).packages.get(SERVER)
     installed = package.installed if package else None
     if installed is None:
         yield Reason(
@@ -123,7 +123,7 @@ def _one_version(facts: Facts, member: MemberFacts) -> Iterator[Reason]:
 
 def _place(facts: Facts, member: MemberFacts) -> Place:
     version = Version.parse(str(member.running))
-    return Place(member.node, facts.nodes[member.node].row, str(member.member_id), version, member.leader)
+    return Place(member.node, facts.of(member.node).row, str(member.member_id), version, member.leader)
 
 
 def _legal(start: Start, knowledge: Knowledge) -> Iterator[Reason]:

@@ -56,13 +56,14 @@ def test_reads_a_cluster_file(tmp_path: Path) -> None:
         ("etcd[1-3]", "etcd[1-2]", 1, ["no role for etcd3"]),
         ("etcd[1-3]", "etcd[1-", 4, ["not a node set"]),
         ("  a:\n", "  b:\n", 8, ["key 'b' is there twice"]),
-        ("  etcd:", "  etc:", 1, ["roles names no etcd nodes"]),
+        ("  etcd:", "  worker:", 1, ["roles names no etcd nodes"]),
+        ("  etcd:", "  etc:", 4, ["did you mean 'etcd'?"]),
         ("transport:", "transprt:", 2, ["unknown key 'transprt': did you mean 'transport'?"]),
         ("kind: docker", "kind: podman", 2, ["docker"]),
         ("name: test", "name: Test!", 1, ["'Test!' is not a name"]),
         ("etcd[1-3]", '"*"', 4, ["names a group, which differs from machine to machine"]),
         ("etcd[1-3]", '"@all"', 4, ["names a group"]),
-        ("etcd[1-3]", "etcd[1-999999999]", 4, ["too large: a node set holds at most 5000 nodes"]),
+        ("etcd[1-3]", "etcd[1-999999999]", 4, ["too large: a node set holds at most 200000 nodes"]),
         ("etcd[1-3]", "e[1-4096]t[1-4096]", 4, ["too large"]),
         ("etcd[1-3]", "etcd[1-99999999999999999999]", 4, ["too large"]),
         ("    c1: etcd3", '    c1: "@all"', 11, ["names a group"]),
@@ -96,6 +97,22 @@ def test_a_cluster_file_that_is_not_there(tmp_path: Path) -> None:
         clusterfile.load(tmp_path / "none.yaml")
 
 
+def test_facts_of_the_first_format_are_read(tmp_path: Path) -> None:
+    path, tree = tmp_path / "facts.json", etcdcases.facts().model_dump(mode="json", exclude_defaults=True)
+    path.write_text(json.dumps({**tree, "format": 1}))
+    read = factsfile.load(path)
+    assert read.format == 1
+    assert read.etcd == etcdcases.facts().etcd
+    assert read.of("etcd1").packages == etcdcases.facts().of("etcd1").packages
+
+
+def test_nodes_that_answer_alike_stand_there_once(tmp_path: Path) -> None:
+    path, tree = tmp_path / "facts.json", etcdcases.facts().model_dump(mode="json", exclude_defaults=True)
+    tree["nodes"] = {"etcd[1-3]": {"packages": tree["nodes"]["etcd1"]["packages"]}}
+    path.write_text(json.dumps(tree))
+    assert factsfile.load(path).of("etcd2").packages["etcd-server"].installed == "3.3.25-1~deb12u1"
+
+
 def test_facts_read_back_as_they_were_written(tmp_path: Path) -> None:
     path, facts = tmp_path / "facts.json", etcdcases.facts()
     factsfile.save(path, facts)
@@ -115,14 +132,16 @@ def remove_node(tree: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
-        (lambda tree: tree.update(format=2), "facts format 2 is not known here (known: 1)"),
+        (lambda tree: tree.update(format=3), "facts format 3 is not known here (known: 1, 2)"),
         (lambda tree: tree.update(nods={}), "unknown key: did you mean 'nodes'?"),
         (lambda tree: tree.pop("cluster"), "cluster is missing"),
         (lambda tree: tree["etcd"][1].update(raft_index="high"), "etcd.1.raft_index (in etcd2)"),
         (lambda tree: tree["etcd"].append(tree["etcd"][0]), "an etcd member is there twice"),
         (lambda tree: tree["etcd"][1].update(running="-x"), "etcd.1.running (in etcd2): '-x' is not a version"),
         (lambda tree: tree["etcd"][1].update(member_id="--force"), "'--force' is not an id"),
-        (lambda tree: tree["nodes"].update({"../x": tree["nodes"]["etcd1"]}), "'../x' is not a node's name"),
+        (lambda tree: tree["nodes"].update({"../x": tree["nodes"]["etcd1"]}), "'../x' is not a node set"),
+        (lambda tree: tree["nodes"].update({"etcd[1-2]": tree["nodes"]["etcd1"]}), "a node stands in two node sets"),
+        (lambda tree: tree["nodes"].update({"x[1-999999]": tree["nodes"]["etcd1"]}), "too large"),
         (lambda tree: server(tree)["available"][0].update(version="1 --allow-unauthenticated"), "is not a Debian version"),
         (lambda tree: server(tree)["available"][0].update(sha256="../../etc/passwd"), "is not a sha256"),
         (lambda tree: server(tree).update(installed="-o"), "'-o' is not a Debian version"),
