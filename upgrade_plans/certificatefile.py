@@ -11,4 +11,4 @@ from upgrade_plans.models.certificate import FORMAT, Certificate
 
 def load(path: Path) -> Certificate:
     """Read a certificate. Raises `KubedebError` (PLAN)."""
-    return jsonfile.load(path, Certificate, what="certificate", format_number=FORMAT, code=ExitCode.PLAN)
+    return jsonfile.load(path, Certificate, what="certificate", formats=(FORMAT,), code=ExitCode.PLAN)

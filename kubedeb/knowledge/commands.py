@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import difflib
+from typing import TYPE_CHECKING
 
 import click
 
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.output import json_option, print_json, print_table
 from kubedeb.versions import Version
+
+if TYPE_CHECKING:
+    from kubedeb.knowledge.schema import Rule
 
 
 @click.group()
@@ -55,10 +59,18 @@ def show(rule_id: str, *, as_json: bool) -> None:
         return
     for name, text in (
         ("rule", rule.id), ("about", f"{rule.component}, from {rule.from_} to {rule.to} ({rule.kind})"), ("what", rule.what),
-        ("detect", f"{rule.detect.how} ({rule.detect.mode})"), ("remedy", rule.remedy), ("severity", rule.severity),
+        ("detect", f"{rule.detect.how} ({rule.detect.mode})"), ("when", _when(rule)), ("remedy", rule.remedy),
+        ("severity", rule.severity),
         ("confidence", rule.confidence), ("source", rule.source), ("row", knowledge.places[rule.id]),
     ):  # fmt: skip
         click.echo(f"{name + ':':<12}{text}")
+
+
+def _when(rule: Rule) -> str:
+    """Return by what the facts of a cluster say that a rule concerns it."""
+    if rule.detect.when is not None:
+        return str(rule.detect.when)
+    return "a person looks" if rule.detect.mode == "manual" else f"the versions of {rule.component} and its target"
 
 
 @rules.command()

@@ -36,6 +36,21 @@ def journey(knowledge: Knowledge, component: str, old: Version, new: Version) ->
     if not any(rule.component in names for rule in knowledge.rules):
         known = sorted({rule.component for rule in knowledge.rules} | set(knowledge.parts))
         raise KubedebError(f"no rules are known about {component!r}", details=f"Known: {', '.join(known)}", code=ExitCode.USAGE)
+    walked = stops(knowledge, component, old, new)
+    lines = tuple(dict.fromkeys(version.line for version in walked))
+    met: dict[str, tuple[Line, Rule]] = {}
+    flags: list[tuple[Line, Flag]] = []
+    for before, after in pairwise(walked):
+        for rule in knowledge.rules:
+            if rule.component in names and rule.id not in met and bites(rule, before, after):
+                met[rule.id] = (after.line, rule)
+        flags += [(after.line, flag) for name in names for flag in knowledge.flags_lost(name, before, after)]
+    ranked = sorted(met.values(), key=lambda item: (lines.index(item[0]), item[1].severity.rank))
+    return Journey(component, old, new, lines, tuple(ranked), tuple(flags))
+
+
+def stops(knowledge: Knowledge, component: str, old: Version, new: Version) -> tuple[Version, ...]:
+    """Return the versions that the way from `old` to `new` stands on. Raises `KubedebError` (NO_PLAN) when none is known."""
     lines = knowledge.way(component, old.line, new.line)
     if lines[-1] != new.line:
         raise KubedebError(
@@ -43,20 +58,13 @@ def journey(knowledge: Knowledge, component: str, old: Version, new: Version) ->
             details=f"Nothing is known of a way on from {lines[-1][0]}.{lines[-1][1]}.",
             hint=f"The hops that are known: kubedeb rules list --component {component}", code=ExitCode.NO_PLAN,
         )  # fmt: skip
-    stops = [old, *(Version(*line, NEWEST) for line in lines[1:-1]), new] if old != new else [old]
-    met: dict[str, tuple[Line, Rule]] = {}
-    flags: list[tuple[Line, Flag]] = []
-    for before, after in pairwise(stops):
-        for rule in knowledge.rules:
-            if rule.component in names and rule.id not in met and _bites(rule, before, after):
-                met[rule.id] = (after.line, rule)
-        flags += [(after.line, flag) for name in names for flag in knowledge.flags_lost(name, before, after)]
-    ranked = sorted(met.values(), key=lambda item: (lines.index(item[0]), item[1].severity.rank))
-    return Journey(component, old, new, lines, tuple(ranked), tuple(flags))
+    return (old, *(Version(*line, NEWEST) for line in lines[1:-1]), new) if old != new else (old,)
 
 
-def _bites(rule: Rule, before: Version, after: Version) -> bool:
+def bites(rule: Rule, before: Version, after: Version) -> bool:
+    """Say whether a rule is met on one step from a version to another."""
     if rule.kind not in BITES or after not in rule.to or before not in rule.from_:
         return False
     # A rule about a range that was stood in before is met on entering it, not at each later step.
-    return rule.from_.text != "any" or rule.kind is not RuleKind.TRAP or before not in rule.to
+    anywhere = rule.from_.text == "any" and rule.to.text != "any"
+    return not anywhere or rule.kind is not RuleKind.TRAP or before not in rule.to

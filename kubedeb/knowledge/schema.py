@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from typing import Annotated, Any
 
-from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
+from kubedeb.knowledge.conditions import Condition, VersionRange
 from kubedeb.knowledge.ranges import Range
 from kubedeb.versions import Version
 from kubedeb.yamlfile import StrictModel
@@ -70,18 +70,12 @@ class DetectMode(StrEnum):
     MANUAL = "manual"
 
 
-def _range(value: Any) -> Any:
-    return Range.parse(value) if isinstance(value, str) else value
-
-
-VersionRange = Annotated[Range, BeforeValidator(_range), PlainSerializer(str)]
-
-
 class Detect(StrictModel):
-    """How it is found out on a live cluster that a rule applies."""
+    """How it is found out on a live cluster that a rule applies; `when` says it of the facts."""
 
     mode: DetectMode
     how: str
+    when: Condition | None = None
 
 
 class Skew(StrictModel):
@@ -118,6 +112,8 @@ class Window(StrictModel):
         return after and (self.newest is None or self.newest.line is None or against.line <= self.newest.line)
 
 
+# Of the other kinds the versions alone say whether they concern a cluster.
+SEEN = (RuleKind.TRAP, RuleKind.PROCEDURE)
 # What only rules of one kind have.
 OF_KIND = {"capability": RuleKind.CAPABILITY, "skew": RuleKind.SKEW, "window": RuleKind.WINDOW, "version": RuleKind.STONE}
 
@@ -159,6 +155,10 @@ class Rule(StrictModel):
             raise ValueError(f"rule {self.id} is a hop: from and to are lines, as in 3.4.x")
         if self.version is not None and Version.parse(self.version) not in self.to:
             raise ValueError(f"rule {self.id}: {self.version} is not in {self.to}")
+        if self.kind in SEEN and self.detect.mode is DetectMode.AUTO and self.detect.when is None:
+            raise ValueError(f"rule {self.id} is detected automatically, so detect.when must say by what")
+        if self.detect.when is not None and (self.kind not in SEEN or self.detect.mode is DetectMode.MANUAL):
+            raise ValueError(f"rule {self.id}: detect.when is for traps and procedures that are detected automatically")
         for name, kind in OF_KIND.items():
             if (self.kind is kind) != (getattr(self, name) is not None):
                 raise ValueError(f"rule {self.id}: {name} is there for a rule of kind {kind}, and only there")

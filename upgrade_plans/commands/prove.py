@@ -113,11 +113,11 @@ def _check_start(read: Plan, facts: Facts) -> None:
         fact = found.get(member.node)
         if fact is None:
             continue
-        server = facts.nodes[member.node].packages.get("etcd-server")
+        server = facts.of(member.node).packages.get("etcd-server")
         installed = upstream_of(server.installed) if server and server.installed else None
         for what, planned, real in (
             ("runs", member.running, fact.running), ("has installed", member.installed, str(installed)),
-            ("stands in row", member.row, facts.nodes[member.node].row),
+            ("stands in row", member.row, facts.of(member.node).row),
             ("is in a cluster of version", read.cluster_version, fact.cluster_version),
         ):  # fmt: skip
             if planned != real:
