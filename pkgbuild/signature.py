@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import tempfile
 from pathlib import Path
 
+from kubedeb.armor import PUBLIC_KEY, packets
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
 from kubedeb.process import run
 from pkgbuild.spec import SourcePin
 
-BEGIN, END = "-----BEGIN PGP PUBLIC KEY BLOCK-----", "-----END PGP PUBLIC KEY BLOCK-----"
 GOOD, BAD, MISSING = "VALIDSIG", "BADSIG", "NO_PUBKEY"
 
 
@@ -55,20 +53,10 @@ def _why(trouble: list[list[str]]) -> str:
 
 def dearmoured(text: str, pin: SourcePin) -> bytes:
     """Return the keys of an armoured keyring (several blocks may follow each other) as gpgv reads them."""
-    blocks = [part.partition(END)[0] for part in text.split(BEGIN)[1:]]
     try:
-        keys = b"".join(base64.b64decode(_body(block), validate=True) for block in blocks)
-    except binascii.Error:
-        keys = b""
-    if not keys:
+        return packets(text.encode(), PUBLIC_KEY)
+    except ValueError as error:
         raise KubedebError(
-            f"the keyring of {pin} holds no armoured key", hint="gpg --armor --export KEY writes one.", code=ExitCode.RECIPE
-        )
-    return keys
-
-
-def _body(block: str) -> str:
-    """Return the base64 of a block: after its headers' empty line, without the checksum line."""
-    lines = [line.strip() for line in block.strip("\n").splitlines()]
-    begin = lines.index("") + 1 if "" in lines else next((n for n, line in enumerate(lines) if ":" not in line), 0)
-    return "".join(line for line in lines[begin:] if line and not line.startswith("="))
+            f"the keyring of {pin} holds no armoured key", details=str(error), hint="gpg --armor --export KEY writes one.",
+            code=ExitCode.RECIPE,
+        ) from error  # fmt: skip

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from kubedeb.armor import PUBLIC_KEY, binary
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.stanza import one
 from repo.audit import Why
@@ -58,7 +59,10 @@ def bring(repository: Repository, say: Say, given: str, how: How, home: str = ""
         elif how is How.AGENT:
             public = Keys.with_agent(home).public(given)
         else:
-            public = Path(given).read_bytes()
+            try:
+                public = binary(Path(given).read_bytes(), PUBLIC_KEY)
+            except ValueError as error:
+                raise KubedebError(f"{given} is no public key", details=str(error), code=ExitCode.KEY) from error
         home = str(Keys.with_agent(home).home) if how is How.AGENT else ""
         return Stepped(_admit(opened, public, how, home))
 
@@ -96,7 +100,7 @@ def _must_sign(own: Keys, key: ArchiveKey, public: bytes) -> None:
         good = (signers(signed.inline, ring), signers(signed.detached, ring, document))
     if not all(good):
         raise KubedebError(f"the key {key.fingerprint} does not sign", code=ExitCode.KEY,
-                           hint="Is it the right public key, binary and not armored? Has it expired?")  # fmt: skip
+                           hint="Is it the right public key? Has it expired?")  # fmt: skip
 
 
 def tell_clients(opened: Transaction) -> None:

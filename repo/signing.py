@@ -6,10 +6,10 @@ import shlex
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
+from kubedeb import armor
 from kubedeb.config import resolve
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.process import run
-from repo import armor
 from repo.keys import Keys, Signed
 from repo.keyset import read_keys
 from repo.place import Repository

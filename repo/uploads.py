@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from kubedeb.aptrepo import verified
+from kubedeb.armor import PUBLIC_KEY, binary
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import sha256_of
 from repo.poolfiles import PoolFile, parse_files
 from repo.sources import control_stanza
-
-ARMORED = re.compile(
-    rb"-----BEGIN PGP PUBLIC KEY BLOCK-----\n(?:[!-~]+: [^\n]*\n)*\n([A-Za-z0-9+/=\n]+?)(?:\n=[A-Za-z0-9+/]{4})?\n-----END"
-)
 
 
 @dataclass(frozen=True)
@@ -63,15 +58,16 @@ def _said(details: str) -> str:
 
 
 def trusted_keys(folder: Path) -> bytes:
-    """Return all public keys in a folder, as gpgv reads them: `.gpg` as they are, `.asc` out of their armor."""
+    """Return all public keys of the `.gpg` and `.asc` files in a folder, as `public_keys` does."""
     return b"".join(public_keys(path) for path in sorted(folder.glob("*")) if path.suffix in (".gpg", ".asc"))
 
 
 def public_keys(path: Path) -> bytes:
-    """Return the public keys in a file, as gpgv reads them, out of their armor where they have one."""
-    data = path.read_bytes()
-    blocks = [base64.b64decode(block) for block in ARMORED.findall(data)]
-    return b"".join(blocks) if blocks or path.suffix == ".asc" else data
+    """Return the public keys in a file, as gpgv reads them, armored or not. Raises `ValueError` for a file that holds none."""
+    try:
+        return binary(path.read_bytes(), PUBLIC_KEY)
+    except ValueError as error:
+        raise ValueError(f"{path} is no public key: {error}") from error
 
 
 def wrong_file(folder: Path, file: PoolFile, by: str) -> str:
