@@ -24,15 +24,15 @@ from kubedeb.errors import ExitCode, KubedebError, storage_errors
 from kubedeb.files import CHUNK, replacing, sha256_bytes, sync_tree
 from repo.bundle import MANIFEST
 from repo.clientfiles import sources_text
-from repo.indices import GENERATION_FIELD, SNAPSHOT_FIELD, by_hash, index_objects, make_indices
+from repo.contents import lister
+from repo.indices import GENERATION_FIELD, SNAPSHOT_FIELD, TRANSLATION, by_hash, index_objects, make_indices
 from repo.live import chunk_loader, chunk_name, generation_name, read_snapshot, snapshot_name, unreadable
 from repo.models import Suite
 from repo.naming import PREFIX
 from repo.pieces import open_pieces
 from repo.place import Repository
 from repo.points import GENERATION, Point, resolve
-from repo.poolfiles import objects
-from repo.recall import damaged
+from repo.poolfiles import damaged, objects
 from repo.settle import client_files
 from repo.snapshots import rows_of
 from repo.transaction import Say
@@ -158,10 +158,12 @@ def _indices(repository: Repository, point: Point, release: Release) -> dict[str
                 for path, name in places.items()}  # fmt: skip
     suite = repository.suite(point.suite)
     forms = tuple(form for form in (".gz", ".xz", ".zst") if any(path.endswith(form) for path in release.indices))
-    as_it_was = Suite(suite.name, release.architectures, replace(suite.options, forms=forms))
+    options = replace(suite.options, forms=forms, translations=TRANSLATION in release.indices,
+                      contents=any("/Contents-" in path for path in release.indices))  # fmt: skip
+    as_it_was = Suite(suite.name, release.architectures, options)
     snapshot = read_snapshot(store, release.fields[SNAPSHOT_FIELD])
     with open_pieces(repository.layout.pieces) as kept:
-        made = make_indices(snapshot, as_it_was, chunk_loader(repository), kept)
+        made = make_indices(snapshot, as_it_was, chunk_loader(repository), kept, lister(repository.layout.store, kept))
     if any(made.listed.get(path) != release.indices[path] for path in places):
         raise KubedebError(
             f"the indices of {point.label} are not kept any more, and come out otherwise today",

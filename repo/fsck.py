@@ -7,7 +7,7 @@ import io
 import re
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,9 @@ from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import sha256_bytes
 from kubedeb.stanza import one
 from repo.catalog import open_catalog
-from repo.indices import GENERATION_FIELD, SNAPSHOT_FIELD, by_hash, kinds, make_indices
+from repo.contents import lister
+from repo.descriptions import descriptions, together
+from repo.indices import GENERATION_FIELD, SNAPSHOT_FIELD, TRANSLATION, Told, by_hash, kinds, make_indices
 from repo.live import chunk_loader, chunk_name, generation_name, read_snapshot, snapshot_name, unpack_chunk
 from repo.models import SOURCE, Package, Suite
 from repo.pieces import open_pieces
@@ -95,13 +97,16 @@ def rebuild_catalog(repository: Repository, say: Say) -> int:
             return sum(1 for _ in catalog.every())
 
 
-def rows_of_index(text: str, *, source: bool) -> Iterator[Package]:
-    """Yield the packages of a Packages or Sources index that this repository wrote. Raises `ValueError` for any other."""
+def rows_of_index(text: str, long: Mapping[str, str], *, source: bool) -> Iterator[Package]:
+    """Yield the packages of a Packages or Sources index that this repository wrote. Raises `ValueError` for any other.
+
+    `long` has the descriptions that stand apart, by digest.
+    """
     for stanza in text.split("\n\n"):
         if not stanza.strip():
             continue
         try:
-            yield _row(stanza.strip("\n") + "\n", source=source)
+            yield _row(together(stanza.strip("\n") + "\n", long), source=source)
         except KeyError as error:
             raise ValueError(f"a stanza without {error.args[0]}") from error
 
@@ -215,14 +220,15 @@ class _Check:
     def _told(self, suite: Suite, release: Release) -> dict[str, bytes]:
         """Return the objects of the package list as the suite's indices tell it."""
         rows: dict[tuple[str, str, str], Package] = {}
-        for kind in kinds(suite):
-            text = self._index_text(suite.name, release, kind.path)
-            if text is None:
-                return {"": b""}
-            try:
-                rows.update((row.key, row) for row in rows_of_index(text, source=kind.path.endswith("Sources")))
-            except ValueError:
-                return {"": b""}
+        try:
+            long = descriptions(self._index_text(suite.name, release, TRANSLATION) or "") if suite.options.translations else {}
+            for kind in (kind for kind in kinds(suite) if kind.told is not Told.OTHER):
+                text = self._index_text(suite.name, release, kind.path)
+                if text is None:
+                    return {"": b""}
+                rows.update((row.key, row) for row in rows_of_index(text, long, source=kind.told is Told.SOURCES))
+        except ValueError:
+            return {"": b""}
         snapshot, chunks = snapshot_of(sorted(rows.values()))
         objects = {chunk_name(one): gzip.compress(rows_text(part), 6, mtime=0) for one, part in chunks.items()}
         return objects | {snapshot_name(snapshot.id): snapshot.text().encode()}
@@ -239,7 +245,8 @@ class _Check:
 
     def _remade(self, suite: Suite, snapshot: Snapshot) -> dict[str, bytes]:
         with tempfile.TemporaryDirectory(prefix="kubedeb-fsck-") as folder, open_pieces(Path(folder, "pieces")) as pieces:
-            return make_indices(snapshot, suite, chunk_loader(self.repository), pieces).data
+            paths = lister(self.store, pieces)
+            return make_indices(snapshot, suite, chunk_loader(self.repository), pieces, paths).data
 
     def _detached(self, suite: str, release: Release) -> None:
         """Check Release and its signature, for old clients; the key signs again where the signature is lost."""

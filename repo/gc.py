@@ -82,6 +82,7 @@ def gc(repository: Repository, say: Callable[[str], None], *, dry_run: bool = Fa
         if not dry_run:
             repository.layout.store.delete(doomed)
             with open_pieces(repository.layout.pieces) as pieces:
+                pieces.keep_only_paths(member.sha256 for member in (*found.served, *found.holders))
                 pieces.keep_only(chunk.sha256 for live in opened.lives.values() for chunk in live.snapshot.chunks)
     return Collected(dry_run, tuple((suite.name, row.member) for suite, row in leaving), packages, tuple(doomed))
 

@@ -2,30 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from enum import Enum
 from functools import partial
 from hashlib import sha256
+from typing import Protocol
 
 from kubedeb.aptrepo import Digest
 from kubedeb.files import sha256_bytes
 from repo.compression import FORMS
+from repo.contents import Lister, contents_text
+from repo.descriptions import apart, translation_text
 from repo.models import COMPONENT, SOURCE, Identity, Package, Suite
 from repo.pieces import Pieces
 from repo.snapshots import Load, Snapshot
 
 GENERATION_FIELD = "Kubedeb-Generation"
 SNAPSHOT_FIELD = "Kubedeb-Snapshot"
+TRANSLATION = f"{COMPONENT}/i18n/Translation-en"
+
+
+class Text(Protocol):
+    """What packages contribute to an index; Contents asks what each lays down."""
+
+    def __call__(self, packages: Iterable[Package], paths: Lister, /) -> str:
+        """Return the text."""
+
+
+class Told(Enum):
+    """What an index tells of the packages in it: the stanzas of binaries, those of sources, something else."""
+
+    BINARIES = "binaries"
+    SOURCES = "sources"
+    OTHER = "other"
 
 
 @dataclass(frozen=True)
 class Kind:
-    """An index that is put together chunk by chunk: its path below the suite's folder, and what packages contribute to it."""
+    """An index that is put together chunk by chunk: its path below the suite's folder, and what packages contribute to it.
+
+    `variant` tells apart the pieces of one path that are made in more than one way.
+    """
 
     path: str
-    text: Callable[[Iterable[Package]], str]
+    text: Text
+    told: Told = Told.OTHER
+    variant: str = ""
+
+    @property
+    def key(self) -> str:
+        """Return the name under which its pieces are kept."""
+        return self.path + self.variant
 
 
 @dataclass(frozen=True)
@@ -39,37 +69,57 @@ class Indices:
     data: dict[str, bytes]
 
 
-def packages_text(architecture: str, packages: Iterable[Package]) -> str:
-    """Return the part of an architecture's Packages index that is about `packages`; `all` is in each."""
-    return "".join(f"{package.stanza}\n" for package in packages if package.architecture in (architecture, "all"))
+def packages_text(architecture: str, packages: Iterable[Package], _: Lister | None = None, *, short: bool = False) -> str:
+    """Return the part of an architecture's Packages index that is about `packages`; `all` is in each.
+
+    `short`: the long descriptions stand in Translation-en.
+    """
+    stanzas = (package.stanza for package in packages if package.architecture in (architecture, "all"))
+    return "".join(f"{apart(stanza)[0] if short else stanza}\n" for stanza in stanzas)
 
 
-def sources_text(packages: Iterable[Package]) -> str:
+def _translations(packages: Iterable[Package], _: Lister) -> str:
+    return translation_text((package.name, package.stanza) for package in packages if package.architecture != SOURCE)
+
+
+def sources_text(packages: Iterable[Package], _: Lister | None = None) -> str:
     """Return the part of the Sources index that is about `packages`."""
     return "".join(f"{package.stanza}\n" for package in packages if package.architecture == SOURCE)
 
 
 def kinds(suite: Suite) -> tuple[Kind, ...]:
     """Return the indices that a suite has. A further kind that is ordered by package name is one more row here."""
-    binary = [Kind(f"{COMPONENT}/binary-{name}/Packages", partial(packages_text, name)) for name in suite.architectures]
-    return (*binary, Kind(f"{COMPONENT}/source/Sources", sources_text))
+    options, names = suite.options, suite.architectures
+    short = options.translations
+    found = [Kind(f"{COMPONENT}/binary-{name}/Packages", partial(packages_text, name, short=short), Told.BINARIES,
+                  " short" if short else "") for name in names]  # fmt: skip
+    found.append(Kind(f"{COMPONENT}/source/Sources", sources_text, Told.SOURCES))
+    if options.contents:
+        found += [Kind(f"{COMPONENT}/Contents-{name}", partial(contents_text, name)) for name in names]
+    if options.translations:
+        found.append(Kind(TRANSLATION, _translations))
+    return tuple(found)
 
 
-def make_indices(snapshot: Snapshot, suite: Suite, load: Load, pieces: Pieces) -> Indices:
+def make_indices(snapshot: Snapshot, suite: Suite, load: Load, pieces: Pieces, paths: Lister) -> Indices:
     """Return the indices of a snapshot: chunks that `pieces` lacks are read by `load` and compressed, the rest is joined."""
     listed: dict[str, Digest] = {}
     data: dict[str, bytes] = {}
     chunks = [chunk.sha256 for chunk in snapshot.chunks]
     for kind in kinds(suite):
-        pieces.complete(kind.path, chunks, suite.options.forms, lambda chunk, kind=kind: kind.text(load(chunk)).encode())  # type: ignore[misc]
+
+        def text(chunk: str, kind: Kind = kind) -> bytes:
+            return kind.text(load(chunk), paths).encode(errors="surrogateescape")
+
+        pieces.complete(kind.key, chunks, suite.options.forms, text)
         hashed, size = sha256(), 0
-        for text in pieces.read(kind.path, chunks, ""):
-            hashed.update(text)
-            size += len(text)
+        for piece in pieces.read(kind.key, chunks, ""):
+            hashed.update(piece)
+            size += len(piece)
         listed[kind.path] = Digest(size, hashed.hexdigest())
         for form in suite.options.forms:
             path = kind.path + form
-            data[path] = FORMS[form].join(list(pieces.read(kind.path, chunks, form)))
+            data[path] = FORMS[form].join(list(pieces.read(kind.key, chunks, form)))
             listed[path] = Digest(len(data[path]), sha256_bytes(data[path]))
     return Indices(listed, data)
 

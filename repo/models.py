@@ -14,7 +14,8 @@ SOURCE = "source"
 # What apt and dpkg know a package by: one content only, ever, may have this name, version and architecture.
 Key = tuple[str, str, str]
 # What the repository itself says about a package; a package that brings its own would contradict it.
-OWN_FIELDS = ("Filename", "Size", "MD5sum", "SHA1", "SHA256", "SHA512", "Description-md5", "Kubedeb-Beside")
+OWN_FIELDS = ("Filename", "Size", "MD5sum", "SHA1", "SHA256", "SHA512", "Description-md5",
+              "Kubedeb-Beside", "Phased-Update-Percentage")  # fmt: skip
 
 
 @dataclass(frozen=True, order=True)
@@ -82,7 +83,8 @@ class SuiteOptions:
     `valid_for`: seconds until a Release expires, 0: never. `forms`: how indices are compressed. `retention`: seconds for
     which the indices of a generation stay after another took its place. `keep`: so many versions of a package stay when gc
     runs, 0: all. `keep_generations`: so many generations can be rolled back to, however old. `changes_keyring`: a folder of
-    public keys; where it is set the suite takes nothing but `.changes` files that one of them has signed.
+    public keys; where it is set the suite takes nothing but `.changes` files that one of them has signed. `contents`: what
+    packages lay down is listed, for apt-file. `translations`: long descriptions stand in Translation-en.
     """
 
     valid_for: int = 0
@@ -93,6 +95,8 @@ class SuiteOptions:
     keep: int = 0
     keep_generations: int = 10
     changes_keyring: str = ""
+    contents: bool = False
+    translations: bool = False
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from kubedeb.aptrepo import parse_release, verified
 from kubedeb.errors import ExitCode, KubedebError
 from repo.audit import who
+from repo.contents import lister
 from repo.indices import Indices, index_objects, make_indices, release_text
 from repo.keys import Signed, signers
 from repo.models import Suite
@@ -72,7 +73,7 @@ def _serve(opened: Transaction, point: Point, suite: Suite, date: int) -> tuple[
     if store.size(f"dists/{suite.name}/InRelease") is not None:
         return ()
     with open_pieces(repository.layout.pieces) as pieces:
-        indices = make_indices(point.snapshot, suite, opened.load, pieces)
+        indices = make_indices(point.snapshot, suite, opened.load, pieces, lister(store, pieces))
     places = index_objects(suite.name, indices.listed)
     store.create({places[path]: data for path, data in indices.data.items()})
     text = release_text(repository.identity, suite, point.generation, point.snapshot.id, date, indices.listed)

@@ -1,13 +1,15 @@
 """The pieces of indices that were compressed once: an SQLite file beside the catalog, a cache that may vanish at any time.
 
-A piece is what one chunk contributes to one index. Nothing in it is synced: when a power cut or a bad disk damages it, the
-client refuses the staged tree, the file is thrown away, and the next publish compresses anew.
+A piece is what one chunk contributes to one index; beside them lie the paths in each package, for Contents. Nothing in it is
+synced: when a power cut or a bad disk damages it, the client refuses the staged tree, the file is thrown away, and the next
+publish compresses anew.
 """
 
 from __future__ import annotations
 
 import os
 import sqlite3
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +21,7 @@ SCHEMA = """
 CREATE TABLE IF NOT EXISTS piece (
     chunk TEXT NOT NULL, place TEXT NOT NULL, form TEXT NOT NULL, data BLOB NOT NULL, PRIMARY KEY (chunk, place, form)
 ) STRICT;
+CREATE TABLE IF NOT EXISTS paths (sha256 TEXT PRIMARY KEY, data BLOB NOT NULL) STRICT;
 """
 # So many chunks are in memory at once while they are compressed.
 BATCH = 64
@@ -60,11 +63,28 @@ class Pieces:
             if data:
                 yield data
 
+    def paths(self, sha256: str) -> str | None:
+        """Return the paths in a package, None when they are not known yet."""
+        row = self.connection.execute("SELECT data FROM paths WHERE sha256 = ?", (sha256,)).fetchone()
+        return None if row is None else zlib.decompress(row[0]).decode(errors="surrogateescape")
+
+    def keep_paths(self, sha256: str, paths: str) -> None:
+        """Remember the paths in a package."""
+        data = zlib.compress(paths.encode(errors="surrogateescape"))
+        self.connection.execute("INSERT OR REPLACE INTO paths VALUES (?, ?)", (sha256, data))
+
+    def keep_only_paths(self, packages: Iterable[str]) -> None:
+        """Forget the paths in all packages but these."""
+        self._keep_only("paths", "sha256", packages)
+
     def keep_only(self, chunks: Iterable[str]) -> None:
         """Forget the pieces of all chunks but these."""
-        self.connection.execute("CREATE TEMP TABLE kept (chunk TEXT PRIMARY KEY)")
-        self.connection.executemany("INSERT OR IGNORE INTO kept VALUES (?)", [(chunk,) for chunk in chunks])
-        self.connection.execute("DELETE FROM piece WHERE chunk NOT IN (SELECT chunk FROM kept)")
+        self._keep_only("piece", "chunk", chunks)
+
+    def _keep_only(self, table: str, column: str, values: Iterable[str]) -> None:
+        self.connection.execute("CREATE TEMP TABLE kept (value TEXT PRIMARY KEY)")
+        self.connection.executemany("INSERT OR IGNORE INTO kept VALUES (?)", [(value,) for value in values])
+        self.connection.execute(f"DELETE FROM {table} WHERE {column} NOT IN (SELECT value FROM kept)")  # noqa: S608
         self.connection.execute("DROP TABLE kept")
         self.connection.commit()
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.stanza import one
-from repo.models import SOURCE, Package, pool_folder
+from repo.models import SOURCE, Member, Package, pool_folder
 
 FIELD = "Kubedeb-Beside"
 # Build record, bills of materials and statements: what `kubedeb build` writes beside NAME_VERSION_ARCH.deb.
@@ -70,3 +71,12 @@ def objects(package: Package) -> dict[str, PoolFile]:
     found = {own: PoolFile(own.rpartition("/")[2], package.sha256, package.size)}
     listed = parse_files(one(package.stanza)["Checksums-Sha256"]) if package.architecture == SOURCE else ()
     return found | {f"{folder}/{file.name}": file for file in (*listed, *beside(package))}
+
+
+def damaged(member: Member) -> KubedebError:
+    """Return the error for a package of which the pool has not the right bytes."""
+    return KubedebError(
+        f"the bytes of {member.label} are missing or damaged in the pool",
+        details=f"public/{member.pool_name}", hint="Put the file back (kubedeb repo add FILE does it), then publish.",
+        code=ExitCode.REPOSITORY,
+    )  # fmt: skip

@@ -19,6 +19,7 @@ from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import sha256_bytes
 from repo.audit import Record, Why, who
 from repo.clock import ClockError, Dated, next_date
+from repo.contents import lister
 from repo.indices import Indices, index_objects, kinds, make_indices, release_text
 from repo.journal import Move, begin, finish, forget
 from repo.keys import Signed
@@ -26,8 +27,8 @@ from repo.live import Live, chunk_name, snapshot_name
 from repo.models import Member, Suite, contradictions
 from repo.pieces import open_pieces
 from repo.place import Repository
+from repo.poolfiles import damaged
 from repo.proof import judge
-from repo.recall import damaged
 from repo.settle import record, settle
 from repo.signing import check_expiry, sign
 from repo.snapshots import Applied, Load, Rows, Snapshot, apply, near, rows_text
@@ -87,22 +88,27 @@ Target = Callable[[Transaction, Live | None], Applied]
 
 @dataclass(frozen=True)
 class Wish:
-    """A suite, what it is to serve, and why; `asked` is a reason to make a generation though nothing changes."""
+    """A suite, what it is to serve, and why; `asked` is a reason to make a generation, with `again` though nothing changes."""
 
     suite: str
     target: Target
     why: Why = field(default_factory=Why)
     asked: str = ""
+    again: bool = True
 
 
-def decide(live: Live | None, applied: Applied, suite: Suite, asked: str = "") -> Decision:
-    """Return whether what was applied must become a new generation, and why; `asked` is a reason that does without a change."""
+def decide(live: Live | None, applied: Applied, suite: Suite, asked: str = "", *, again: bool = True) -> Decision:
+    """Return whether what was applied must become a new generation, and why.
+
+    `asked` is somebody's reason; with `again` it is one though nothing changes.
+    """
     if live is None:
         reason = "the first generation"
     elif live.snapshot != applied.snapshot:
-        reason = f"{len(applied.added)} added, {len(applied.removed)} removed"
+        counted = f"{len(applied.added)} added, {len(applied.removed)} removed"
+        reason = counted if applied.added or applied.removed else asked or counted
     else:
-        reason = _other_settings(live.release, suite) or asked
+        reason = _other_settings(live.release, suite) or (asked if again else "")
     return Decision(applied.snapshot, reason, applied.added, applied.removed, applied.new)
 
 
@@ -190,7 +196,7 @@ def _together(
         if wish.suite in done:
             continue
         suite, before = opened.repository.suite(wish.suite), opened.lives.get(wish.suite)
-        decision = decisions[wish.suite] = decide(before, wish.target(opened, before), suite, wish.asked)
+        decision = decisions[wish.suite] = decide(before, wish.target(opened, before), suite, wish.asked, again=wish.again)
         if before is None or decision.reason:
             staged.append(_stage_or_take_back(opened, suite, decision, checks, live))
             opened.planned[suite.name] = decision.target
@@ -250,7 +256,7 @@ def stage(opened: Transaction, suite: Suite, decision: Decision, checks: Sequenc
         check(repository, suite, decision)
     with watch.lap("indices"):
         with open_pieces(repository.layout.pieces) as pieces:
-            indices = make_indices(decision.target, suite, load, pieces)
+            indices = make_indices(decision.target, suite, load, pieces, lister(repository.layout.store, pieces))
         if live:
             record(opened, suite.name, live)
         _put_objects(repository, suite, decision, indices)

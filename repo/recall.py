@@ -5,11 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from kubedeb.errors import ExitCode, KubedebError
 from repo.catalog import Catalog
 from repo.indices import SNAPSHOT_FIELD
 from repo.live import Live, generation_name, read_live, read_snapshot
-from repo.models import Member
 from repo.place import Repository
 from repo.snapshots import Load
 
@@ -31,15 +29,6 @@ def recall(repository: Repository, catalog: Catalog, lives: Mapping[str, Live], 
     catalog.learn((chunk.sha256 for live in lives.values() for chunk in live.snapshot.chunks), load)
     if empty and lives:
         catalog.learn(_history(repository, lives), load, lenient=True)
-
-
-def damaged(member: Member) -> KubedebError:
-    """Return the error for a package of which the pool has not the right bytes."""
-    return KubedebError(
-        f"the bytes of {member.label} are missing or damaged in the pool",
-        details=f"public/{member.pool_name}", hint="Put the file back (kubedeb repo add FILE does it), then publish.",
-        code=ExitCode.REPOSITORY,
-    )  # fmt: skip
 
 
 def _history(repository: Repository, lives: Mapping[str, Live]) -> Iterator[str]:

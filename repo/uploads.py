@@ -63,11 +63,12 @@ def trusted_keys(folder: Path) -> bytes:
 
 
 def public_keys(path: Path) -> bytes:
-    """Return the public keys in a file, as gpgv reads them, armored or not. Raises `ValueError` for a file that holds none."""
+    """Return the public keys in a file, as gpgv reads them, armored or not. Raises `KubedebError` (KEY) when it holds none."""
     try:
         return binary(path.read_bytes(), PUBLIC_KEY)
-    except ValueError as error:
-        raise ValueError(f"{path} is no public key: {error}") from error
+    except (OSError, ValueError) as error:
+        raise KubedebError(f"{path} is no public key", details=str(error), hint="gpg --export KEY writes one.",
+                           code=ExitCode.KEY) from error  # fmt: skip
 
 
 def wrong_file(folder: Path, file: PoolFile, by: str) -> str:

@@ -14,7 +14,7 @@ from repo.commands.exchange import export, import_, mirror
 from repo.commands.gc import gc, hold
 from repo.commands.incoming import incoming
 from repo.commands.key import key
-from repo.commands.moves import log, promote, publish, release_set, rollback
+from repo.commands.moves import log, phase, promote, publish, release_set, rollback
 from repo.commands.options import open_root, repository_option, root_of, say, strict_option, suite_option
 from repo.commands.search import search
 from repo.commands.snapshot import snapshot
@@ -40,6 +40,7 @@ repo.add_command(hold)
 repo.add_command(incoming)
 repo.add_command(search)
 repo.add_command(log)
+repo.add_command(phase)
 repo.add_command(promote)
 repo.add_command(publish)
 repo.add_command(release_set)
@@ -64,6 +65,8 @@ repo.add_command(key)
 @click.option("--not-automatic", is_flag=True, default=None, help="apt takes from these suites what is asked for only; frozen.")
 @click.option("--but-automatic-upgrades", is_flag=True, default=None, help="… but upgrades what came from them; frozen.")
 @click.option("--zstd", is_flag=True, help="Serve the indices as .zst too.")
+@click.option("--contents/--no-contents", default=None, help="List what packages lay down, for apt-file.")
+@click.option("--translations/--no-translations", default=None, help="Put long descriptions into Translation-en.")
 @click.option("--keep", type=click.IntRange(min=0), metavar="N", help="gc keeps the newest N versions of a package. 0: all.")
 @click.option(
     "--keep-generations", type=click.IntRange(min=2), metavar="N", help="gc keeps the last N generations (default 10)."
@@ -75,7 +78,7 @@ def init(
     *, repository: Path | None, origin: str, label: str | None, url: str | None, suites: tuple[str, ...],
     architectures: tuple[str, ...], storage: str, endpoint_url: str, valid_for: float | None, not_automatic: bool | None,
     but_automatic_upgrades: bool | None, zstd: bool, keep: int | None, keep_generations: int | None,
-    changes_keyring: str | None, as_json: bool,
+    changes_keyring: str | None, contents: bool | None, translations: bool | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Make a repository with a key of its own, or add suites to one that is there."""
     from repo.init import Wish, initialise
@@ -83,7 +86,7 @@ def init(
     asked = {
         "valid_for": None if valid_for is None else int(valid_for * 86400), "not_automatic": not_automatic,
         "but_automatic_upgrades": but_automatic_upgrades, "forms": (".gz", ".xz", ".zst") if zstd else None,
-        "keep": keep, "keep_generations": keep_generations,
+        "contents": contents, "translations": translations, "keep": keep, "keep_generations": keep_generations,
         "changes_keyring": str(Path(changes_keyring).absolute()) if changes_keyring else changes_keyring,
     }  # fmt: skip
     options = {name: value for name, value in asked.items() if value is not None}

@@ -87,6 +87,24 @@ def rollback(
     _told(carry_out(opened, [wanted], say, Why("rollback", reason)), as_json=as_json)
 
 
+@click.command()
+@repository_option
+@click.argument("suite")
+@click.argument("query")
+@click.argument("percent", type=click.IntRange(0, 100))
+@reason_option
+@strict_option
+@json_option
+def phase(
+    *, repository: Path | None, suite: str, query: str, percent: int, reason: str, strict: bool, as_json: bool
+) -> None:  # fmt: skip
+    """Let upgrades to the packages that QUERY names reach PERCENT of the hosts; 100 ends it. Published at once."""
+    from repo.phasing import phase as phase_packages
+
+    done = phase_packages(open_root(repository, strict=strict), suite, query, percent, say, reason)
+    print_json(asdict(done)) if as_json else tell(done)
+
+
 @click.command(name="release-set")
 @repository_option
 @click.argument("members", metavar="SUITE[=SNAPSHOT]...", nargs=-1, required=True)

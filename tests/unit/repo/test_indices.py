@@ -40,7 +40,7 @@ def made(packages: list[Package], pieces: Pieces, suite: Suite = SUITE) -> tuple
         read.append(chunk)
         return chunks[chunk]
 
-    return make_indices(snapshot, suite, load, pieces), read
+    return make_indices(snapshot, suite, load, pieces, lambda _: ""), read
 
 
 def test_each_architecture_has_its_own_packages_and_all() -> None:
