@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import random
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -9,15 +11,19 @@ from pathlib import Path
 import pytest
 
 import kindsamples
+import samplerecipe
 from kubedeb.cli import run
 from kubedeb.errors import ExitCode
+from kubedeb.progress import progress
 from pkgbuild import dockerd
+from pkgbuild.backends import backend
 from pkgbuild.build import Workshop, make
 from pkgbuild.cache import Cache
 from pkgbuild.dockersandbox import docker_sandbox
 from pkgbuild.library import choose, find
 from pkgbuild.recipe import Architecture, Suite
-from pkgbuild.sandbox import PLAIN, Bind, Surroundings
+from pkgbuild.sandbox import PLAIN, Bind, SandboxKind, Surroundings
+from pkgbuild.session import session
 from pkgbuild.spec import expand
 from pkgbuild.store import BuiltPackage, Store
 
@@ -56,6 +62,44 @@ def test_a_sample_of_each_kind_is_the_same_again(name: str, made: Make) -> None:
     first = made(name, out="one")
     assert [package.name for package in first] == [name]
     assert first == made(name, out="two")
+
+
+CORES = {
+    "xz-1": (12, SandboxKind.UNSHARE, ()),
+    "gzip-6": (12, SandboxKind.UNSHARE, pytest.mark.long),
+    "xz-6": (50, SandboxKind.DOCKER, pytest.mark.long),
+}
+"""{compression: (MiB of a file that does not compress: several of xz's blocks, the sandbox)}."""
+
+
+@pytest.mark.parametrize("compression", [pytest.param(name, marks=marks) for name, (_, _, marks) in CORES.items()])
+def test_the_bytes_do_not_depend_on_the_number_of_cores(compression: str, with_base: Store, image: str, tmp_path: Path) -> None:
+    size, kind, _ = CORES[compression]
+    assert len(os.sched_getaffinity(0)) > 1, "one core cannot show it"
+    program = b"#!/bin/sh\necho hello 1.10\nexit\n" + random.Random(0).randbytes(size << 20)  # noqa: S311 - what does not pack
+    text = samplerecipe.RECIPE.replace("kind: prebuilt", f"kind: prebuilt\ncompression: {compression}")
+    folder = samplerecipe.write_recipe(tmp_path / "recipes", text, source=samplerecipe.source_deb(program))
+    cache = Cache(kindsamples.fill_cache(folder, tmp_path / "cache"))
+    expanded = expand(choose(find([folder]), ["hello"])[0], Suite.BOOKWORM, Architecture.AMD64)
+    lock = with_base.base("bookworm", "amd64")
+    assert lock is not None
+    made = []
+    with session(tmp_path / "store") as run_file, backend(kind, with_base, progress(), run_file) as sandboxes:
+        shop = Workshop(Store(tmp_path / "store"), cache, sandboxes.prepare(lock))
+        for cores in (1, 2):
+            (tmp_path / str(cores)).mkdir()
+            made.append(make(expanded, shop, tmp_path / str(cores), Surroundings(processors=cores))[0])
+    assert made[0] == made[1]
+    if compression.startswith("xz"):
+        assert blocks_of(tmp_path / "1" / made[0][0].file, tmp_path) > 1  # else there was nothing to share
+
+
+def blocks_of(deb: Path, tmp_path: Path) -> int:
+    """Return of how many blocks the data of a package consist, which are what cores can share."""
+    with deb.open("rb") as stream, (tmp_path / "data.tar.xz").open("wb") as out:
+        subprocess.run(["ar", "p", "/dev/stdin", "data.tar.xz"], stdin=stream, stdout=out, check=True)
+    listed = subprocess.run(["xz", "--robot", "--list", out.name], capture_output=True, text=True, check=True)
+    return int(next(line for line in listed.stdout.splitlines() if line.startswith("file")).split("\t")[2])
 
 
 def test_another_architecture_needs_no_emulation(made: Make) -> None:
