@@ -11,6 +11,7 @@ import click
 from kubedeb.output import json_option, print_json, print_table
 from repo.commands.care import fsck, metrics, page, stats
 from repo.commands.exchange import export, import_, mirror
+from repo.commands.explain import explain
 from repo.commands.gc import gc, hold
 from repo.commands.incoming import incoming
 from repo.commands.key import key
@@ -32,6 +33,7 @@ repo.add_command(fsck)
 repo.add_command(metrics)
 repo.add_command(page)
 repo.add_command(stats)
+repo.add_command(explain)
 repo.add_command(export)
 repo.add_command(import_)
 repo.add_command(mirror)
@@ -288,20 +290,3 @@ def print_report(report: Any) -> None:
         f"{', '.join(report.suites)}: {report.packages} packages, {report.files} files, {report.bytes} bytes read,"
         f" {len(report.findings)} findings"
     )
-
-
-@repo.command()
-@click.argument("text", type=click.File(), default="-")
-@json_option
-def explain(*, text: Any, as_json: bool) -> None:
-    """Say cause and cure of what apt printed, read from a file or stdin."""
-    from repo.explain import explain as explain_text
-
-    found = explain_text(text.read())
-    if as_json:
-        print_json([asdict(rule) for rule in found])
-        return
-    for rule in found:
-        click.echo(f"cause: {rule.cause}\ncure:  {rule.cure}")
-    if not found:
-        click.echo("nothing in this is known; `kubedeb repo verify` reads the repository as apt does")

@@ -12,6 +12,7 @@ SAMPLES = (
     "W: GPG error: http://h s InRelease: The following signatures were invalid: EXPKEYSIG 0123456789ABCDEF",
     "W: GPG error: http://h s InRelease: The following signatures were invalid: BADSIG 0123456789ABCDEF",
     "E: The repository 'http://h s Release' does not have a Release file.",
+    "W: GPG error: http://h s InRelease: Splitting up /p/h_dists_s_InRelease into data and signature failed",
     "E: Conflicting values set for option Signed-By regarding source http://h/ s: /a.gpg != /b.gpg",
     "N: Skipping acquire of configured file 'main/binary-i386/Packages' as repository 'http://h s InRelease' "
     "doesn't support architecture 'i386'",
