@@ -10,13 +10,14 @@ import io
 import os
 import shutil
 import tarfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from email.utils import format_datetime
 from hashlib import sha256
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory, mkdtemp
 from typing import IO
 
 from kubedeb.aptrepo import Digest, Release, parse_release, verified
@@ -26,6 +27,7 @@ from repo.bundle import MANIFEST
 from repo.clientfiles import sources_text
 from repo.contents import lister
 from repo.indices import GENERATION_FIELD, SNAPSHOT_FIELD, TRANSLATION, by_hash, index_objects, make_indices
+from repo.keyringpackage import current
 from repo.live import chunk_loader, chunk_name, generation_name, read_snapshot, snapshot_name, unreadable
 from repo.models import Suite
 from repo.naming import PREFIX
@@ -34,8 +36,9 @@ from repo.place import Repository
 from repo.points import GENERATION, Point, resolve
 from repo.poolfiles import damaged, objects
 from repo.settle import client_files
+from repo.signing import sign
 from repo.snapshots import rows_of
-from repo.transaction import Say
+from repo.transaction import Say, transaction
 
 
 @dataclass(frozen=True)
@@ -68,16 +71,19 @@ def export(repository: Repository, what: str, target: Path, say: Say, *, url: st
     if target.suffix != ".tar" and target.exists():
         raise KubedebError(f"{target} is there already", hint="Name a folder that is not there, or a .tar file.",
                            code=ExitCode.USAGE)  # fmt: skip
-    point = resolve(repository, what)
-    suite, inrelease = _signed(repository, what, point)
-    release = parse_release(suite, verified(inrelease, repository.layout.keyring, code=ExitCode.REPOSITORY))
-    say(f"collecting {what}")
-    pieces = dict(_pieces(repository, point, release, inrelease, url))
-    text = manifest_text(repository, release, {name: piece.digest for name, piece in pieces.items()})
-    signed = repository.layout.keys.sign(text, repository.identity.fingerprint).inline
-    whole = {MANIFEST: _data(signed), **dict(sorted(pieces.items()))}
-    date = int(release.date.timestamp())
-    with storage_errors(str(target), ExitCode.REPOSITORY_STORAGE):
+    with storage_errors(str(target), ExitCode.REPOSITORY_STORAGE), TemporaryDirectory(prefix="kubedeb-export-") as folder:
+        with transaction(repository, say) as opened:
+            point = resolve(repository, what)
+            suite, inrelease = _signed(repository, what, point)
+            release = parse_release(suite, verified(inrelease, repository.layout.keyring, code=ExitCode.REPOSITORY))
+            say(f"collecting {what}")
+            keyring = current(opened, Path(folder))
+            pieces = dict(_pieces(repository, point, release, inrelease, url))
+            pieces[keyring.name] = _data(keyring.read_bytes())
+            text = manifest_text(repository, release, {name: piece.digest for name, piece in pieces.items()})
+            signed = sign(repository, text, time.time()).inline
+        whole = {MANIFEST: _data(signed), **dict(sorted(pieces.items()))}
+        date = int(release.date.timestamp())
         write = _write_tar if target.suffix == ".tar" else _write_folder
         write(target, whole, say, date)
     size = sum(piece.digest.size for piece in whole.values())
@@ -121,7 +127,7 @@ def _pieces(
 ) -> Iterator[tuple[str, Piece]]:  # fmt: skip
     """Yield every file but the manifest, by its name in the store."""
     store, folder = repository.layout.store, f"dists/{release.suite}"
-    detached = repository.layout.keys.sign(release.text, repository.identity.fingerprint).detached
+    detached = sign(repository, release.text, time.time()).detached
     yield f"{folder}/InRelease", _data(inrelease)
     yield f"{folder}/Release", _data(release.text.encode())
     yield f"{folder}/Release.gpg", _data(detached)

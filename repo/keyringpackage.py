@@ -110,6 +110,11 @@ def build(plan: Plan, folder: Path) -> Path:
     return target
 
 
+def current(opened: Transaction, folder: Path) -> Path:
+    """Build the keyring package as the keys now are, in the version that suites serve or would get."""
+    return build(_plan(opened, _served(opened)), folder)
+
+
 def publish_package(repository: Repository, suites: Sequence[str], say: Say) -> list[Offered]:
     """Let every suite serve the keyring package as the keys now are, and it alone of all its versions; drafts wait on."""
     chosen = [repository.suite(name).name for name in suites or [suite.name for suite in repository.identity.suites]]

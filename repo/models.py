@@ -84,7 +84,8 @@ class SuiteOptions:
     which the indices of a generation stay after another took its place. `keep`: so many versions of a package stay when gc
     runs, 0: all. `keep_generations`: so many generations can be rolled back to, however old. `changes_keyring`: a folder of
     public keys; where it is set the suite takes nothing but `.changes` files that one of them has signed. `contents`: what
-    packages lay down is listed, for apt-file. `translations`: long descriptions stand in Translation-en.
+    packages lay down is listed, for apt-file. `translations`: long descriptions stand in Translation-en. `page`: the suite's
+    web page is made anew with each generation.
     """
 
     valid_for: int = 0
@@ -97,6 +98,7 @@ class SuiteOptions:
     changes_keyring: str = ""
     contents: bool = False
     translations: bool = False
+    page: bool = False
 
 
 @dataclass(frozen=True)

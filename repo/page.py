@@ -10,11 +10,12 @@ from urllib.parse import quote
 from kubedeb.errors import ExitCode, KubedebError
 from repo.clientfiles import sources_text
 from repo.keyset import read_keys
-from repo.live import chunk_loader, read_live
-from repo.models import Identity, Package
+from repo.live import Live, chunk_loader, read_live
+from repo.models import Identity, Package, pool_folder
 from repo.place import Repository, writing
+from repo.poolfiles import BUILDINFO, beside
 from repo.rotation import State
-from repo.snapshots import rows_of
+from repo.snapshots import Load, rows_of
 
 STYLE = """:root{color-scheme:light dark;font:15px/1.5 system-ui,sans-serif}
 body{max-width:75rem;margin:2rem auto;padding:0 1rem}
@@ -30,6 +31,13 @@ q.oninput=()=>{history.replaceState(null,'','#'+encodeURIComponent(q.value));fin
 q.value=decodeURIComponent(location.hash.slice(1));find();
 document.getElementById('copy').onclick=()=>navigator.clipboard.writeText(document.getElementById('sources').textContent);"""
 
+SAID = {".intoto.jsonl": "statements", ".cdx.json": "CycloneDX", ".spdx.json": "SPDX", BUILDINFO: "buildinfo"}
+
+
+def page_name(suite: str) -> str:
+    """Return where a suite's page lies in the store."""
+    return f"dists/{suite}/index.html"
+
 
 def write_page(repository: Repository, suite_name: str) -> tuple[str, bool]:
     """Write a suite's page into the store; return its name and whether it changed. Raises `KubedebError` (REPOSITORY)."""
@@ -38,13 +46,16 @@ def write_page(repository: Repository, suite_name: str) -> tuple[str, bool]:
     if live is None:
         raise KubedebError(f"suite {suite.name} is not published yet", hint=f"kubedeb repo publish {suite.name}",
                            code=ExitCode.REPOSITORY)  # fmt: skip
-    store = repository.layout.store
-    rows = ((row, _added(repository, row)) for row in rows_of(chunk_loader(repository), live.snapshot))
-    name = f"dists/{suite.name}/index.html"
-    keys = [(key.fingerprint, key.state is State.SIGNING) for key in read_keys(repository).for_clients]
-    text = page(repository.identity, suite.name, live.generation, live.date, rows, keys)
     with writing(repository.layout):
-        return name, store.put(name, text.encode())
+        return page_name(suite.name), put_page(repository, suite.name, live, chunk_loader(repository))
+
+
+def put_page(repository: Repository, suite: str, live: Live, load: Load) -> bool:
+    """Make the page of what is live, for who writes already; return whether it changed."""
+    rows = ((row, _added(repository, row)) for row in rows_of(load, live.snapshot))
+    keys = [(key.fingerprint, key.state is State.SIGNING) for key in read_keys(repository).for_clients]
+    text = page(repository.identity, suite, live.generation, live.date, rows, keys)
+    return repository.layout.store.put(page_name(suite), text.encode())
 
 
 def _added(repository: Repository, row: Package) -> int | None:
@@ -73,7 +84,7 @@ def page(
 <code>/etc/apt/sources.list.d/{escape(identity.file_name)}.sources</code>: <button id="copy">copy</button></p>
 <pre id="sources">{escape(sources_text(identity))}</pre>
 <h2>Packages (<span id="n"></span>)</h2><input id="q" type="search" placeholder="name, version, sha256 …" aria-label="search">
-<table><thead><tr><th>package<th>version<th>architecture<th>added<th>bytes<th>source, sha256</thead><tbody>
+<table><thead><tr><th>package<th>version<th>architecture<th>added<th>bytes<th>source, sha256<th>said about it</thead><tbody>
 {body}</tbody></table><script>{SCRIPT}</script></html>
 """
 
@@ -89,8 +100,20 @@ def _row(row: Package, added: int | None) -> str:
     link = "../../" + quote(row.member.pool_name)
     return (
         f'<tr><td><a href="{escape(link)}">{escape(row.name)}</a><td>{escape(row.version)}<td>{escape(row.architecture)}'
-        f'<td>{_day(added)}<td class="n">{row.size}<td>{escape(source)} <small><code>{escape(row.sha256)}</code></small></tr>\n'
+        f'<td>{_day(added)}<td class="n">{row.size}<td>{escape(source)} <small><code>{escape(row.sha256)}</code></small>'
+        f"<td>{_said(row)}</tr>\n"
     )
+
+
+def _said(row: Package) -> str:
+    """Return links to what lies beside a package: who built it from what, its bills of materials, its build record."""
+    folder = f"../../{pool_folder(row.sha256)}/"
+    links = [(_what(file.name), file.name) for file in beside(row)]
+    return ", ".join(f'<a href="{escape(quote(folder + name))}">{escape(what)}</a>' for what, name in links)
+
+
+def _what(name: str) -> str:
+    return next((what for end, what in SAID.items() if name.endswith(end)), name)
 
 
 def _day(seconds: int | None) -> str:

@@ -14,6 +14,7 @@ from repo.keys import Signed
 from repo.keyset import keyring, read_keys
 from repo.live import Live, generation_name
 from repo.models import Action, Suite
+from repo.page import page_name, put_page
 from repo.place import Repository
 from repo.signing import sign
 from repo.snapshots import near
@@ -49,12 +50,14 @@ def settle(
     for path in index_objects(suite.name, live.release.indices):
         _plain_name(repository, suite, path, live.release.indices[path], live.date, (data or {}).get(path))
     done = catalog.settled(suite.name) == live.generation and not catalog.draft(suite.name)
-    if done and _client_files_stand(repository):
+    if done and _client_files_stand(repository) and not _lacks_page(repository, suite):
         return
     finished = fulfilled(transaction, suite.name, live)
     names = {*catalog.published_names(), *finished.values()}
     for name, content in client_files(repository, names).items():
         store.put(name, content)
+    if suite.options.page:
+        put_page(repository, suite.name, live, transaction.load)
     catalog.published(suite.name, live.generation, [chunk.sha256 for chunk in live.snapshot.chunks], finished)
 
 
@@ -84,6 +87,10 @@ def _plain_name(repository: Repository, suite: Suite, path: str, digest: Digest,
     data = data if data is not None else store.read(f"dists/{suite.name}/{by_hash(path, digest)}")
     if data is not None:
         store.put(plain, data, mtime=date)
+
+
+def _lacks_page(repository: Repository, suite: Suite) -> bool:
+    return suite.options.page and repository.layout.store.size(page_name(suite.name)) is None
 
 
 def _client_files_stand(repository: Repository) -> bool:

@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 from kubedeb.output import json_option, print_json, print_table
-from repo.commands.care import fsck, metrics, page, stats
+from repo.commands.care import fsck, metrics, stats
+from repo.commands.care import page as page_command
 from repo.commands.exchange import export, import_, mirror
 from repo.commands.explain import explain
 from repo.commands.gc import gc, hold
@@ -31,7 +32,7 @@ def repo() -> None:
 
 repo.add_command(fsck)
 repo.add_command(metrics)
-repo.add_command(page)
+repo.add_command(page_command)
 repo.add_command(stats)
 repo.add_command(explain)
 repo.add_command(export)
@@ -73,6 +74,7 @@ repo.add_command(key)
 @click.option(
     "--keep-generations", type=click.IntRange(min=2), metavar="N", help="gc keeps the last N generations (default 10)."
 )
+@click.option("--page/--no-page", default=None, help="Make the suites' web pages anew with each generation.")
 @click.option("--changes-keyring", metavar="DIR",
               help="Take only .changes files that a key in this folder (.gpg, .asc) has signed. Empty: take all.")  # fmt: skip
 @json_option
@@ -80,7 +82,7 @@ def init(
     *, repository: Path | None, origin: str, label: str | None, url: str | None, suites: tuple[str, ...],
     architectures: tuple[str, ...], storage: str, endpoint_url: str, valid_for: float | None, not_automatic: bool | None,
     but_automatic_upgrades: bool | None, zstd: bool, keep: int | None, keep_generations: int | None,
-    changes_keyring: str | None, contents: bool | None, translations: bool | None, as_json: bool,
+    changes_keyring: str | None, contents: bool | None, translations: bool | None, page: bool | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Make a repository with a key of its own, or add suites to one that is there."""
     from repo.init import Wish, initialise
@@ -88,7 +90,7 @@ def init(
     asked = {
         "valid_for": None if valid_for is None else int(valid_for * 86400), "not_automatic": not_automatic,
         "but_automatic_upgrades": but_automatic_upgrades, "forms": (".gz", ".xz", ".zst") if zstd else None,
-        "contents": contents, "translations": translations, "keep": keep, "keep_generations": keep_generations,
+        "contents": contents, "translations": translations, "keep": keep, "keep_generations": keep_generations, "page": page,
         "changes_keyring": str(Path(changes_keyring).absolute()) if changes_keyring else changes_keyring,
     }  # fmt: skip
     options = {name: value for name, value in asked.items() if value is not None}

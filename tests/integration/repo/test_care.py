@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
+import requests
 
+from debs import write_deb
+from foreign import Shaky
 from repositories import Made
 
 
@@ -47,3 +52,43 @@ def test_the_page_is_searchable_in_a_browser(published: Made, tmp_path: Path, wo
     dom = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=True).stdout
     assert f'<span id="n">{shown}</span>' in dom
     assert dom.count("<tr hidden") == 3 - shown
+
+
+def browsed(url: str, profile: Path) -> str:
+    """Return the page at `url` as a browser has it."""
+    argv = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}", "--dump-dom", url]
+    return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=True).stdout
+
+
+def test_the_page_is_made_at_publish_and_links_what_was_said(
+    published: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert published.repo("init", "--origin", "kubedeb", "--page") == 0
+    assert published.repo("publish", "bookworm") == 0
+    index = published.public / "dists/bookworm/index.html"
+    assert "Generation 2," in index.read_text()
+    package = write_deb(tmp_path / "in", "hello", "1.0")
+    for suffix, text in ((".intoto.jsonl", '{"payload": ""}\n'), (".cdx.json", "{}"), (".spdx.json", "{}")):
+        package.with_name(f"hello_1.0_amd64{suffix}").write_text(text)
+    assert published.repo("add", "-s", "bookworm", "--publish", package) == 0
+    with Shaky(published.public) as web:
+        dom = browsed(f"{web.url}/dists/bookworm/index.html#hello", tmp_path / "profile")
+        assert '<span id="n">1</span>' in dom
+        assert "Generation 3," in dom
+        (row,) = [row for row in dom.split("<tr") if ">hello</a>" in row]
+        links = re.findall(r'href="([^"]+)">([^<]+)</a>', row)
+        assert [what for _, what in links] == ["hello", "CycloneDX", "statements", "SPDX"]
+        got = {Path(link).name: requests.get(urljoin(f"{web.url}/dists/bookworm/", link), timeout=5) for link, _ in links}
+    there = {path.name: path.read_bytes() for path in package.parent.iterdir()}
+    assert {name: answer.content for name, answer in got.items()} == there
+    # Nothing to do: not written again; when it is lost it is made.
+    before = index.stat().st_mtime_ns
+    assert published.repo("publish", "bookworm") == 0
+    assert index.stat().st_mtime_ns == before
+    index.unlink()
+    assert published.repo("publish", "bookworm") == 0
+    assert "Generation 3," in index.read_text()
+    assert published.repo("init", "--origin", "kubedeb", "--no-page") == 0
+    assert published.repo("remove", "-s", "bookworm", "--publish", "hello") == 0
+    assert "Generation 3," in index.read_text()
+    assert published.repo("verify") == 0

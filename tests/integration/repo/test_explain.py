@@ -69,9 +69,8 @@ def test_of_which_generation_apt_speaks(published: Made, capsys: pytest.CaptureF
 
     assert published.repo("remove", "-s", "bookworm", "--publish", f"etcd-server={VERSIONS[0]}") == 0
     package = next(published.public.rglob(f"*{VERSIONS[0]}*.deb"))
-    text.write_text(
-        f"E: Failed to fetch {web.url}/{package.relative_to(published.public)}  404  Not Found [IP: 127.0.0.1 80]\n"
-    )
+    uri = f"{web.url}/{package.relative_to(published.public)}"
+    text.write_text(f"E: Failed to fetch {uri}  404  Not Found [IP: 127.0.0.1 80]\n")
     in_lists = ("bookworm", 2, 0, "it lies in apt's lists")
     assert told() == (["a file that the clie"], [("bookworm", 2, 3, "it is the newest that has the package"), in_lists])
     good = next((published.public / "dists").rglob("Packages.xz")).read_bytes()

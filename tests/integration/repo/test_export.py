@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
+import subprocess
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -46,7 +47,10 @@ def test_an_export_is_a_repository(published: Made, tmp_path: Path, form: str) -
     assert client.versions() == list(VERSIONS)
     assert client.download("etcd-server", VERSIONS[1]).clean
     assert published.repo("verify", tree, "--keyring", key, "--suite", "bookworm") == 0
-    assert (tree / "kubedeb-archive-keyring.gpg").exists()
+    assert (tree / "kubedeb-archive-keyring.gpg").read_bytes() == key.read_bytes()
+    (package,) = tree.glob("kubedeb-archive-keyring_*_all.deb")
+    subprocess.run(["dpkg-deb", "-x", package, tmp_path / "installed"], check=True)
+    assert (tmp_path / "installed/usr/share/keyrings/kubedeb-archive-keyring.gpg").read_bytes() == key.read_bytes()
     assert "URIs: http://site.example.org/apt/\n" in (tree / "kubedeb.sources").read_text()
     assert "etcd-server" in (tree / "kubedeb.pref").read_text()
 
@@ -62,7 +66,7 @@ def test_what_was_served_before_and_what_has_a_name(published: Made, tmp_path: P
         client = client_of(tree, published, suite)
         assert client.update().clean
         assert client.versions() == [VERSIONS[2]]
-        assert len(list(tree.rglob("*.deb"))) == 1
+        assert len(list((tree / "pool").rglob("*.deb"))) == 1
         assert published.repo("verify", tree, "--keyring", published.root / "keyring.gpg", "--suite", suite) == 0
 
 
@@ -112,7 +116,7 @@ def _without(name: str) -> Callable[[Members], Members]:
         (_flip(".deb"), "with other bytes"),
         (_flip("MANIFEST"), "the signature of InRelease is not good"),
         (_without("MANIFEST"), "its first file is not the MANIFEST of an export"),
-        (_without(".deb"), "lacks 3 files"),
+        (_without(".deb"), "lacks 4 files"),
         (_with("pool/more.deb"), "has 'pool/more.deb', which its MANIFEST does not list so"),
         (_with("../../evil"), "has '../../evil', which its MANIFEST does not list so"),
         (_with("link", b"", type=tarfile.SYMTYPE, linkname="/etc/passwd"), "has 'link', which is no regular file"),

@@ -45,3 +45,11 @@ def test_every_key_of_an_overlap_is_on_the_page() -> None:
     text = page(IDENTITY, "s", 3, 0, [], [("A" * 40, True), ("B" * 40, True), ("C" * 40, False)])
     assert [text.count(f">{letter * 40}<") for letter in "ABC"] == [1, 1, 1]
     assert f"To be signed by <code>{'C' * 40}" in text
+
+
+def test_what_was_said_is_linked_and_escaped() -> None:
+    stanza = f"Package: a\nKubedeb-Beside:\n {'b' * 64} 3 a<b>.intoto.jsonl\n {'c' * 64} 3 a_1_all.buildinfo\n"
+    text = page(IDENTITY, "s", 3, 0, [(Package("a", "1", "all", "a" * 64, 7, stanza), None)], [])
+    folder = f"../../pool/aa/{'a' * 64}"
+    assert f'<td><a href="{folder}/a%3Cb%3E.intoto.jsonl">statements</a>, ' in text
+    assert f'<a href="{folder}/a_1_all.buildinfo">buildinfo</a></tr>' in text
