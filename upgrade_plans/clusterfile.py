@@ -10,7 +10,7 @@ from kubedeb.yamlfile import Document, validate
 from kubedeb.yamlfile import load as load_yaml
 from upgrade_plans import jsonfile
 from upgrade_plans.models.cluster import Cluster
-from upgrade_plans.models.nodesets import expand
+from upgrade_plans.models.nodesets import expand, fold
 
 
 def load(path: Path) -> Cluster:
@@ -18,6 +18,33 @@ def load(path: Path) -> Cluster:
     document = load_yaml(path, code=ExitCode.CLUSTER)
     _check_places(document)
     return validate(document, Cluster, code=ExitCode.CLUSTER)
+
+
+def text_of(cluster: Cluster) -> str:
+    """Return a cluster as its file's text, node sets folded, what is as it is by default left out; `load` reads it back."""
+    import yaml
+
+    tree = cluster.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    return yaml.safe_dump(_folded(tree), sort_keys=False, allow_unicode=True, width=120)
+
+
+def _folded(value: Any) -> Any:
+    """Return a tree with each list of nodes as one node set, where that reads back as the same list."""
+    if isinstance(value, dict):
+        folded = {name: _folded(inner) for name, inner in value.items() if name not in SETS_OF}
+        return {**folded, **{name: _sets(value[name], SETS_OF[name]) for name in SETS_OF if name in value}}
+    return [_folded(item) for item in value] if isinstance(value, list) else value
+
+
+SETS_OF = {"roles": 1, "rows": 2, "dcs": 1, "architectures": 1, "hardware": 1, "nodes": 0}
+"""Keys that hold nodes, and how many levels of names stand above them."""
+
+
+def _sets(value: Any, depth: int) -> Any:
+    if depth:
+        return {name: _sets(inner, depth - 1) for name, inner in value.items()}
+    folded = fold(value)
+    return folded if list(expand(folded)) == list(value) else value
 
 
 def schema() -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -103,6 +104,7 @@ def _identity(data: Any, where: tuple[int | str, ...]) -> str:
     return f" (in {name})" if name else ""
 
 
+@lru_cache(maxsize=8)
 def _names(model: type[BaseModel]) -> list[str]:
     """Return every key that a model and the models in it know."""
     schema = model.model_json_schema()

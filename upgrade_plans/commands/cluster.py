@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from kubedeb.output import json_option, print_json, print_table
+from upgrade_plans.commands.clusterimport import import_
+from upgrade_plans.commands.findings import findings
 
 if TYPE_CHECKING:
     from upgrade_plans.models.alike import Traits
@@ -20,7 +22,11 @@ FILE = click.argument("file", type=click.Path(path_type=Path))
 
 @click.group()
 def cluster() -> None:
-    """Check and show cluster files."""
+    """Check, show and import cluster files; say which rules concern a cluster."""
+
+
+cluster.add_command(import_)
+cluster.add_command(findings)
 
 
 @cluster.command()
@@ -42,9 +48,10 @@ def lint(file: Path, *, as_json: bool) -> None:
 @click.option("--nodes", "each", is_flag=True, help="List every node, not each class of nodes that are alike.")
 @json_option
 def show(file: Path, *, each: bool, as_json: bool) -> None:
-    """Print what FILE describes: nodes that are alike once, with their number, roles and places; balancers and limits."""
+    """Print what FILE describes: nodes that are alike once, with their number; balancers and limits."""
     from upgrade_plans.clusterfile import load
     from upgrade_plans.models.alike import classes, traits
+    from upgrade_plans.models.nodesets import fold
 
     read = load(file)
     if as_json:
@@ -57,12 +64,29 @@ def show(file: Path, *, each: bool, as_json: bool) -> None:
             ("node", *TRAITS, "address"), [(node, *_row(here), read.address(node)) for node, here in traits(read).items()]
         )
         return
-    print_table(("count", "nodes", *TRAITS), [(str(kind.count), kind.folded, *_row(kind.traits)) for kind in classes(read)])
+    rows = [(str(len(nodes)), fold(nodes), *_row(here)) for here, nodes in _by_row(read).items()]
+    print_table(("count", "nodes", *TRAITS), rows)
     for line in _around(read):
         click.echo(line)
 
 
 TRAITS = ("roles", "row", "rack", "dc", "taint group", "architecture", "hardware", "frozen")
+
+
+def _by_row(read: Cluster) -> dict[Traits, list[str]]:
+    """Return nodes that differ in their racks only, by what they have in common; how many racks stands for the rack."""
+    from upgrade_plans.models.alike import traits
+
+    found: dict[Traits, list[tuple[str, str]]] = {}
+    for node, here in traits(read).items():
+        found.setdefault(replace(here, rack=""), []).append((node, here.rack))
+    racks = {here: {rack for _, rack in pairs} for here, pairs in found.items()}
+    return {
+        replace(here, rack=next(iter(racks[here])) if len(racks[here]) == 1 else f"{len(racks[here])} racks"): [
+            node for node, _ in pairs
+        ]
+        for here, pairs in found.items()
+    }
 
 
 def _row(here: Traits) -> tuple[str, ...]:

@@ -10,13 +10,12 @@ import click
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.output import json_option, print_json
 from kubedeb.versions import Version
+from upgrade_plans.commands.targets import VERSION, pair
 
 if TYPE_CHECKING:
     from kubedeb.knowledge.schema import Rule
     from upgrade_plans.planner.climb import Climb, NoWay
     from upgrade_plans.planner.stack import Stack
-
-VERSION = "COMPONENT=VERSION"
 
 
 @click.command()
@@ -51,7 +50,7 @@ def outline(
         if version < begin[name]:
             raise KubedebError(f"{name} would go down from {begin[name]} to {version}", details="An outline goes up only.",
                                hint="The way back of a run is `kubedeb rollback`.", code=ExitCode.USAGE)  # fmt: skip
-    stones = {(product, version.line): version for product, version in map(_pair, via)}
+    stones = {(product, version.line): version for product, version in map(pair, via)}
     kept = frozenset(name for text in frozen for name in OF_PRODUCT.get(text, (text,)))
     if strange := sorted(kept - set(begin)):
         raise KubedebError(f"{', '.join(strange)} cannot be frozen: not in the stack", code=ExitCode.USAGE)
@@ -72,7 +71,7 @@ def _groups(texts: tuple[str, ...]) -> dict[str, Version]:
     products: dict[str, Version] = {}
     groups: dict[str, Version] = {}
     for text in texts:
-        name, version = _pair(text)
+        name, version = pair(text)
         if name not in OF_PRODUCT and name not in BY_NAME:
             known = ", ".join(sorted({*OF_PRODUCT, *BY_NAME}))
             raise KubedebError(f"no component {name!r}", details=f"Known: {known}", code=ExitCode.USAGE)
@@ -81,18 +80,6 @@ def _groups(texts: tuple[str, ...]) -> dict[str, Version]:
         else:
             groups[name] = version
     return {**products, **groups}
-
-
-def _pair(text: str) -> tuple[str, Version]:
-    name, _, written = text.partition("=")
-    if name == "storage" and written in ("etcd2", "etcd3"):
-        return name, Version(int(written[-1]), 0)
-    try:
-        return name, Version.parse(written)
-    except ValueError as error:
-        raise KubedebError(
-            f"{text!r} is not {VERSION}", hint="As in kubernetes=1.7.16 or storage=etcd2.", code=ExitCode.USAGE
-        ) from error
 
 
 def _shown(group: str, version: Version) -> str:

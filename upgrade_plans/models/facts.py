@@ -11,7 +11,7 @@ from upgrade_plans.models.etcdfacts import MemberFacts, StoreFacts
 from upgrade_plans.models.fact import fact
 from upgrade_plans.models.kubefacts import KubernetesFacts
 from upgrade_plans.models.nodefacts import AvailablePackage, NodeFacts, PackageFacts
-from upgrade_plans.models.nodesets import expand
+from upgrade_plans.models.nodesets import expand, terms
 from upgrade_plans.models.words import Identifier, Name, NodeName, NodeSetText, VersionText
 
 FORMAT = 2
@@ -78,7 +78,9 @@ class Facts(Sparse):
 
     @cached_property
     def _names(self) -> tuple[tuple[str, str], ...]:
-        return tuple((name, key) for key in self.nodes for name in ((key,) if key.isalnum() else expand(key)))
+        return tuple(
+            (name, key) for key in self.nodes for term in terms(key) for name in (expand(term) if "[" in term else (term,))
+        )
 
     @property
     def named(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kubedeb.yamlfile import StrictModel
 from upgrade_plans.models.fact import fact
-from upgrade_plans.models.words import AbsolutePath, DebianText, Digest, Identifier, Name, PackageName, VersionText
+from upgrade_plans.models.words import AbsolutePath, DebianText, Digest, Identifier, MountPoint, Name, PackageName, VersionText
 
 Text = str | int | bool
 API_NODE = "kubectl get nodes -o json"
@@ -90,7 +90,7 @@ class HostFacts(StrictModel):
     forward_policy: str | None = fact("policy of the chain FORWARD", "iptables -S FORWARD", None)
     cgroup_driver: str | None = fact("cgroup driver of the runtime", "docker info -f '{{.CgroupDriver}}'", None)
     cgroup_version: int | None = fact("cgroup hierarchy, 1 or 2", "stat -fc %T /sys/fs/cgroup", None)
-    free: dict[AbsolutePath, int] = fact("free bytes by mount point", "df --output=target,avail -B1", {})
+    free: dict[MountPoint, int] = fact("free bytes by mount point", "df --output=target,avail -B1", {})
     memory: int | None = fact("memory in bytes", "grep MemTotal /proc/meminfo", None)
 
 

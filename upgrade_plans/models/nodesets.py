@@ -17,6 +17,9 @@ MOST = 200_000
 BRACKETS = re.compile(r"\[([^\]]*)\]")
 BETWEEN = re.compile(r"[,!&^\s](?![^\[]*\])")
 """What joins the terms of a node set, outside brackets."""
+FOLDED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*[A-Za-z._-])\[([0-9]{1,9}(?:-[0-9]{1,9})?(?:,[0-9]{1,9}(?:-[0-9]{1,9})?)*)\]"
+                    r"([A-Za-z._-][A-Za-z._-]*|)")  # fmt: skip
+OUTSIDE = re.compile(r",(?![^\[]*\])")
 NUMBERS = re.compile(r"(\d{1,9})(?:-(\d{1,9})(?:/\d{1,9})?)?")
 
 
@@ -30,6 +33,8 @@ def expand(text: str) -> tuple[str, ...]:
         raise ValueError(f"{text!r} names a group, which differs from machine to machine; list the nodes, as in etcd[1-3]")
     if _size(text) > MOST:
         raise ValueError(f"{text[:60]!r} is too large: a node set holds at most {MOST} nodes")
+    if (plain := _plain(text)) is not None:
+        return plain
     try:
         names = tuple(map(str, NodeSet(text, resolver=RESOLVER_NOGROUP)))
     except NodeSetException as error:
@@ -37,6 +42,33 @@ def expand(text: str) -> tuple[str, ...]:
     if not names:
         raise ValueError("an empty node set")
     return names
+
+
+def _plain(text: str) -> tuple[str, ...] | None:
+    """Return the names of one folded term (`w[001-040,050]`), which ClusterShell takes fifty times as long for; else None."""
+    match = FOLDED.fullmatch(text)
+    if match is None:
+        return None
+    before, inside, after = match.groups()
+    pairs = [(low, high or low) for low, _, high in (part.partition("-") for part in inside.split(","))]
+    widths = {len(number) for pair in pairs for number in pair}
+    padded = any(len(number) > 1 and number[0] == "0" for pair in pairs for number in pair)
+    bounds = [int(number) for pair in pairs for number in pair]
+    gaps = all(high >= low for low, high in zip(bounds[::2], bounds[1::2], strict=True))
+    if (
+        not gaps
+        or (padded and len(widths) > 1)
+        or any(low <= high for low, high in zip(bounds[2::2], bounds[1::2], strict=False))
+    ):
+        return None
+    width = widths.pop() if padded else 0
+    return tuple(f"{before}{number:0{width}}{after}" if width else f"{before}{number}{after}"
+                 for low, high in zip(bounds[::2], bounds[1::2], strict=True) for number in range(low, high + 1))  # fmt: skip
+
+
+def terms(text: str) -> tuple[str, ...]:
+    """Return the terms of a folded node set, each a name or a name with one bracket."""
+    return tuple(OUTSIDE.split(text))
 
 
 def fold(names: Iterable[str]) -> str:

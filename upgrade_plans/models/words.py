@@ -45,6 +45,7 @@ DigestOrNone = Annotated[str, *_text("a sha256", r"(?:[0-9a-f]{64})?", "64 digit
 AbsolutePath = Annotated[
     str, *_text("an absolute path", r"(?:/(?!\.\.?(?:/|$))[A-Za-z0-9._-]+)+", "as in /var/lib/etcd, without '..'", longest=255)
 ]
+MountPoint = Annotated[str, *_text("a mount point", r"/[A-Za-z0-9._/-]*", "an absolute path", longest=255)]
 Unit = Annotated[str, *_text("a unit's name", r"[A-Za-z0-9][A-Za-z0-9:_.@-]*", "as in etcd")]
 Address = Annotated[
     str, *_text("an address", r"[A-Za-z0-9:\[][A-Za-z0-9.:\[\]-]*", "a host's name or an IP address", longest=255)

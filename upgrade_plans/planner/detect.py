@@ -99,6 +99,11 @@ class _Look:
         product = self.products.get(rule.component)
         return here if here or product is None else self.elements.of("running", product)
 
+    def _has(self, element: Element, rule: Rule) -> bool:
+        """Say whether a rule's component runs where an element is: what was not read elsewhere does not matter."""
+        nodes = [one.node for one in self._running(rule) if one.node is not None]
+        return element.node is None or not nodes or any(node is element.node for node in nodes)
+
     def _found(self, root: str, some: list[Element]) -> Found:
         return Found(bool(some), {root: some}, set())
 
@@ -186,7 +191,9 @@ class _Look:
             here, missing = values(element, path)
             if COMPARE[name](operand, here):
                 some.append(element)
-            elif missing or (way[:1] == (("uses", False),) and not getattr(element.value, "looked", True)):
+            elif (missing and self._has(element, rule)) or (
+                way[:1] == (("uses", False),) and not getattr(element.value, "looked", True)
+            ):
                 unread.add(path)
         return Found(bool(some), {root: some}, set() if some else unread)
 

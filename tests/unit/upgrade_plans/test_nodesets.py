@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -48,3 +49,17 @@ def test_any_text_is_a_node_set_or_refused(text: str) -> None:
 )
 def test_what_is_folded_expands_to_the_same(names: set[str]) -> None:
     assert set(expand(fold(names))) == names
+
+
+def range_text(low: int, size: int, width: int) -> str:
+    first = f"{low:0{width}}"
+    return first if size == 0 else f"{first}-{low + size:0{width}}"
+
+
+ranges = st.lists(st.builds(range_text, st.integers(0, 120), st.integers(0, 15), st.integers(1, 4)), min_size=1, max_size=4)
+
+
+@given(st.sampled_from(["w", "r1-n", "a.b", "x_"]), ranges, st.sampled_from(["", "-eth", ".example"]))
+def test_the_quick_way_is_clustershell_s(before: str, inside: list[str], after: str) -> None:
+    text = f"{before}[{','.join(inside)}]{after}"
+    assert expand(text) == tuple(map(str, NodeSet(text, resolver=RESOLVER_NOGROUP)))
