@@ -61,7 +61,8 @@ def cluster_of(inventory: Inventory, wanted: Wanted, path: Path) -> Cluster:
         "rows": {row: {rack: _set(names) for rack, names in racks.items()} for row, racks in rows.items()},
         "addresses": {node: found["ansible_host"] for node, found in variables.items()
                       if found.get("ansible_host", node) != node},
-        "architectures": _by(variables, "architecture", leave="amd64"), "hardware": _by(variables, "hardware"),
+        "architectures": _by(variables, "architecture", leave="amd64"),
+        "hardware": {_word(name): nodes for name, nodes in _by(variables, "hardware").items()},
         "taint_groups": _taint_groups(variables), "assumptions": assumed,
     }  # fmt: skip
     try:
@@ -91,8 +92,8 @@ def _roles(inventory: Inventory, wanted: Wanted, path: Path) -> dict[Role, tuple
 def _rows(variables: Mapping[str, Mapping[str, str]], wanted: Wanted) -> dict[str, dict[str, list[str]]]:
     rows: dict[str, dict[str, list[str]]] = {}
     for node, found in variables.items():
-        row = found.get(wanted.row, UNPLACED)
-        rows.setdefault(row, {}).setdefault(found.get(wanted.rack, row), []).append(node)
+        row = _word(found.get(wanted.row, UNPLACED))
+        rows.setdefault(row, {}).setdefault(_word(found.get(wanted.rack, row)), []).append(node)
     return rows
 
 
@@ -105,9 +106,14 @@ def _by(variables: Mapping[str, Mapping[str, str]], name: str, leave: str | None
     return {value: _set(nodes) for value, nodes in found.items()}
 
 
+def _word(text: str) -> str:
+    """Return a text as the name of a row, a rack or a class: letters, digits, dots and hyphens."""
+    return re.sub(r"[^A-Za-z0-9.-]+", "-", text).strip("-.") or UNPLACED
+
+
 def _taint_groups(variables: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
     return {
-        re.sub(r"[^A-Za-z0-9.-]+", "-", taints.split(":")[0]): {"nodes": nodes, "taints": taints.split(",")}
+        _word(taints.split(":")[0]): {"nodes": nodes, "taints": taints.split(",")}
         for taints, nodes in _by(variables, "taints").items()
     }
 

@@ -15,11 +15,12 @@ from upgrade_plans.models.words import NodeName
 MOST = 200_000
 """Names in one node set: twice the largest fleet that is planned for, and read within a second."""
 BRACKETS = re.compile(r"\[([^\]]*)\]")
-BETWEEN = re.compile(r"[,!&^\s](?![^\[]*\])")
-"""What joins the terms of a node set, outside brackets."""
-FOLDED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*[A-Za-z._-])\[([0-9]{1,9}(?:-[0-9]{1,9})?(?:,[0-9]{1,9}(?:-[0-9]{1,9})?)*)\]"
-                    r"([A-Za-z._-][A-Za-z._-]*|)")  # fmt: skip
-OUTSIDE = re.compile(r",(?![^\[]*\])")
+TERM = re.compile(r"(?:[^,!&^\s\[\]]|\[[^\]]*\])+")
+"""A term of a node set: what stands between its operators, outside brackets."""
+FOLDED = re.compile(
+    r"((?:[A-Za-z0-9][A-Za-z0-9._-]*)?[A-Za-z._-])"  # a digit before the bracket would be a number of its own
+    r"\[([0-9]{1,9}(?:-[0-9]{1,9})?(?:,[0-9]{1,9}(?:-[0-9]{1,9})?)*)\]([A-Za-z._-]*)"
+)
 NUMBERS = re.compile(r"(\d{1,9})(?:-(\d{1,9})(?:/\d{1,9})?)?")
 
 
@@ -68,7 +69,7 @@ def _plain(text: str) -> tuple[str, ...] | None:
 
 def terms(text: str) -> tuple[str, ...]:
     """Return the terms of a folded node set, each a name or a name with one bracket."""
-    return tuple(OUTSIDE.split(text))
+    return tuple(TERM.findall(text))
 
 
 def fold(names: Iterable[str]) -> str:
@@ -80,7 +81,7 @@ def _size(text: str) -> int:
     """Return how many names ClusterShell would go through at most; more than `MOST` for numbers that are too long."""
     if any(len(digits) > 9 for part in BRACKETS.findall(text) for digits in re.findall(r"\d+", part)):
         return MOST + 1
-    terms = (BRACKETS.findall(term) for term in BETWEEN.split(text))
+    terms = (BRACKETS.findall(term) for term in TERM.findall(text))
     return sum(prod(max(1, sum(map(_width, part.split(",")))) for part in inside) for inside in terms)
 
 
