@@ -82,6 +82,12 @@ class Catalog:
         for *row, published in self._connection.execute(f"SELECT {PACKAGE}, published FROM package ORDER BY sha256"):  # noqa: S608
             yield Package(*row), bool(published)
 
+    def was_published(self, sha256: str) -> bool:
+        """Return whether a package with these bytes was published before."""
+        return (
+            self._connection.execute("SELECT 1 FROM package WHERE sha256 = ? AND published", (sha256,)).fetchone() is not None
+        )
+
     def knows_nothing(self) -> bool:
         """Return whether no chunk has ever been learned: the catalog is new, or was lost."""
         return self._connection.execute("SELECT 1 FROM known LIMIT 1").fetchone() is None

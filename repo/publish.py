@@ -251,7 +251,7 @@ def stage(opened: Transaction, suite: Suite, decision: Decision, checks: Sequenc
         return decision.new[chunk] if chunk in decision.new else opened.load(chunk)
 
     _refuse_contradictions(opened, suite, decision, load)
-    _require_pool(repository, decision)
+    _require_pool(opened, decision)
     for check in checks:
         check(repository, suite, decision)
     with watch.lap("indices"):
@@ -355,13 +355,16 @@ def _refuse_contradictions(opened: Transaction, suite: Suite, decision: Decision
         )  # fmt: skip
 
 
-def _require_pool(repository: Repository, decision: Decision) -> None:
-    """Raise `KubedebError` (REPOSITORY) when the folder lacks bytes of what is new in this suite; `verify` reads them all."""
-    store = repository.layout.store
-    if store.local is not None:
-        for member in decision.added:
-            if member.architecture != "source" and store.size(member.pool_name) is None:
-                raise damaged(member)
+def _require_pool(opened: Transaction, decision: Decision) -> None:
+    """Raise `KubedebError` (REPOSITORY) when the store lacks bytes of what is new in this suite; `verify` reads them all.
+
+    In an object store what was never published was uploaded just now; of what comes back, gc may have deleted the bytes.
+    """
+    store = opened.repository.layout.store
+    for member in decision.added:
+        asked = member.architecture != "source" and (store.local is not None or opened.catalog.was_published(member.sha256))
+        if asked and store.size(member.pool_name) is None:
+            raise damaged(member)
 
 
 def _put_objects(repository: Repository, suite: Suite, decision: Decision, indices: Indices) -> None:

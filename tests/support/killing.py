@@ -31,12 +31,12 @@ def points(command: str, made: Made, tail: Sequence[str]) -> list[Point]:
     return [(call, number) for call in sorted(counted) for number in range(1, counted[call] + 1)]
 
 
-def chosen(everywhere: Sequence[Point], sample: int | None) -> list[Point]:
-    """Return some of the points by the day's seed, the last of all renames among them; None: all."""
+def chosen(everywhere: Sequence[Point], sample: int | None, always: str = "rename") -> list[Point]:
+    """Return some of the points by the day's seed, the last of the call `always` among them; None: all."""
     if sample is None:
         return list(everywhere)
     some = random.Random(seed()).sample(list(everywhere), sample)  # noqa: S311 - reproducible on purpose
-    return [*some, [point for point in everywhere if point[0] == "rename"][-1]]
+    return [*some, [point for point in everywhere if point[0] == always][-1]]
 
 
 def kill(command: str, made: Made, tail: Sequence[str], call: str, number: int) -> None:

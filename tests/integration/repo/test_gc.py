@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+import killing
 from debs import write_deb
 from kubedeb.errors import ExitCode
 from repo.gc import Collected, gc
+from repo.live import read_live
 from repo.store import FolderStore
 from repositories import VERSIONS, Made
 
@@ -162,3 +165,49 @@ def test_the_command_says_what_it_did(pruned: Made, capsys: pytest.CaptureFixtur
     assert len(document["packages"]) == 2
     assert pruned.repo("gc") == 0
     assert "0 files are gone" in capsys.readouterr().out
+
+
+def kill_everywhere(pruned: Made, sample: int | None) -> None:
+    """Kill `gc` at system calls that write: clients see what they saw, and the next gc leaves what one alone had left."""
+    identity = json.loads((pruned.root / "repository.json").read_text())
+    identity["suites"][0]["options"]["retention"] = 0
+    (pruned.root / "repository.json").write_text(json.dumps(identity))
+
+    def copied(name: str) -> Made:
+        shutil.copytree(pruned.root, pruned.folder / name / "repository", copy_function=shutil.copy2)
+        return Made(pruned.folder / name / "repository", pruned.packages, pruned.folder / name)
+
+    def names(made: Made) -> set[str]:
+        return {path.relative_to(made.public).as_posix() for path in made.public.rglob("*") if path.is_file()}
+
+    # Quick generations are dated ahead of the clock; gc must find the same state each time.
+    live = read_live(pruned.opened, "bookworm")
+    assert live is not None
+    time.sleep(max(0.0, live.date + 1 - time.time()))
+    before, alone = names(pruned), copied("alone")
+    everywhere = killing.points("gc", alone, ())
+    after = names(alone)
+    assert len(before - after) > 5
+    for number, (call, when) in enumerate(killing.chosen(everywhere, sample, always="unlink")):
+        made = copied(str(number))
+        killing.kill("gc", made, (), call, when)
+        assert after <= names(made) <= before
+        client = made.client()
+        assert client.update().clean
+        assert client.versions() == [NEWEST]
+        assert made.repo("verify") == 0
+        assert made.repo("gc") == 0
+        assert names(made) == after
+        assert made.repo("add", "-s", "bookworm", "--publish", *made.packages) == 0
+        assert made.repo("verify") == 0
+        shutil.rmtree(made.root)
+
+
+@pytest.mark.turn("kills of import, mirror and gc")
+def test_a_kill_anywhere_loses_nothing(pruned: Made) -> None:
+    kill_everywhere(pruned, 4)
+
+
+@pytest.mark.long
+def test_a_kill_everywhere_loses_nothing(pruned: Made) -> None:
+    kill_everywhere(pruned, None)

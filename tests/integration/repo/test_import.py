@@ -440,7 +440,7 @@ def kill_everywhere(ours: Made, theirs: HandMade, packages: list[Path], keyring:
         shutil.rmtree(made.root)
 
 
-@pytest.mark.turn("kills of import and mirror")
+@pytest.mark.turn("kills of import, mirror and gc")
 def test_a_kill_anywhere_leaves_the_old_or_the_new(ours: Made, theirs: HandMade, packages: list[Path], keyring: Path) -> None:
     kill_everywhere(ours, theirs, packages, keyring, 4)
 

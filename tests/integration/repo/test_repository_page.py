@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import foreign
+from aptclient import AptClient
 from consoleblocks import Typed, typed
 from foreign import write_package
 from kubedeb.errors import ExitCode
@@ -65,3 +66,24 @@ def test_other_repositories(desk: Desk) -> None:
         foreign.aptly(desk.folder / "srv/aptly", signer.home, packages)
         foreign.reprepro(desk.folder / "srv/reprepro", signer.home, packages)
     desk.follow(section("Other repositories"))
+
+
+def test_disaster_recovery(desk: Desk) -> None:
+    """A client that reads all the way sees nothing amiss, and in the end the newest."""
+    for one in (("etcd-server", "3.5.16-1"), ("kubelet", "1:1.20.2-1"), ("helm", "3.0-1")):
+        write_package(desk.folder / "srv/packages", *one)
+    (desk.folder / "srv/backup").mkdir()
+    steps = section("Disaster recovery")
+    client = AptClient(desk.folder / "client", f"file:{desk.folder}/archive/public", desk.folder / "key.gpg")
+    desk.type("cp archive/keyring.gpg key.gpg")
+    checked = 0
+    for step in steps:
+        desk.follow([step])
+        if step.command.startswith(
+            ("kubedeb repo verify", "kubedeb repo resign", "kubedeb repo add", "kubedeb repo fsck --rebuild")
+        ):
+            answer = client.update()
+            assert answer.clean, f"after $ {step.command}\n{answer.text}"
+            checked += 1
+    assert checked >= 7
+    assert (client.versions(), client.versions("kubelet"), client.versions("helm")) == (["3.5.16-1"], ["1:1.20.2-1"], ["3.0-1"])

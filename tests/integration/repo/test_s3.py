@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from debs import write_deb
 from faultproxy import Fault, FaultProxy
 from kubedeb.errors import ExitCode
 from objectstore import ACCESS, object_store
+from repo.gc import Collected, gc
 from repo.s3 import S3Store, s3_store
 from repo.store import Raced
 from repositories import Made
@@ -186,3 +188,107 @@ def test_swap_notices_another(remote: Made) -> None:
         found.swap(name, data, None, mtime=0)
     # A repetition of an upload whose answer was lost is no lost race.
     found.swap(name, data + b"\n", tag, mtime=0)
+
+
+def second_publisher(first: Made) -> Made:
+    """Return another folder that publishes into the same bucket with the same key."""
+    other = Made(first.folder / "other/repository", [], first.folder / "other")
+    other.root.mkdir(parents=True)
+    for name in ("repository.json", "keyring.gpg", "keys.json"):
+        if (first.root / name).exists():
+            shutil.copy2(first.root / name, other.root / name)
+    for name in ("gnupg", "keys"):
+        if (first.root / name).exists():
+            shutil.copytree(first.root / name, other.root / name, ignore=shutil.ignore_patterns("S.*"))
+    return other
+
+
+def collect(made: Made, *, dry_run: bool = False) -> Collected:
+    """Run gc as if a month had gone by."""
+    return gc(made.opened, lambda _: None, dry_run=dry_run, now=time.time() + 30 * 24 * 3600)
+
+
+@pytest.fixture
+def prunable(remote: Made) -> Made:
+    """`first` was published and has left; only its generation's copy holds it, and not for long."""
+    assert remote.repo("init", "--origin", "kubedeb", "--keep-generations", "2") == 0
+    assert publish(remote, "second") == 0
+    assert remote.repo("remove", "-s", "bookworm", "--publish", "first") == 0
+    assert publish(remote, "third") == 0
+    return remote
+
+
+def pooled(made: Made) -> list[str]:
+    return sorted(name.rpartition("/")[2].partition("_")[0] for name in store(made).names("pool"))
+
+
+def test_gc_in_a_bucket(prunable: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = second_publisher(prunable)
+    # What another publisher has uploaded and not published is not anybody's to delete.
+    assert other.repo("add", "-s", "bookworm", write_deb(other.folder / "in", "theirs", "1")) == 0
+    assert pooled(prunable) == ["first", "second", "theirs", "third"]
+    total = len(collect(prunable, dry_run=True).objects)
+    real = S3Store.delete
+
+    def killed(self: S3Store, names: Iterable[str]) -> None:
+        real(self, list(names)[:2])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(S3Store, "delete", killed)
+    with pytest.raises(KeyboardInterrupt):
+        collect(prunable)
+    monkeypatch.setattr(S3Store, "delete", real)
+    assert len(collect(prunable, dry_run=True).objects) == total - 2
+    assert prunable.repo("verify") == 0
+    done = collect(prunable)
+    assert [one.member.name for one in done.packages if not one.holders] == ["first"]
+    assert pooled(prunable) == ["second", "theirs", "third"]
+    assert prunable.repo("verify") == 0
+    assert prunable.repo("fsck") == 0
+    assert other.repo("publish", "bookworm") == 0
+    assert seen(prunable, "second", "theirs", "third") == ["second", "theirs", "third"]
+    assert collect(prunable).objects
+    assert collect(prunable).objects == ()
+
+
+def test_gc_beside_a_second_publisher(prunable: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It publishes again what gc is about to delete, while gc thinks; and something new while gc deletes."""
+    from repo import gc as module
+
+    other = second_publisher(prunable)
+    first = next((prunable.folder / "in").glob("first_*.deb"))
+    real_doomed, thought = module._doomed, list[int]()
+
+    def doomed(*arguments: Any) -> Any:
+        found = real_doomed(*arguments)
+        thought.append(1)
+        if len(thought) == 1:
+            assert other.repo("add", "-s", "bookworm", "--publish", first) == 0
+        return found
+
+    real_delete, deleted = S3Store.delete, list[str]()
+
+    def delete(self: S3Store, names: Iterable[str]) -> None:
+        deleted.extend(names)
+        assert publish(other, "newest") == 0
+        real_delete(self, deleted)
+
+    monkeypatch.setattr(module, "_doomed", doomed)
+    monkeypatch.setattr(S3Store, "delete", delete)
+    collect(prunable)
+    assert len(thought) == 2
+    assert not any("/first_" in name for name in deleted)
+    assert other.repo("verify") == 0
+    assert seen(prunable, "first", "newest", "second", "third") == ["first", "newest", "second", "third"]
+
+
+def test_what_gc_deleted_is_not_published_without_its_bytes(prunable: Made, capsys: pytest.CaptureFixture[str]) -> None:
+    other = second_publisher(prunable)
+    first = next((prunable.folder / "in").glob("first_*.deb"))
+    assert other.repo("add", "-s", "bookworm", first) == 0
+    collect(prunable)
+    assert other.repo("publish", "bookworm") == ExitCode.REPOSITORY
+    assert "the bytes of first 1 amd64 are missing" in capsys.readouterr().err
+    assert prunable.repo("verify") == 0
+    assert other.repo("add", "-s", "bookworm", "--publish", first) == 0
+    assert seen(prunable, "first", "second", "third") == ["first", "second", "third"]
