@@ -222,6 +222,7 @@ def pooled(made: Made) -> list[str]:
     return sorted(name.rpartition("/")[2].partition("_")[0] for name in store(made).names("pool"))
 
 
+@pytest.mark.turn("gc in a bucket")
 def test_gc_in_a_bucket(prunable: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     other = second_publisher(prunable)
     # What another publisher has uploaded and not published is not anybody's to delete.
@@ -251,6 +252,7 @@ def test_gc_in_a_bucket(prunable: Made, monkeypatch: pytest.MonkeyPatch) -> None
     assert collect(prunable).objects == ()
 
 
+@pytest.mark.turn("gc in a bucket")
 def test_gc_beside_a_second_publisher(prunable: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     """It publishes again what gc is about to delete, while gc thinks; and something new while gc deletes."""
     from repo import gc as module
@@ -282,6 +284,7 @@ def test_gc_beside_a_second_publisher(prunable: Made, monkeypatch: pytest.Monkey
     assert seen(prunable, "first", "newest", "second", "third") == ["first", "newest", "second", "third"]
 
 
+@pytest.mark.turn("gc in a bucket")
 def test_what_gc_deleted_is_not_published_without_its_bytes(prunable: Made, capsys: pytest.CaptureFixture[str]) -> None:
     other = second_publisher(prunable)
     first = next((prunable.folder / "in").glob("first_*.deb"))
