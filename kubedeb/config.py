@@ -46,6 +46,7 @@ SETTINGS = {
         Setting("farm_cert", "KUBEDEB_FARM_CERT", "this machine's certificate for the build farm, PEM"),
         Setting("farm_key", "KUBEDEB_FARM_KEY", "the key of that certificate, PEM"),
         Setting("cache_shared", "KUBEDEB_CACHE_SHARED", "a cache that machines share behind their own: file:///…, s3://…"),
+        Setting("client_images", "KUBEDEB_CLIENT_IMAGES", "whose apt `--prove=all` asks: NAME=IMAGE, separated by blanks"),
         Setting("mirrors", "KUBEDEB_MIRRORS", "where archives lie too: PREFIX=REPLACEMENT of their URLs, separated by blanks"),
         Setting("repository", "KUBEDEB_REPOSITORY", "the apt repository that `kubedeb repo` works on"),
         Setting(
@@ -86,6 +87,7 @@ def defaults(environment: Mapping[str, str]) -> dict[str, str]:
         "farm_cert": "",
         "farm_key": "",
         "cache_shared": "",
+        "client_images": " ".join(f"{name}=debian:{name}-slim" for name in ("bullseye", "bookworm", "trixie", "sid")),
         "mirrors": "",
         "repository": str(data / "repository"),
         "sign_command": "",

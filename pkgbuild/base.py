@@ -20,7 +20,7 @@ from pkgbuild.checksum import Checksum
 from pkgbuild.debroot import UNSAFE_IO, make_root
 from pkgbuild.layering import DPKG_STATUS, renew
 from pkgbuild.layers import LayerUpdate, Wants
-from pkgbuild.recipe import BUILD_ARCHITECTURE, Architecture, Suite
+from pkgbuild.recipe import BUILD_ARCHITECTURE, Architecture
 from pkgbuild.session import session
 from pkgbuild.store import Store
 from pkgbuild.target import Target
@@ -130,7 +130,7 @@ def _carried() -> list[str]:
 
 
 def mmdebstrap(
-    suite: Suite, architecture: Architecture, entries: Sequence[AptEntry], target: Path, include: Sequence[str],
+    suite: str, architecture: Architecture, entries: Sequence[AptEntry], target: Path, include: Sequence[str],
     more: Sequence[str] = (),
 ) -> None:  # fmt: skip
     """Make a root with the packages of `include` as a tar file; apt inside it then reaches the same mirror with the same keys.
@@ -142,7 +142,7 @@ def mmdebstrap(
     packages = [f"--include={','.join(include)}"] if include else []
     command: list[str | Path] = [
         "mmdebstrap", "--variant=minbase", *packages, f"--architectures={architecture}",
-        *_carried(), _keyring(), *more, suite.value, target, sources,
+        *_carried(), _keyring(), *more, suite, target, sources,
     ]  # fmt: skip
     hint = "The machine's own apt-get update should work; the command above can be run by hand."
     try:

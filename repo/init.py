@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
+from repo.gates import parse_gate
 from repo.keyset import write_keys, write_public
 from repo.models import Identity, Suite, SuiteOptions
 from repo.place import Layout, Repository, read_identity, write_identity, writing
@@ -97,6 +98,11 @@ def _suite(name: str, before: Suite | None, wish: Wish) -> Suite:
                 hint="Make another suite.", code=ExitCode.REPOSITORY,
             )  # fmt: skip
     architectures = (*(before.architectures if before else ()), *wish.architectures)
+    for gate in options.gates:
+        try:
+            parse_gate(gate)
+        except ValueError as error:
+            raise KubedebError(str(error), code=ExitCode.USAGE) from error
     return Suite(name, tuple(dict.fromkeys(architectures)), options)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from repo.sources import control_stanza, read_source
 from repo.uploads import read_changes, wrong_file
 
 MAX_BESIDE = 256 * 1024 * 1024
+BUILDER = re.compile(r"\.[A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,7 @@ def _with_beside(candidates: list[Candidate], given: _Given, findings: Findings)
     said: dict[Path, list[Path]] = {candidate.path: [] for candidate in candidates}
     for candidate in candidates:
         if given.look_beside:
-            said[candidate.path] += [path for suffix in STATEMENTS if (path := _beside(candidate.path, suffix)).is_file()]
+            said[candidate.path] += _statements_near(candidate.path)
         said[candidate.path] += near.get(candidate.package.sha256, [])
     for path in given.named:
         owners = _owners(path, candidates, findings)
@@ -151,8 +153,17 @@ def _with_beside(candidates: list[Candidate], given: _Given, findings: Findings)
     return [attach(candidate, list(dict.fromkeys(said[candidate.path])), findings) for candidate in candidates]
 
 
-def _beside(package: Path, suffix: str) -> Path:
-    return package.with_name(package.name.removesuffix(package.suffix) + suffix)
+def _statements_near(package: Path) -> list[Path]:
+    """Return `STEM.SUFFIX` for each kind of statement, and `STEM.BUILDER.SUFFIX`: several builders may say something."""
+    stem = package.name.removesuffix(package.suffix)
+    return sorted(path for path in package.parent.iterdir() if path.is_file() and _is_about(path.name, stem))
+
+
+def _is_about(name: str, stem: str) -> bool:
+    """Return whether a file of this name states something about the package `stem` (NAME_VERSION_ARCH)."""
+    suffix = next((suffix for suffix in STATEMENTS if name.endswith(suffix)), None)
+    said = name.removesuffix(suffix or "")
+    return suffix is not None and (said == stem or bool(BUILDER.fullmatch(said.removeprefix(stem)) and said.startswith(stem)))
 
 
 def _owners(path: Path, candidates: Iterable[Candidate], findings: Findings) -> list[Candidate] | None:
@@ -164,8 +175,7 @@ def _owners(path: Path, candidates: Iterable[Candidate], findings: Findings) -> 
             findings.note(path, f"is not a .buildinfo file: {error}")
             return None
         return [candidate for candidate in candidates if candidate.package.sha256 in digests]
-    stem = next(path.name.removesuffix(suffix) for suffix in STATEMENTS if path.name.endswith(suffix))
-    return [candidate for candidate in candidates if candidate.path.name.removesuffix(candidate.path.suffix) == stem]
+    return [one for one in candidates if _is_about(path.name, one.path.name.removesuffix(one.path.suffix))]
 
 
 def _build_records(candidates: Iterable[Candidate], findings: Findings) -> dict[str, list[Path]]:

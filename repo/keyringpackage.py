@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from kubedeb.errors import ExitCode
-from kubedeb.files import canonical_json, sha256_bytes
+from kubedeb.files import canonical_json, sha256_bytes, sha256_of, write_text
 from kubedeb.process import run
 from kubedeb.stanza import one
 from repo.add import add
@@ -138,8 +138,17 @@ def _plan(opened: Transaction, known: list[Package]) -> Plan:
     return Plan(repository.identity, files, tuple(key.fingerprint for key in keys), stamp)
 
 
+def _vouch(repository: Repository, package: Path) -> None:
+    """Write down that this repository made the package: a suite's gates ask nobody else about it."""
+    path = repository.layout.public_keys / "packages"
+    known = path.read_text().split() if path.exists() else []
+    if (digest := sha256_of(package)) not in known:
+        write_text(path, "".join(f"{one}\n" for one in (*known, digest)), sync=True)
+
+
 def _offer(repository: Repository, suite: str, plan: Plan, package: Path, say: Say) -> Offered:
     name = package_name(plan.identity)
+    _vouch(repository, package)
     add(repository, suite, [package])
 
     def target(opened: Transaction, live: Live | None) -> Applied:

@@ -86,6 +86,8 @@ class SuiteOptions:
     public keys; where it is set the suite takes nothing but `.changes` files that one of them has signed. `contents`: what
     packages lay down is listed, for apt-file. `translations`: long descriptions stand in Translation-en. `page`: the suite's
     web page is made anew with each generation.
+    `gates`: what must have been stated about what comes (`lint`, `reproduced=2`); `gate_keys`: a folder of keys that count.
+    `installable`: what changes must be installable, with the suites or `.sources` files in `background` behind it.
     """
 
     valid_for: int = 0
@@ -99,6 +101,10 @@ class SuiteOptions:
     contents: bool = False
     translations: bool = False
     page: bool = False
+    gates: tuple[str, ...] = ()
+    gate_keys: str = ""
+    installable: bool = False
+    background: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -99,9 +99,13 @@ class Layout:
 
 @dataclass(frozen=True)
 class Terms:
-    """How severe this run is with what goes live; `strict`: a key that expires within 180 days is an error."""
+    """How severe this run is with what goes live.
+
+    `strict`: a key that expires within 180 days is an error. `everywhere`: the apt of every supported Debian must accept it.
+    """
 
     strict: bool = False
+    everywhere: bool = False
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from kubedeb.errors import KubedebError
 from kubedeb.files import write_bytes
 from repo.client import Staged, prove
+from repo.everywhere import prove_everywhere
 from repo.indices import Indices, index_objects
 from repo.keys import Signed
 from repo.keyset import public_key, read_keys
@@ -40,7 +41,9 @@ def judge(repository: Repository, suite: Suite, text: str, signed: Signed, indic
         alone = tuple(staging / f"{key.fingerprint}.gpg" for key in keys.signing)
         for ring, key in zip(alone, keys.signing, strict=True):
             write_bytes(ring, public_key(repository.layout, key))
-        return prove(Staged(tree, suite, indices.listed, repository.layout.client_keyring, alone), client)
+        staged = Staged(tree, suite, indices.listed, repository.layout.client_keyring, alone)
+        judges = prove(staged, client)
+        return (*judges, *prove_everywhere(staged)) if repository.terms.everywhere else judges
     except KubedebError:
         # Should it be a piece that was damaged, the next publish compresses it anew.
         repository.layout.pieces.unlink(missing_ok=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import gzip
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kubedeb.aptrepo import Release, parse_release
@@ -20,11 +20,13 @@ from kubedeb.files import sha256_bytes
 from repo.audit import Record, Why, who
 from repo.clock import ClockError, Dated, next_date
 from repo.contents import lister
+from repo.gates import refuse_unstated
 from repo.indices import Indices, index_objects, kinds, make_indices, release_text
+from repo.installable import refuse_broken
 from repo.journal import Move, begin, finish, forget
 from repo.keys import Signed
 from repo.live import Live, chunk_name, snapshot_name
-from repo.models import Member, Suite, contradictions
+from repo.models import Member, Package, Suite, contradictions
 from repo.pieces import open_pieces
 from repo.place import Repository
 from repo.poolfiles import damaged
@@ -252,6 +254,9 @@ def stage(opened: Transaction, suite: Suite, decision: Decision, checks: Sequenc
 
     _refuse_contradictions(opened, suite, decision, load)
     _require_pool(opened, decision)
+    refuse_unstated(repository, suite, _coming(decision, load))
+    with watch.lap("installable"):
+        refuse_broken(repository, suite, decision.target, live, load, (*decision.added, *decision.removed))
     for check in checks:
         check(repository, suite, decision)
     with watch.lap("indices"):
@@ -365,6 +370,12 @@ def _require_pool(opened: Transaction, decision: Decision) -> None:
         asked = member.architecture != "source" and (store.local is not None or opened.catalog.was_published(member.sha256))
         if asked and store.size(member.pool_name) is None:
             raise damaged(member)
+
+
+def _coming(decision: Decision, load: Load) -> Iterator[Package]:
+    """Yield the packages that come, with their stanzas."""
+    added = set(decision.added)
+    return (row for row in near(decision.target, load, {member.name for member in added}) if row.member in added)
 
 
 def _put_objects(repository: Repository, suite: Suite, decision: Decision, indices: Indices) -> None:

@@ -14,6 +14,7 @@ from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import sha256_bytes
 from kubedeb.stanza import Stanza
 from repo.indices import GENERATION_FIELD, SNAPSHOT_FIELD
+from repo.installable import every_broken
 from repo.live import chunk_name, generation_name, snapshot_name, unpack_chunk, was_published
 from repo.place import Repository, open_repository
 from repo.snapshots import Snapshot
@@ -108,6 +109,14 @@ def verify(repository: AptRepository, suites: Iterable[str], say: Callable[[str]
         report.suites.append(suite)
         _Suite(repository, suite, report, seen, contents).verify()
     return report
+
+
+def add_broken(repository: Repository, suites: Iterable[str], report: Report) -> None:
+    """Note all that cannot be installed, of the suites that want everything to be."""
+    for suite in (repository.suite(name) for name in suites):
+        if suite.options.installable:
+            for broken in every_broken(repository, suite):
+                report.findings.append(Finding(f"dists/{suite.name}", f"cannot be installed: {broken.label}"))
 
 
 @dataclass

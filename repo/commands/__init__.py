@@ -17,7 +17,7 @@ from repo.commands.gc import gc, hold
 from repo.commands.incoming import incoming
 from repo.commands.key import key
 from repo.commands.moves import log, phase, promote, publish, release_set, rollback
-from repo.commands.options import open_root, repository_option, root_of, say, strict_option, suite_option
+from repo.commands.options import open_root, repository_option, root_of, say, suite_option, terms_options
 from repo.commands.search import search
 from repo.commands.snapshot import snapshot
 
@@ -70,6 +70,12 @@ repo.add_command(key)
 @click.option("--zstd", is_flag=True, help="Serve the indices as .zst too.")
 @click.option("--contents/--no-contents", default=None, help="List what packages lay down, for apt-file.")
 @click.option("--translations/--no-translations", default=None, help="Put long descriptions into Translation-en.")
+@click.option("--gate", "gates", multiple=True, metavar="lint|reproduced[=N]|TYPE[=N]",
+              help="Take only packages of which statements say so, by N makers; repeat. none: no gate.")  # fmt: skip
+@click.option("--gate-keys", metavar="DIR", help="Only statements that an ed25519 key (PEM) in this folder has signed count.")
+@click.option("--installable/--no-installable", default=None, help="Refuse what would leave packages that cannot be installed.")
+@click.option("--background", multiple=True, metavar="SUITE|FILE.sources",
+              help="What hosts have besides: a suite of this repository, or apt sources; repeat. none: nothing.")  # fmt: skip
 @click.option("--keep", type=click.IntRange(min=0), metavar="N", help="gc keeps the newest N versions of a package. 0: all.")
 @click.option(
     "--keep-generations", type=click.IntRange(min=2), metavar="N", help="gc keeps the last N generations (default 10)."
@@ -82,7 +88,8 @@ def init(
     *, repository: Path | None, origin: str, label: str | None, url: str | None, suites: tuple[str, ...],
     architectures: tuple[str, ...], storage: str, endpoint_url: str, valid_for: float | None, not_automatic: bool | None,
     but_automatic_upgrades: bool | None, zstd: bool, keep: int | None, keep_generations: int | None,
-    changes_keyring: str | None, contents: bool | None, translations: bool | None, page: bool | None, as_json: bool,
+    changes_keyring: str | None, contents: bool | None, translations: bool | None, page: bool | None, gates: tuple[str, ...],
+    gate_keys: str | None, installable: bool | None, background: tuple[str, ...], as_json: bool,
 ) -> None:  # fmt: skip
     """Make a repository with a key of its own, or add suites to one that is there."""
     from repo.init import Wish, initialise
@@ -90,7 +97,10 @@ def init(
     asked = {
         "valid_for": None if valid_for is None else int(valid_for * 86400), "not_automatic": not_automatic,
         "but_automatic_upgrades": but_automatic_upgrades, "forms": (".gz", ".xz", ".zst") if zstd else None,
-        "contents": contents, "translations": translations, "keep": keep, "keep_generations": keep_generations, "page": page,
+        "gates": _several(gates), "gate_keys": str(Path(gate_keys).absolute()) if gate_keys else gate_keys,
+        "installable": installable, "background": _several(tuple(_absolute(name) for name in background)),
+        "contents": contents, "translations": translations, "keep": keep, "keep_generations": keep_generations,
+        "page": page,
         "changes_keyring": str(Path(changes_keyring).absolute()) if changes_keyring else changes_keyring,
     }  # fmt: skip
     options = {name: value for name, value in asked.items() if value is not None}
@@ -106,21 +116,28 @@ def init(
         click.echo(f"nothing to do: {layout.root} is as asked for")
 
 
+def _several(given: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Return what an option that may be repeated asks for, None for nothing; `none` takes it back."""
+    return tuple(name for name in given if name != "none") if given else None
+
+
+def _absolute(name: str) -> str:
+    return str(Path(name).absolute()) if name.endswith(".sources") else name
+
+
 @repo.command()
 @repository_option
 @suite_option
 @click.option("--publish", "publish_too", is_flag=True, help="Publish the suite afterwards.")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=False))
-@strict_option
+@terms_options
 @json_option
-def add(
-    *, repository: Path | None, suite: str, publish_too: bool, files: tuple[Path, ...], strict: bool, as_json: bool
-) -> None:
+def add(*, repository: Path | None, suite: str, publish_too: bool, files: tuple[Path, ...], terms: Any, as_json: bool) -> None:
     """Add FILES to a suite's draft, all or none: .deb, .dsc, .changes, .buildinfo, statements, or folders of them."""
     from repo.add import look, take
     from repo.transaction import transaction
 
-    opened = open_root(repository, strict=strict)
+    opened = open_root(repository, terms)
     looked = look(opened, suite, files)
     with transaction(opened, say) as writer:
         added = take(writer, looked)
@@ -147,16 +164,16 @@ def add(
 @suite_option
 @click.option("--publish", "publish_too", is_flag=True, help="Publish the suite afterwards.")
 @click.argument("packages", metavar="QUERY...", nargs=-1, required=True)
-@strict_option
+@terms_options
 @json_option
 def remove(
-    *, repository: Path | None, suite: str, publish_too: bool, packages: tuple[str, ...], strict: bool, as_json: bool
+    *, repository: Path | None, suite: str, publish_too: bool, packages: tuple[str, ...], terms: Any, as_json: bool
 ) -> None:
     """Let packages leave a suite with its next publish; without =VERSION, all versions: all that are named or none."""
     from repo.remove import withdraw
     from repo.transaction import transaction
 
-    opened = open_root(repository, strict=strict)
+    opened = open_root(repository, terms)
     opened.suite(suite)
     with transaction(opened, say) as writer:
         removed = withdraw(writer, suite, packages)
@@ -179,13 +196,13 @@ def _package_json(package: Any) -> dict[str, Any]:
 @repository_option
 @click.argument("suite")
 @click.option("--due", is_flag=True, help="Only when less than half of the Release's validity is left: for a timer.")
-@strict_option
+@terms_options
 @json_option
-def resign(*, repository: Path | None, suite: str, due: bool, strict: bool, as_json: bool) -> None:
+def resign(*, repository: Path | None, suite: str, due: bool, terms: Any, as_json: bool) -> None:
     """Sign what a suite serves again, with a new date, as a generation of its own."""
     from repo.resign import resign as resign_suite
 
-    done = resign_suite(open_root(repository, strict=strict), suite, say, only_due=due)
+    done = resign_suite(open_root(repository, terms), suite, say, only_due=due)
     if as_json:
         print_json({"suite": suite, "changed": False} if done is None else asdict(done))
     elif done is None:
@@ -272,11 +289,13 @@ def serve(*, repository: Path | None, bind: str, port: int, as_json: bool) -> No
 @json_option
 def verify(*, repository: Path | None, where: str | None, keyring: Path | None, suites: tuple[str, ...], as_json: bool) -> None:
     """Read a published repository as apt does, every byte, and list all that is wrong."""
-    from repo.verify import subject
+    from repo.verify import add_broken, subject
     from repo.verify import verify as verify_repository
 
     apt_repository, chosen = subject(root_of(repository), where, keyring, suites)
     report = verify_repository(apt_repository, chosen, say)
+    if where is None:
+        add_broken(open_root(repository), chosen, report)
     if as_json:
         print_json(asdict(report))
     else:

@@ -11,7 +11,7 @@ import click
 
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.output import json_option, print_json
-from repo.commands.options import open_root, repository_option, say, strict_option
+from repo.commands.options import open_root, repository_option, say, terms_options
 
 
 @click.command()
@@ -28,11 +28,11 @@ from repo.commands.options import open_root, repository_option, say, strict_opti
     "--every", type=click.FloatRange(min=0.1), metavar="SECONDS", help="Look again and again, until Ctrl-C or SIGTERM."
 )
 @click.argument("folder", type=click.Path(path_type=Path))
-@strict_option
+@terms_options
 @json_option
 def incoming(
     *, repository: Path | None, mapping: tuple[str, ...], keyring: str, patience: float, publish: bool, every: float | None,
-    folder: Path, strict: bool, as_json: bool,
+    folder: Path, terms: Any, as_json: bool,
 ) -> None:  # fmt: skip
     """Take the signed .changes files that dput has left in FOLDER; what cannot be taken is moved to FOLDER/rejected."""
     from repo.incoming import Terms, process
@@ -41,7 +41,7 @@ def incoming(
     if wrong := [item for item, pair in zip(mapping, pairs, strict=True) if not all(pair)]:
         raise KubedebError(f"--map {wrong[0]!r} is not DISTRIBUTION=SUITE", code=ExitCode.USAGE)
     terms = Terms({name: suite for name, _, suite in pairs}, keyring and str(Path(keyring).absolute()), patience, publish)
-    opened = open_root(repository, strict=strict)
+    opened = open_root(repository, terms)
     while True:
         try:
             done = process(opened, folder, terms, say)

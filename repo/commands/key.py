@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from kubedeb.output import json_option, print_json, print_table
-from repo.commands.options import open_root, repository_option, root_of, say, strict_option
+from repo.commands.options import open_root, repository_option, root_of, say, terms_options
 
 yes_option = click.option("--yes", is_flag=True, help="Do it though some clients may break.")
 passphrase_option = click.option("--passphrase-file", type=click.Path(path_type=Path, exists=True, dir_okay=False),
@@ -127,13 +127,13 @@ revoke = _step_command(
 @key.command()
 @repository_option
 @click.option("--suite", "-s", "suites", multiple=True, help="Only this suite; repeat.")
-@strict_option
+@terms_options
 @json_option
-def package(*, repository: Path | None, suites: tuple[str, ...], strict: bool, as_json: bool) -> None:
+def package(*, repository: Path | None, suites: tuple[str, ...], terms: Any, as_json: bool) -> None:
     """Build ORIGIN-archive-keyring (keys, .sources, preferences) and publish it."""
     from repo.keyringpackage import publish_package
 
-    done = publish_package(open_root(repository, strict=strict), suites, say)
+    done = publish_package(open_root(repository, terms), suites, say)
     if as_json:
         print_json([asdict(one) for one in done])
         return

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from kubedeb.output import json_option, print_json, print_table
-from repo.commands.options import open_root, repository_option, say, strict_option
+from repo.commands.options import open_root, repository_option, say, terms_options
 
 reason_option = click.option("--reason", default="", help="Why, for the audit log.")
 yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
@@ -22,9 +22,9 @@ yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @click.argument("suite")
 @click.argument("snapshot", required=False)
 @reason_option
-@strict_option
+@terms_options
 @json_option
-def publish(*, repository: Path | None, suite: str, snapshot: str | None, reason: str, strict: bool, as_json: bool) -> None:
+def publish(*, repository: Path | None, suite: str, snapshot: str | None, reason: str, terms: Any, as_json: bool) -> None:
     """Make a suite's draft its next generation, once apt has accepted it; with SNAPSHOT, make it serve that instead.
 
     SNAPSHOT is a named snapshot, SUITE@GENERATION or a snapshot's id; the draft waits on.
@@ -34,7 +34,7 @@ def publish(*, repository: Path | None, suite: str, snapshot: str | None, reason
     from repo.points import resolve
     from repo.publish import publish as publish_draft
 
-    opened = open_root(repository, strict=strict)
+    opened = open_root(repository, terms)
     if snapshot is None:
         done = publish_draft(opened, suite, say, reason=reason)
         print_json(asdict(done)) if as_json else tell(done)
@@ -49,14 +49,14 @@ def publish(*, repository: Path | None, suite: str, snapshot: str | None, reason
 @click.argument("suite")
 @yes_option
 @reason_option
-@strict_option
+@terms_options
 @json_option
-def promote(*, repository: Path | None, source: str, suite: str, yes: bool, reason: str, strict: bool, as_json: bool) -> None:
+def promote(*, repository: Path | None, source: str, suite: str, yes: bool, reason: str, terms: Any, as_json: bool) -> None:
     """Let SUITE serve what SOURCE serves (a suite, or a snapshot): shows what would change, and asks."""
     from repo.audit import Why
     from repo.moves import carry_out, promotion
 
-    opened = open_root(repository, strict=strict)
+    opened = open_root(repository, terms)
     wanted = promotion(opened, source, suite)
     _agree(wanted, f"Promote {source} to {suite}?", yes=yes, as_json=as_json)
     _told(carry_out(opened, [wanted], say, Why("promote", reason)), as_json=as_json)
@@ -69,10 +69,10 @@ def promote(*, repository: Path | None, source: str, suite: str, yes: bool, reas
               help="The generation to go back to (default: the newest that had other packages).")  # fmt: skip
 @yes_option
 @reason_option
-@strict_option
+@terms_options
 @json_option
 def rollback(
-    *, repository: Path | None, suite: str, number: int | None, yes: bool, reason: str, strict: bool, as_json: bool
+    *, repository: Path | None, suite: str, number: int | None, yes: bool, reason: str, terms: Any, as_json: bool
 ) -> None:
     """Let a suite serve again what it served before, as a new generation: shows what would change, and asks.
 
@@ -81,7 +81,7 @@ def rollback(
     from repo.audit import Why
     from repo.moves import carry_out, way_back
 
-    opened = open_root(repository, strict=strict)
+    opened = open_root(repository, terms)
     wanted = way_back(opened, suite, number)
     _agree(wanted, f"Go back to {wanted.source.label}?", yes=yes, as_json=as_json)
     _told(carry_out(opened, [wanted], say, Why("rollback", reason)), as_json=as_json)
@@ -93,15 +93,15 @@ def rollback(
 @click.argument("query")
 @click.argument("percent", type=click.IntRange(0, 100))
 @reason_option
-@strict_option
+@terms_options
 @json_option
 def phase(
-    *, repository: Path | None, suite: str, query: str, percent: int, reason: str, strict: bool, as_json: bool
+    *, repository: Path | None, suite: str, query: str, percent: int, reason: str, terms: Any, as_json: bool
 ) -> None:  # fmt: skip
     """Let upgrades to the packages that QUERY names reach PERCENT of the hosts; 100 ends it. Published at once."""
     from repo.phasing import phase as phase_packages
 
-    done = phase_packages(open_root(repository, strict=strict), suite, query, percent, say, reason)
+    done = phase_packages(open_root(repository, terms), suite, query, percent, say, reason)
     print_json(asdict(done)) if as_json else tell(done)
 
 
@@ -109,13 +109,13 @@ def phase(
 @repository_option
 @click.argument("members", metavar="SUITE[=SNAPSHOT]...", nargs=-1, required=True)
 @reason_option
-@strict_option
+@terms_options
 @json_option
-def release_set(*, repository: Path | None, members: tuple[str, ...], reason: str, strict: bool, as_json: bool) -> None:
+def release_set(*, repository: Path | None, members: tuple[str, ...], reason: str, terms: Any, as_json: bool) -> None:
     """Let several suites go live together or not at all, each with its draft, a snapshot or another suite's packages."""
     from repo.moves import release_set as release
 
-    done = release(open_root(repository, strict=strict), members, say, reason)
+    done = release(open_root(repository, terms), members, say, reason)
     if as_json:
         print_json([asdict(one) for one in done])
         return

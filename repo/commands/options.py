@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,6 @@ import click
 repository_option = click.option(
     "--repository", "-r", type=click.Path(path_type=Path, file_okay=False), help="The repository's folder.",
 )  # fmt: skip
-strict_option = click.option("--strict", is_flag=True, help="Fail, too, when a key expires within 180 days.")
 suite_option = click.option("--suite", "-s", required=True, help="The suite to work on.")
 
 
@@ -21,11 +22,26 @@ def root_of(repository: Path | None) -> Path:
     return path_setting("repository", repository)
 
 
-def open_root(repository: Path | None, *, strict: bool = False) -> Any:
+def terms_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command whose work goes live the options that say on which terms; it gets them as `terms`."""
+
+    @click.option("--strict", is_flag=True, help="Fail, too, when a key expires within 180 days.")
+    @click.option("--prove", type=click.Choice(["host", "all"]), default="host", show_default=True,
+                  help="Who must accept it first: this machine's apt, or every Debian's in containers too.")  # fmt: skip
+    @wraps(command)
+    def with_terms(*, strict: bool, prove: str, **more: Any) -> None:
+        from repo.place import Terms
+
+        command(terms=Terms(strict, prove == "all"), **more)
+
+    return with_terms
+
+
+def open_root(repository: Path | None, terms: Any = None) -> Any:
     """Open the repository that the option or the setting names."""
     from repo.place import Terms, open_repository
 
-    return open_repository(root_of(repository), Terms(strict))
+    return open_repository(root_of(repository), terms or Terms())
 
 
 def say(text: str) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
 from kubedeb.output import json_option, print_json, print_table
 from repo.commands.moves import moment, reason_option, show_difference
-from repo.commands.options import open_root, repository_option, say, strict_option
+from repo.commands.options import open_root, repository_option, say, terms_options
 
 
 @click.group()
@@ -22,13 +23,13 @@ def snapshot() -> None:
 @click.argument("name")
 @click.argument("source", metavar="SUITE[@GENERATION]")
 @reason_option
-@strict_option
+@terms_options
 @json_option
-def create(*, repository: Path | None, name: str, source: str, reason: str, strict: bool, as_json: bool) -> None:
+def create(*, repository: Path | None, name: str, source: str, reason: str, terms: Any, as_json: bool) -> None:
     """Name what a suite serves, or served as a generation; apt finds it for ever as `Suites: snapshots/NAME`."""
     from repo.naming import create as create_snapshot
 
-    done = create_snapshot(open_root(repository, strict=strict), name, source, say, reason)
+    done = create_snapshot(open_root(repository, terms), name, source, say, reason)
     if as_json:
         print_json({**asdict(done.named), "apt_suite": done.apt_suite, "judges": done.judges})
         return
