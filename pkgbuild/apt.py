@@ -113,15 +113,20 @@ class PrivateApt:
         write_text(self._folder / "status", status)
 
     def simulate(self, names: Sequence[str]) -> str:
-        """Return what apt-get says of installing packages; nothing is. Raises `KubedebError` (RECIPE) when it cannot."""
+        """Return what apt-get says of installing packages or satisfying relations; nothing is.
+
+        Raises `KubedebError` (RECIPE) when it cannot.
+        """
         try:
-            return self._apt("apt-get", "install", "--simulate", "--no-install-recommends", *names, timeout=120).text
+            how = "satisfy" if any(" " in name or ":" in name for name in names) else "install"
+            return self._apt("apt-get", how, "--simulate", "--no-install-recommends", *names, timeout=120).text
         except KubedebError as error:
             if error.code is not ExitCode.FETCH:
                 raise
             raise KubedebError(
                 f"apt cannot install the build dependencies {', '.join(names)}", details=error.details,
-                hint="Are the names in the recipe's build_depends right for this suite?", code=ExitCode.RECIPE,
+                hint="Are the names in the recipe's build_depends right for this suite? What its .dsc asks for beside them is "
+                "left out with source_build_depends: false.", code=ExitCode.RECIPE,
             ) from error  # fmt: skip
 
     def _apt(self, *words: str, ok: tuple[int, ...] = (0,), cwd: Path | None = None, timeout: float = 60) -> Result:

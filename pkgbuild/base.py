@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import tarfile
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,9 +35,10 @@ class Update:
     layers: tuple[LayerUpdate, ...] = ()
 
 
-def update(target: Target, wants: Iterable[Wants], progress: Progress) -> Update:
+def update(target: Target, wants: Callable[[BaseLock], Iterable[Wants]], progress: Progress) -> Update:
     """Bring the base of a suite and the layers on it up to date in the store; says what was new.
 
+    `wants` returns which layers are locked: what the base has already is none of them.
     A build for any architecture runs on the base of `BUILD_ARCHITECTURE`. The packages of a new base go into the cache, because
     the mirror drops them one day. Raises `KubedebError`: FETCH (no mirror), SOURCE_GONE (it has no such suite), SANDBOX
     (mmdebstrap fails), BUILD_STORAGE (no room).
@@ -51,7 +52,7 @@ def update(target: Target, wants: Iterable[Wants], progress: Progress) -> Update
         reason = _why_anew(lock, apt)
         if lock is None or reason:
             lock = _make(target, apt, progress)
-        return Update(lock, reason, renew(store, lock, wants, apt, progress))
+        return Update(lock, reason, renew(store, lock, wants(lock), apt, progress))
 
 
 def _why_anew(lock: BaseLock | None, apt: PrivateApt) -> str:

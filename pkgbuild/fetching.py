@@ -112,6 +112,6 @@ def _lock(wants: Collection[Wants], target: Target, progress: Progress) -> Seque
     """Lock what was never locked for the suite; what was is left as it is: the kit is to build what was built."""
     lock = target.store.base(target.suite, BUILD_ARCHITECTURE)
     if lock is None:
-        return base.update(target, wants, progress).layers
+        return base.update(target, lambda _: wants, progress).layers
     missing = sorted(want for want in wants if target.store.layer(lock.digest, want) is None)
     return _layering(lock, target, progress, offline=False).lock_anew(missing)

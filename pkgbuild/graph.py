@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import canonical_json, sha256_bytes
 from kubedeb.versions import DebianVersion
+from pkgbuild.builddeps import names, without
 from pkgbuild.spec import BuildSpec, Locked
 
 Needs = Mapping[int, Mapping[str, int]]
@@ -34,7 +35,10 @@ def needs(specs: Sequence[BuildSpec]) -> Needs:
         makers.update({package.name: place for package in spec.packages})
     found = {
         place: {
-            name: makers[name] for name in spec.build_depends if name in makers and specs[makers[name]].recipe != spec.recipe
+            name: makers[name]
+            for relation in spec.build_depends
+            for name in names(relation)
+            if name in makers and specs[makers[name]].recipe != spec.recipe
         }
         for place, spec in enumerate(specs)
     }
@@ -59,7 +63,7 @@ def with_own(locked: Locked, build_depends: Sequence[str], own: Sequence[OwnPack
     if not own:
         return locked
     ours = {package.name for package in own}
-    rest = locked.layer(name for name in build_depends if name not in ours)
+    rest = locked.layer(without(build_depends, ours))
     content = [rest, *([package.name, package.version, package.sha256] for package in sorted(own))]
     layer = sha256_bytes(canonical_json(content).encode())
     return replace(locked, layers={**locked.layers, tuple(sorted(build_depends)): layer})

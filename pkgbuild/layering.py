@@ -35,7 +35,7 @@ class Layering:
 
         Raises `KubedebError`: RECIPE when apt cannot install one, FETCH when one is not locked and the network is off.
         """
-        found = {want: layer for want in wants if (layer := self.store.layer(self.lock.digest, want))}
+        found = self.known(wants)
         missing = sorted(set(wants) - found.keys())
         if missing and self.offline:
             raise KubedebError(
@@ -48,6 +48,10 @@ class Layering:
                 raise one.error or KubedebError(f"no layer for {' '.join(one.wants)}", code=ExitCode.RECIPE)
             found[one.wants] = one.layer
         return found
+
+    def known(self, wants: Collection[Wants]) -> dict[Wants, Layer]:
+        """Return those layers that are locked already."""
+        return {want: layer for want in wants if (layer := self.store.layer(self.lock.digest, want))}
 
     def lock_anew(self, wants: Sequence[Wants]) -> Sequence[LayerUpdate]:
         """Ask apt's solver for these layers and keep them; what it cannot install is told by `LayerUpdate.error`."""

@@ -7,7 +7,7 @@ locked. A layer may hold newer versions of packages of the base, where one is ne
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,17 @@ from kubedeb.files import canonical_json, sha256_bytes
 from kubedeb.progress import Progress
 from pkgbuild.apt import IndexEntry, PrivateApt
 from pkgbuild.baselock import BaseLock, packages_changed
+from pkgbuild.builddeps import without
 from pkgbuild.cache import Cache
 from pkgbuild.checksum import Algorithm, Checksum
 from pkgbuild.library import Chosen
+from pkgbuild.recipe import BUILD_ARCHITECTURE, Architecture
+from pkgbuild.spec import SourceNeeds, build_depends_of
 
 INST = re.compile(r"^Inst (\S+) (?:\[\S+\] )?\((\S+) ", re.MULTILINE)
 Wants = tuple[str, ...]
-"""Names of Debian packages, sorted."""
+"""Debian packages, sorted: names as recipes give them, relations (`a (>= 1) | b`) as source packages do."""
+NO_NEEDS: Mapping[SourceNeeds, tuple[str, ...]] = {}
 
 
 @dataclass(frozen=True)
@@ -62,11 +66,16 @@ class LayerUpdate:
     error: KubedebError | None = None
 
 
-def wants_of(chosen: Iterable[Chosen], offered: Collection[str] = ()) -> set[Wants]:
-    """Return the sets of Debian's packages that recipes build-depend on; ours come from recipes, or are `offered`; pure."""
-    recipes = [one.loaded.recipe for one in chosen]
-    ours = {package.name for recipe in recipes for package in recipe.packages} | set(offered)
-    return {tuple(sorted(set(recipe.build_depends) - ours)) for recipe in recipes} - {()}
+def wants_of(
+    chosen: Sequence[Chosen], offered: Collection[str] = (), architecture: Architecture = BUILD_ARCHITECTURE,
+    needs: Mapping[SourceNeeds, tuple[str, ...]] = NO_NEEDS,
+) -> set[Wants]:  # fmt: skip
+    """Return the sets of Debian's packages that recipes build-depend on; ours come from recipes, or are `offered`; pure.
+
+    `needs` is what their source packages say themselves, for `architecture`.
+    """
+    ours = {package.name for one in chosen for package in one.loaded.recipe.packages} | set(offered)
+    return {without(build_depends_of(one, architecture, needs), ours) for one in chosen} - {()}
 
 
 def news(old: Layer, new: Layer) -> list[str]:

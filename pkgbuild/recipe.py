@@ -130,6 +130,9 @@ class Row(StrictModel):
     build_options: tuple[Annotated[str, Field(pattern=r"^[a-z][a-z0-9=_-]*$")], ...] = Field(
         default=(), description="Words of DEB_BUILD_OPTIONS for this version: nocheck, nodoc, …"
     )
+    build_profiles: tuple[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.+-]*$")], ...] = Field(
+        default=(), description="Words of DEB_BUILD_PROFILES for this version; they decide which of a .dsc's needs apply."
+    )
     sources: Annotated[dict[Architecture, tuple[Source, ...]], NotEmpty]
 
 
@@ -180,9 +183,18 @@ class Recipe(StrictModel):
     build_depends: tuple[Name, ...] = Field(
         default=(), description="Debian packages that the build needs beside debhelper; locked by `kubedeb base update`."
     )
+    source_build_depends: bool | None = Field(
+        default=None,
+        description="Take what the .dsc build-depends on as well (default: for kind debian; a go recipe may ask for it).",
+    )
     upstream: UpstreamFiles | None = None
     packages: Annotated[tuple[Package, ...], NotEmpty]
     versions: Annotated[tuple[Row, ...], NotEmpty]
+
+    @property
+    def takes_source_needs(self) -> bool:
+        """Say whether what its .dsc build-depends on is needed too."""
+        return self.kind is Kind.DEBIAN if self.source_build_depends is None else self.source_build_depends
 
     @model_validator(mode="after")
     def _whole(self) -> Recipe:

@@ -16,6 +16,7 @@ from kubedeb.errors import ExitCode, KubedebError, storage_errors
 from kubedeb.files import CHUNK, replacing, sha256_of
 from kubedeb.progress import Progress
 from pkgbuild import outcome as outcomes_of
+from pkgbuild.builddeps import names, without
 from pkgbuild.conditions import NO_CONDITIONS, Conditions
 from pkgbuild.finding import ROOTS, lacking
 from pkgbuild.jobs import work_through
@@ -27,7 +28,7 @@ from pkgbuild.plan import Verb
 from pkgbuild.recipe import BUILD_ARCHITECTURE, Architecture
 from pkgbuild.sandbox import SandboxKind
 from pkgbuild.session import session
-from pkgbuild.spec import Expanded, Locked, SourcePin, expand
+from pkgbuild.spec import Expanded, Locked, SourceNeeds, SourcePin, build_depends_of, expand
 from pkgbuild.stage import sandbox_stage
 from pkgbuild.store import BuildResult, Store
 from pkgbuild.survey import Ground, Survey
@@ -83,11 +84,13 @@ def run_builds(
     `KubedebError`: a recipe that cannot be expanded, no base, no sandbox.
     """
     lock = target.store.base(target.suite, BUILD_ARCHITECTURE) or _first_base(chosen, target, progress)
-    offered = _offers(chosen, target, options)
+    needs = _needs(chosen, target, lock, options, progress)
+    offered = _offers(chosen, needs, target, options)
     packages = {name: offer.package for name, offer in offered.items()}
     layering = Layering(lock, target.store, target.cache, target.mirror, options.offline, progress)
-    layers = {} if options.dry else layering.locked(wants_of(chosen, packages))
-    locked = Locked(lock.digest, sandbox_stage().digest, {want: layer.digest for want, layer in layers.items()})
+    wants = wants_of(chosen, packages, target.architecture, needs)
+    layers = layering.known(wants) if options.dry else layering.locked(wants)
+    locked = Locked(lock.digest, sandbox_stage().digest, {want: layer.digest for want, layer in layers.items()}, needs)
     ground = Ground(target.suite, target.architecture, lock, locked, packages)
     survey = Survey(chosen, ground, target.store, unjudged(options, target), check=options.check, verify=options.verify)
     places = survey.stale() if options.stale else sorted(survey.actions)
@@ -95,7 +98,8 @@ def run_builds(
         return [Outcome(survey.actions[place], survey.result(place)) for place in places]
     with session(target.store.folder) as run_file:
         wanted = [survey.expanded[place] for place in places if survey.actions[place].verb.makes]
-        layering.bring(layer for one in wanted if (layer := layers.get(one.spec.build_depends)))
+        depends = [set(one.spec.build_depends) for one in wanted]
+        layering.bring(layer for want, layer in layers.items() if any(of.issuperset(want) for of in depends))
         lost = _fetch(wanted, target, options, progress)
         with _builder(target, lock, options, progress, run_file) as builder:
             work = _Work(survey, target, options, lost, offered, layers, builder)
@@ -132,7 +136,7 @@ class _Work:
         if gone := next((self._lost[pin] for pin in action.spec.sources if pin in self._lost), None):
             return Outcome(action, None, gone, begun=False)
         ours = {package.name for package, _ in own}
-        layer = self._layers.get(tuple(name for name in action.spec.build_depends if name not in ours))
+        layer = self._layers.get(without(action.spec.build_depends, ours))
         added = [OwnFile(*deb) for deb in debs(layer, self._target.cache)] if layer else []
         for package, maker in own:
             file = self._file(package.name, maker)
@@ -172,11 +176,24 @@ def _first_base(chosen: Sequence[Chosen], target: Target, progress: Progress) ->
     for one in chosen:  # a recipe that cannot be expanded is told before half a minute goes into a base
         expand(one, target.suite, target.architecture)
     progress.say(f"There is no base for {target.suite} {BUILD_ARCHITECTURE} yet: making it, once.")
-    return base.update(target, (), progress).lock
+    return base.update(target, lambda _: (), progress).lock
 
 
-def _offers(chosen: Sequence[Chosen], target: Target, options: RunOptions) -> dict[str, Offer]:
-    wanted = {name for one in chosen for name in one.loaded.recipe.build_depends}
+def _needs(
+    chosen: Sequence[Chosen], target: Target, lock: BaseLock, options: RunOptions, progress: Progress
+) -> dict[SourceNeeds, tuple[str, ...]]:
+    """Return what source packages build-depend on; a .dsc that cannot be had is told when its build is to be made."""
+    from pkgbuild.sourceneeds import bring_into_cache, source_needs
+
+    fetch = None if options.offline or options.dry else bring_into_cache(target, progress)
+    return source_needs(chosen, target.architecture, lock, target.store, target.cache, fetch)
+
+
+def _offers(
+    chosen: Sequence[Chosen], needs: Mapping[SourceNeeds, tuple[str, ...]], target: Target, options: RunOptions
+) -> dict[str, Offer]:
+    depends = [relation for one in chosen for relation in build_depends_of(one, target.architecture, needs)]
+    wanted = {name for relation in depends for name in names(relation)}
     if not options.sources or not wanted:
         return {}
     from pkgbuild.ours import offers

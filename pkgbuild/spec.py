@@ -15,7 +15,7 @@ from pkgbuild.gomake import GENERATOR, MAKEFILE, GenerateSpec, GoSpec, makefile
 from pkgbuild.library import Chosen
 from pkgbuild.recipe import Architecture, Go, Package, Recipe, Row, Suite
 from pkgbuild.render import Rendered, TreeFile, render
-from pkgbuild.sources import ArchiveSource, Source, WheelSource
+from pkgbuild.sources import ArchiveSource, DscSource, Source, WheelSource
 
 FORMAT = 3
 """Raised by hand when kubedeb itself begins to build differently, so that every package is built anew."""
@@ -109,12 +109,15 @@ class BuildSpec:
     build_options: tuple[str, ...] = ()
     patches: tuple[str, ...] = ()
     go: GoSpec | None = None
+    build_profiles: tuple[str, ...] = ()
     format: int = FORMAT
 
     @property
     def digest(self) -> str:
         """Return the sha256 that names the build in the store."""
         deciding = {**asdict(self), "sources": [pin.deciding() for pin in self.sources]}
+        if not self.build_profiles:  # what was built before there were any keeps its name
+            del deciding["build_profiles"]
         return sha256_bytes(canonical_json(deciding).encode())
 
     @property
@@ -127,15 +130,21 @@ class BuildSpec:
         return {"digest": self.digest, **asdict(self)}
 
 
+SourceNeeds = tuple[str, str, tuple[str, ...]]
+"""A .dsc by its sha256, the architecture that is built for, build profiles."""
+
+
 @dataclass(frozen=True)
 class Locked:
     """What the builds of one suite and architecture stand on, by digest: the base, the Dockerfile's stage, and the layer of
-    each set of build dependencies (sorted). All empty as long as there is no base.
+    each set of build dependencies (sorted). All empty as long as there is no base. `needs` is what source packages build-depend
+    on beyond the base, as far as their .dsc is known.
     """
 
     base: str = ""
     sandbox: str = ""
     layers: Mapping[tuple[str, ...], str] = field(default_factory=dict)
+    needs: Mapping[SourceNeeds, tuple[str, ...]] = field(default_factory=dict)
 
     def layer(self, build_depends: Iterable[str]) -> str:
         """Return the digest of the layer with these packages, empty when none is wanted or it is not locked yet."""
@@ -143,6 +152,16 @@ class Locked:
 
 
 NOTHING_LOCKED = Locked()
+
+
+def build_depends_of(
+    chosen: Chosen, architecture: Architecture, needs: Mapping[SourceNeeds, tuple[str, ...]]
+) -> tuple[str, ...]:
+    """Return what a row's build needs beyond the base, sorted: what the recipe says, and what its .dsc does; pure."""
+    recipe, row = chosen.loaded.recipe, chosen.row
+    sources = row.sources.get(architecture, ()) if recipe.takes_source_needs else ()
+    keys = [(source.sha256, architecture.value, row.build_profiles) for source in sources if isinstance(source, DscSource)]
+    return tuple(sorted({*recipe.build_depends, *(one for key in keys for one in needs.get(key, ()))}))
 
 
 @dataclass(frozen=True)
@@ -162,6 +181,7 @@ def expand(chosen: Chosen, suite: Suite, architecture: Architecture, room: Locke
             f"{recipe.name} {row.version} has no sources for {architecture}",
             hint=f"It is built for: {', '.join(row.sources)}.", code=ExitCode.RECIPE,
         )  # fmt: skip
+    depends = build_depends_of(chosen, architecture, room.needs)
     package_version = f"{row.version}-{row.revision}{suite.version_suffix}"
     noon = datetime.datetime.combine(row.date, datetime.time(12), datetime.UTC)
     go = _go(recipe, recipe.go, row) if recipe.go else None
@@ -182,12 +202,13 @@ def expand(chosen: Chosen, suite: Suite, architecture: Architecture, room: Locke
         sources=tuple(_pin(source, row, architecture, chosen.loaded.keyring) for source in sources),
         packages=tuple(_package(package, row.version, architecture) for package in recipe.packages),
         tree=tuple((path, file.digest) for path, file in sorted(tree.items())),
-        build_depends=tuple(sorted(recipe.build_depends)),
+        build_depends=depends,
         base=room.base,
-        layer=room.layer(recipe.build_depends),
+        layer=room.layer(depends),
         sandbox=room.sandbox,
         compression=recipe.compression,
         build_options=tuple(sorted({*row.build_options, "noautodbgsym"})),
+        build_profiles=tuple(sorted(row.build_profiles)),
         patches=tuple(name for name, _ in chosen.loaded.patches.get(row.version, ())),
         go=go,
     )

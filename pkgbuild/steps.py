@@ -75,9 +75,11 @@ def _host(spec: BuildSpec) -> tuple[str, ...]:
 def environment(spec: BuildSpec) -> Mapping[str, str]:
     """Return the variables that a build gets beside those of its surroundings."""
     compressor, _, level = spec.compression.partition("-")
+    profiles = {"DEB_BUILD_PROFILES": " ".join(spec.build_profiles)} if spec.build_profiles else {}
     return {
         "SOURCE_DATE_EPOCH": str(spec.epoch),
         "DEB_BUILD_OPTIONS": " ".join(spec.build_options),
         "DPKG_DEB_COMPRESSOR_TYPE": compressor,
         "DPKG_DEB_COMPRESSOR_LEVEL": level,
+        **profiles,
     }

@@ -209,6 +209,16 @@ class Store:
             path = self.folder / "layers" / f"{layer_name(layer.base, layer.wants)}.json"
             write_text(path, layer.as_json(), sync=True)
 
+    def dsc(self, sha256: str) -> str | None:
+        """Return a .dsc that a recipe pinned once, None when this store never had it."""
+        path = self.folder / "dsc" / sha256
+        return path.read_text() if path.is_file() else None
+
+    def keep_dsc(self, sha256: str, text: str) -> None:
+        """Keep a .dsc, whose digest the caller has checked."""
+        with storage_errors(f"the store {self.folder}", ExitCode.BUILD_STORAGE):
+            write_text(self.folder / "dsc" / sha256, text, sync=True)
+
     def note_use(self, name: str, of: str = "") -> None:
         """Remember that an image or a root was used now; `of` is what it lies on, where its name does not say so."""
         with storage_errors(f"the store {self.folder}", ExitCode.BUILD_STORAGE):

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from pkgbuild.baselock import BaseLock
+from pkgbuild.builddeps import names
 from pkgbuild.graph import Needs, OwnPackage, needs, with_own
 from pkgbuild.library import Chosen
 from pkgbuild.plan import Action, Verb, earlier, plan, stale
@@ -69,9 +70,9 @@ class Survey:
             for package in result.packages if result else ():
                 if package.name == name:
                     made[name] = (OwnPackage(name, package.version, package.sha256), maker)
-        names = self.expanded[place].spec.build_depends
+        wanted = dict.fromkeys(name for relation in self.expanded[place].spec.build_depends for name in names(relation))
         offered = self._ground.offered
-        return [made.get(name) or (offered[name], None) for name in names if name in made or name in offered]
+        return [made.get(name) or (offered[name], None) for name in wanted if name in made or name in offered]
 
     def settle(self, place: int, own: Sequence[OwnPackage]) -> Action:
         """Expand a place once more with the packages of ours that its root will hold, and return what is to be done."""

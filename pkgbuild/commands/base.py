@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,9 @@ from pkgbuild.layers import LayerUpdate, Wants, wants_of
 from pkgbuild.library import Chosen, choose
 from pkgbuild.sandbox import SandboxKind
 from pkgbuild.session import session
+from pkgbuild.sourceneeds import bring_into_cache, source_needs
+from pkgbuild.spec import SourceNeeds, build_depends_of
+from pkgbuild.target import Target
 
 
 @click.group()
@@ -52,7 +55,14 @@ def update(
     target, shown = options.target(suite, arch, store, cache, shared_cache), progress()
     found = options.known_recipes(recipes)
     chosen = [one for one in choose(found, sorted(found)) if target.architecture in one.row.sources]
-    done = bases.update(target, wants_of(chosen), shown)
+    needs: dict[SourceNeeds, tuple[str, ...]] = {}
+
+    def wants(lock: BaseLock) -> set[Wants]:
+        bring = bring_into_cache(target, shown)
+        needs.update(source_needs(chosen, target.architecture, lock, target.store, target.cache, bring))
+        return wants_of(chosen, (), target.architecture, needs)
+
+    done = bases.update(target, wants, shown)
     with session(target.store.folder) as run_file, backend(SandboxKind(sandbox), target.store, shown, run_file) as sandboxes:
         sandboxes.prepare(done.lock)
     if as_json:
@@ -67,11 +77,14 @@ def update(
                 click.echo(f"{' '.join(one.wants)}: {len(one.layer.packages)} packages on it, {news}")
     for one in done.layers:
         if one.error:
-            shown.say(f"{suite} has no {' '.join(one.wants)}, which these recipes need: {_needing(chosen, one.wants)}")
+            shown.say(
+                f"{suite} has no {' '.join(one.wants)}, which these recipes need: {_needing(chosen, one.wants, target, needs)}"
+            )
 
 
-def _needing(chosen: Iterable[Chosen], wants: Wants) -> str:
-    return ", ".join(sorted({one.loaded.recipe.name for one in chosen if set(wants) <= set(one.loaded.recipe.build_depends)}))
+def _needing(chosen: Iterable[Chosen], wants: Wants, target: Target, needs: Mapping[SourceNeeds, tuple[str, ...]]) -> str:
+    depends = {one.loaded.recipe.name: build_depends_of(one, target.architecture, needs) for one in chosen}
+    return ", ".join(sorted(name for name, of in depends.items() if set(wants) <= set(of)))
 
 
 def _layer(one: LayerUpdate) -> dict[str, Any]:

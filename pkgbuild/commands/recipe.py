@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,9 +18,10 @@ from pkgbuild.commands import options
 from pkgbuild.layers import wants_of
 from pkgbuild.library import RECIPE_FILE, Chosen, choose, load
 from pkgbuild.recipe import BUILD_ARCHITECTURE, Architecture, Recipe
-from pkgbuild.spec import Expanded, Locked, expand
+from pkgbuild.sourceneeds import source_needs
+from pkgbuild.spec import Expanded, Locked, SourceNeeds, build_depends_of, expand
 from pkgbuild.stage import sandbox_stage
-from pkgbuild.store import Store
+from pkgbuild.target import Target
 
 
 @click.group()
@@ -155,7 +157,8 @@ def fetch_sources(
         for one in chosen for architecture in each if len(each) == 1 or architecture in one.row.sources
     ]  # fmt: skip
     pins = [pin for spec in specs for pin in spec.sources]
-    wanted = Wanted(pins, wants_of(chosen), folder, output.absolute() if output else None)
+    wants = wants_of(chosen, (), target.architecture, _known_needs(target, chosen))
+    wanted = Wanted(pins, wants, folder, output.absolute() if output else None)
     lost, taken = bring_all(wanted, target, progress(), offline=offline, verbose=verbose)
     if as_json:
         files = [
@@ -223,11 +226,20 @@ def _expand_one(name: str, recipes: tuple[Path, ...], suite: str, arch: str, sto
         versions = ", ".join(one.row.version for one in chosen)
         raise click.UsageError(f"Name one version of {name}: {name}@VERSION with VERSION one of {versions}.")
     lock = target.store.base(target.suite, BUILD_ARCHITECTURE)
-    return expand(chosen[0], target.suite, target.architecture, _locked(target.store, lock, chosen[0]))
+    return expand(chosen[0], target.suite, target.architecture, _locked(target, lock, chosen[0]))
 
 
-def _locked(store: Store, lock: BaseLock | None, chosen: Chosen) -> Locked:
+def _known_needs(target: Target, chosen: Sequence[Chosen]) -> dict[SourceNeeds, tuple[str, ...]]:
+    """Return what those source packages build-depend on that the store or the cache has."""
+    lock = target.store.base(target.suite, BUILD_ARCHITECTURE)
+    return source_needs(chosen, target.architecture, lock, target.store, target.cache, None) if lock else {}
+
+
+def _locked(target: Target, lock: BaseLock | None, chosen: Chosen) -> Locked:
     """Return what the builds of a recipe stand on now; packages of ours that it build-depends on are not looked for."""
-    wants = tuple(sorted(chosen.loaded.recipe.build_depends))
-    layer = store.layer(lock.digest, wants) if lock and wants else None
-    return Locked(lock.digest if lock else "", sandbox_stage().digest, {wants: layer.digest} if layer else {})
+    if lock is None:
+        return Locked("", sandbox_stage().digest)
+    needs = source_needs([chosen], target.architecture, lock, target.store, target.cache, None)
+    wants = build_depends_of(chosen, target.architecture, needs)
+    layer = target.store.layer(lock.digest, wants) if wants else None
+    return Locked(lock.digest, sandbox_stage().digest, {wants: layer.digest} if layer else {}, needs)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import kindsamples
-from pkgbuild.builddeps import build_depends
 from pkgbuild.compilecache import copy_cache, key
 from pkgbuild.gomake import MAKEFILE
 from pkgbuild.library import choose, find
@@ -98,13 +97,3 @@ def test_a_copied_cache_never_writes_into_the_kept_one(tmp_path: Path) -> None:
     (copy / "00/x-a").write_text("changed")
     assert (kept / "00/x-a").read_text() == "action"
     assert (copy / "00/x-d").samefile(kept / "00/x-d")
-
-
-def test_a_dsc_says_what_it_needs() -> None:
-    text = DSC.format(digest="ab" * 32).replace(", !x | y [!amd64]", ", y [!amd64]")
-    assert build_depends(text, "amd64", {"golang-go"}) == (
-        "debhelper-compat", "golang-go", "jq", "libc6-dev", "man-db", "rsync",
-    )  # fmt: skip
-    assert build_depends(text, "arm64", (), {"nocheck", "nodoc"}) == (
-        "debhelper-compat", "golang-1.19-go", "jq", "libc6-dev", "y",
-    )  # fmt: skip
