@@ -75,11 +75,11 @@ def part(seed: int) -> Compared:
     return compare(f"part-{seed}-{name}", plan)
 
 
-def spread(work: Callable[[int], Compared], seeds: Iterable[int]) -> Iterator[Compared]:
-    """Yield the outcome for each seed, in order, from as many processes as there are cores; what differs is saved."""
+def spread(work: Callable[[int], Compared], seeds: Iterable[int], *, keep: bool = True) -> Iterator[Compared]:
+    """Yield the outcome for each seed, in order, from as many processes as there are cores; what differs is saved if `keep`."""
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         for outcome in pool.map(work, seeds, chunksize=8):
-            if outcome.difference:
+            if outcome.difference and keep:
                 SAVED.mkdir(exist_ok=True, parents=True)
                 (SAVED / f"{outcome.name}.json").write_text(outcome.plan)
             yield outcome
