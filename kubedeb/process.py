@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import pickle
 import select
 import shlex
 import shutil
@@ -18,12 +19,15 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
 
 from kubedeb.errors import ExitCode, KubedebError
 
 if TYPE_CHECKING:
     import sh
+
+Given = TypeVar("Given")
+Made = TypeVar("Made")
 
 TAIL_LINES = 30
 READ = 64 * 1024
@@ -244,6 +248,95 @@ def _listening(
         expired = not clock.is_alive()
         clock.cancel()
     return _Ended(int(running.exit_code), outputs[0].take(), outputs[1].take(), expired)
+
+
+def side_by_side(one: Callable[[], Result], other: Callable[[], Result]) -> tuple[Result, Result]:
+    """Return what two calls of `run` return that need not wait for each other. Raises what the first that fails raises."""
+    done: list[Result] = []
+    failed: list[BaseException] = []
+
+    def call() -> None:
+        try:
+            done.append(other())
+        except BaseException as error:
+            failed.append(error)
+
+    helper = threading.Thread(target=call)
+    helper.start()
+    try:
+        first = one()
+    finally:
+        helper.join()
+    if failed:
+        raise failed[0]
+    return first, done[0]
+
+
+def spread(work: Callable[[Given], Made], items: Sequence[Given], least: int = 64) -> list[Made]:
+    """Return what `work` makes of each item, in their order, done on every core when there are many; `least` items a core.
+
+    For work that Python itself does, of which threads could only do one at a time. What it returns is pickled. Raises what
+    `work` raises. The children are copies of this process and end with it: for a process that has no threads yet.
+    """
+    workers = max(1, min(os.cpu_count() or 1, len(items) // least))
+    helpers = [_Helper(work, items[number::workers]) for number in range(1, workers)]
+    try:
+        parts = [[work(item) for item in items[::workers]], *(helper.result() for helper in helpers)]
+    finally:
+        for helper in helpers:
+            helper.end()
+    made: list[Made] = [parts[0][0]] * len(items) if items else []
+    for number, part in enumerate(parts):
+        made[number::workers] = part
+    return made
+
+
+class _Helper:
+    """A copy of this process that does its share of some work, and is read while it does."""
+
+    def __init__(self, work: Callable[[Any], Any], items: Sequence[Any]) -> None:
+        out, into = os.pipe()
+        self._pid: int | None = os.fork()
+        if self._pid == 0:
+            os.close(out)
+            _do_share(work, items, into)
+        os.close(into)
+        self._blocks: list[bytes] = []
+        self._out = os.fdopen(out, "rb")
+        self._reader = threading.Thread(target=lambda: self._blocks.append(self._out.read()), daemon=True)
+        self._reader.start()
+
+    def result(self) -> list[Any]:
+        """Wait for the share, and return it. Raises what was raised there."""
+        self._reader.join()
+        self.end()
+        done, error = pickle.loads(self._blocks[0]) if self._blocks[0] else ([], RuntimeError("a helper process was killed"))  # noqa: S301
+        if error is not None:
+            raise error
+        return cast("list[Any]", done)
+
+    def end(self) -> None:
+        """End the process, if it is still there, and see it gone."""
+        if self._pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(self._pid, signal.SIGKILL)
+            os.waitpid(self._pid, 0)
+            self._pid = None
+            self._reader.join()
+            self._out.close()
+
+
+def _do_share(work: Callable[[Any], Any], items: Sequence[Any], into: int) -> None:
+    """Be the helper. It ends itself by a signal, so that nothing of the parent's is run at its end."""
+    try:
+        try:
+            answer = pickle.dumps(([work(item) for item in items], None))
+        except BaseException as error:
+            answer = pickle.dumps(([], error))
+        with os.fdopen(into, "wb") as stream:
+            stream.write(answer)
+    finally:
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 @contextmanager

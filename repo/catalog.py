@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 from kubedeb.errors import ExitCode, KubedebError
 from repo.models import Action, Change, Key, Member, Package
@@ -37,6 +38,7 @@ CREATE INDEX published_name ON package (published, name);
 CREATE TABLE known (chunk TEXT PRIMARY KEY) STRICT;
 CREATE TABLE settled (suite TEXT PRIMARY KEY, generation INTEGER NOT NULL) STRICT;
 """
+TRUSTED = "CREATE TABLE IF NOT EXISTS trusted (suite TEXT PRIMARY KEY, seal TEXT NOT NULL) STRICT"
 PACKAGE = "name, version, architecture, sha256, size, stanza"
 
 
@@ -111,6 +113,18 @@ class Catalog:
                     continue
                 self._learn(rows, published=True)
                 self._connection.execute("INSERT INTO known VALUES (?)", (chunk,))
+
+    def has_published(self, name: str) -> bool:
+        """Return whether a package of this name has ever been published."""
+        row = self._connection.execute("SELECT 1 FROM package WHERE published = 1 AND name = ? LIMIT 1", (name,)).fetchone()
+        return row is not None
+
+    def trust(self, suite: str, seal: str) -> None:
+        """Remember by its seal what a suite serves: its signature was checked or made here, and its packages are known."""
+        self._connection.execute(
+            "INSERT INTO trusted VALUES (?, ?) ON CONFLICT DO UPDATE SET seal = excluded.seal WHERE seal != excluded.seal",
+            (suite, seal),
+        )
 
     def published_names(self) -> list[str]:
         """Return the names of all packages that have ever been published, sorted."""
@@ -198,6 +212,15 @@ class Catalog:
         return row[0] if row else 0
 
 
+def trusted(path: Path) -> frozenset[str]:
+    """Return the seals that a catalog remembers, none when it cannot be read: then signatures are checked."""
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=10)) as connection:
+            return frozenset(row[0] for row in connection.execute("SELECT seal FROM trusted"))
+    except sqlite3.Error:
+        return frozenset()
+
+
 @contextmanager
 def open_catalog(path: Path) -> Iterator[Catalog]:
     """Open the catalog, made empty where there is none.
@@ -228,6 +251,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
     elif version != SCHEMA_VERSION:
         raise _damaged(path, f"its schema is {version}, this kubedeb knows {SCHEMA_VERSION}")
+    connection.execute(TRUSTED)
 
 
 def _damaged(path: Path, why: str) -> KubedebError:

@@ -69,6 +69,18 @@ class Indices:
     data: dict[str, bytes]
 
 
+@dataclass(frozen=True)
+class Listed:
+    """Indices that are in the store already: the suite in whose folder they lie, and what its Release says of them."""
+
+    suite: str
+    indices: Mapping[str, Digest]
+
+    def fits(self, suite: Suite) -> bool:
+        """Return whether they are all that `suite` has, in all its forms."""
+        return self.indices.keys() == index_paths(suite)
+
+
 def packages_text(architecture: str, packages: Iterable[Package], _: Lister | None = None, *, short: bool = False) -> str:
     """Return the part of an architecture's Packages index that is about `packages`; `all` is in each.
 
@@ -99,6 +111,11 @@ def kinds(suite: Suite) -> tuple[Kind, ...]:
     if options.translations:
         found.append(Kind(TRANSLATION, _translations))
     return tuple(found)
+
+
+def index_paths(suite: Suite) -> set[str]:
+    """Return the paths of all that a suite's Release lists."""
+    return {kind.path + form for kind in kinds(suite) for form in ("", *suite.options.forms)}
 
 
 def make_indices(snapshot: Snapshot, suite: Suite, load: Load, pieces: Pieces, paths: Lister) -> Indices:

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
+from kubedeb.files import sync_all
 from repo.gates import parse_gate
 from repo.keyset import write_keys, write_public
 from repo.models import Identity, Suite, SuiteOptions
 from repo.place import Layout, Repository, read_identity, write_identity, writing
 from repo.rotation import ArchiveKey, Keyset, State
-from repo.store import make_folder
+from repo.store import make_folders
 
 # Both become file names, fields of Release and words of apt preferences.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_-]{0,63}")
@@ -111,7 +112,7 @@ def initialise(root: Path, wish: Wish) -> Initialised:
     check(wish)
     layout = Layout(root.absolute())
     with storage_errors(f"a repository in {root}", ExitCode.REPOSITORY_STORAGE):
-        make_folder(layout.root)
+        sync_all(make_folders(layout.root))
     with writing(layout):
         found = read_identity(layout)
         if found is None:
@@ -123,7 +124,7 @@ def initialise(root: Path, wish: Wish) -> Initialised:
 
 
 def _create(layout: Layout, wish: Wish) -> Initialised:
-    make_folder(layout.public)
+    sync_all(make_folders(layout.public))
     fingerprint = layout.keys.create(f"{wish.origin} archive signing key")
     if not layout.keys_file.exists():
         write_public(layout, fingerprint, layout.keys.public(fingerprint))

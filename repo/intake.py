@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kubedeb.deb import DebError
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import sha256_of
+from kubedeb.process import spread
 from repo.binaries import read_binary
 from repo.models import Package, package_of, pool_folder
 from repo.poolfiles import BUILDINFO, STATEMENTS, PoolFile, objects, parse_files, with_beside
@@ -21,7 +22,7 @@ MAX_BESIDE = 256 * 1024 * 1024
 BUILDER = re.compile(r"\.[A-Za-z0-9_-]+")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """A file that may become a package of the repository; `files` are its further files in the pool, by name there."""
 
@@ -70,7 +71,7 @@ def collect(given: Sequence[Path], keyring: str, findings: Findings, passed_over
     sorted_out = _Given(look_beside=not keyring)
     for path in given:
         _take(path, Path(keyring) if keyring else None, sorted_out, findings, passed_over)
-    candidates = list(inspect(dict.fromkeys(sorted_out.packages), findings))
+    candidates = inspect(dict.fromkeys(sorted_out.packages), findings)
     return _with_beside(candidates, sorted_out, findings)
 
 
@@ -116,18 +117,28 @@ def _take_upload(path: Path, keyring: Path | None, out: _Given, findings: Findin
             passed_over.append(file.name)
 
 
-def inspect(paths: Iterable[Path], findings: Findings) -> Iterator[Candidate]:
-    """Yield the packages in files, each read whole; notes what is wrong with the others."""
-    for path in paths:
-        what = "a source package" if path.suffix == ".dsc" else "a Debian package"
-        try:
-            yield _source(path) if path.suffix == ".dsc" else Candidate(path, package_of(read_binary(path)))
-        except DebError as error:
-            findings.note(path, f"is not {what}: {error}")
-        except ValueError as error:
-            findings.note(path, f"is refused: {error}")
-        except OSError as error:
-            findings.note(path, f"cannot be read: {error.strerror or error}")
+def inspect(paths: Iterable[Path], findings: Findings) -> list[Candidate]:
+    """Return the packages in files, each read whole; notes what is wrong with the others."""
+    wanted, candidates = list(paths), []
+    for path, found in zip(wanted, spread(_inspect, wanted), strict=True):
+        if isinstance(found, str):
+            findings.note(path, found)
+        else:
+            candidates.append(found)
+    return candidates
+
+
+def _inspect(path: Path) -> Candidate | str:
+    """Return the package that a file is, or what is wrong with it."""
+    what = "a source package" if path.suffix == ".dsc" else "a Debian package"
+    try:
+        return _source(path) if path.suffix == ".dsc" else Candidate(path, package_of(read_binary(path)))
+    except DebError as error:
+        return f"is not {what}: {error}"
+    except ValueError as error:
+        return f"is refused: {error}"
+    except OSError as error:
+        return f"cannot be read: {error.strerror or error}"
 
 
 def _source(path: Path) -> Candidate:

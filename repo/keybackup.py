@@ -8,13 +8,13 @@ import tempfile
 from pathlib import Path
 
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
-from kubedeb.files import write_bytes
+from kubedeb.files import sync_all, write_bytes
 from repo.keys import Keys, signers
 from repo.keyset import parse, public_key, read_keys, to_text, write_keys, write_public
 from repo.place import Layout, Repository, open_repository, read_identity, writing
 from repo.rotation import How, Keyset
 from repo.signing import sign_with
-from repo.store import make_folder
+from repo.store import make_folders
 
 IDENTITY, KEYS, SECRETS, PUBLIC = "repository.json", "keys.json", "secrets.gpg", "keys/"
 TEXT = "Description: a text to try a backup with\n"
@@ -50,7 +50,7 @@ def restore(root: Path, source: Path, passphrase: Path | None, *, force: bool) -
     the repository has: they may be newer.
     """
     with storage_errors(f"a repository in {root}", ExitCode.REPOSITORY_STORAGE):
-        make_folder(root.absolute())
+        sync_all(make_folders(root.absolute()))
     layout = Layout(root.absolute())
     with writing(layout), tempfile.TemporaryDirectory(prefix="kubedeb-restore-") as folder:
         data = source.read_bytes()
@@ -67,7 +67,7 @@ def restore(root: Path, source: Path, passphrase: Path | None, *, force: bool) -
         write_keys(layout, keys)
         if not layout.identity.exists():
             write_bytes(layout.identity, files[IDENTITY], sync=True)
-        make_folder(layout.public)
+        sync_all(make_folders(layout.public))
     return open_repository(root)
 
 

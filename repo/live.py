@@ -9,9 +9,11 @@ from functools import lru_cache
 from kubedeb.aptrepo import Release, parse_release, verified
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import sha256_bytes
+from repo.catalog import trusted
 from repo.indices import GENERATION_FIELD, SNAPSHOT_FIELD
-from repo.place import Repository
+from repo.place import Layout, Repository
 from repo.snapshots import Load, Rows, Snapshot, parse_rows
+from repo.sources import control_text
 from repo.store import Store
 
 HINT = (
@@ -22,13 +24,17 @@ HINT = (
 
 @dataclass(frozen=True)
 class Live:
-    """A suite's live generation: its number, what it was signed as, the snapshot that it serves, and the store's tag of it."""
+    """A suite's live generation: its number, what it was signed as, the snapshot that it serves, and the store's tag of it.
+
+    `known`: the catalog has met it, so that it knows its packages.
+    """
 
     generation: int
     inrelease: bytes
     release: Release
     snapshot: Snapshot
     tag: str = ""
+    known: bool = False
 
     @property
     def date(self) -> int:
@@ -68,13 +74,22 @@ def read_live(repository: Repository, suite: str) -> Live | None:
             )
         return None
     inrelease, tag = found
-    text = verified(inrelease, repository.layout.keyring, code=ExitCode.REPOSITORY)
+    known = seal(repository.layout, inrelease) in trusted(repository.layout.catalog)
     try:
+        text = control_text(inrelease) if known else verified(inrelease, repository.layout.keyring, code=ExitCode.REPOSITORY)
         release = parse_release(suite, text)
         snapshot = read_snapshot(store, release.fields[SNAPSHOT_FIELD])
-        return Live(int(release.fields[GENERATION_FIELD]), inrelease, release, snapshot, tag)
+        return Live(int(release.fields[GENERATION_FIELD]), inrelease, release, snapshot, tag, known)
     except (ValueError, KeyError) as error:
         raise unreadable(f"what suite {suite} serves", error) from error
+
+
+def seal(layout: Layout, inrelease: bytes) -> str:
+    """Return a digest of an InRelease and of the keys that it was checked with: with other keys it is checked anew.
+
+    The catalog that remembers it lies beside the secret key, not in the store.
+    """
+    return sha256_bytes(layout.keyring.read_bytes() + inrelease)
 
 
 def unreadable(what: str, error: Exception) -> KubedebError:

@@ -18,7 +18,7 @@ OWN_FIELDS = ("Filename", "Size", "MD5sum", "SHA1", "SHA256", "SHA512", "Descrip
               "Kubedeb-Beside", "Phased-Update-Percentage")  # fmt: skip
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True, order=True, slots=True)
 class Package:
     """A package in the pool, known by the sha256 of its bytes; `stanza` is its part of an index.
 
@@ -141,7 +141,7 @@ class Identity:
         return self.origin.lower()
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True, order=True, slots=True)
 class Member:
     """A package without its stanza, as drafts and diffs name it."""
 

@@ -106,7 +106,9 @@ def carry_out(repository: Repository, plans: Sequence[Plan], say: Say, why: Why,
 
     Raises `KubedebError` as `publish`, and REPOSITORY_BUSY when what would be done is not that any more.
     """
-    wishes = [Wish(one.suite, _target(one), Why(why.action, why.reason, one.source.label)) for one in plans]
+    wishes = [
+        Wish(one.suite, _target(one), Why(why.action, why.reason, one.source.label), listed=one.source.listed) for one in plans
+    ]
     done = publish_together(repository, wishes, say, checks)
     return [Moved(published, one.down) for published, one in zip(done, plans, strict=True)]
 
@@ -140,5 +142,6 @@ def release_set(
     for suite, _, point in pairs:
         found = plan(repository, suite, resolve(repository, point)) if point else None
         target = _target(found) if found else from_draft(suite)
-        wishes.append(Wish(suite, target, Why("release-set", reason, found.source.label if found else "")))
+        listed = found.source.listed if found else None
+        wishes.append(Wish(suite, target, Why("release-set", reason, found.source.label if found else ""), listed=listed))
     return list(publish_together(repository, wishes, say, checks))

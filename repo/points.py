@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from kubedeb.aptrepo import parse_release, verified
 from kubedeb.errors import ExitCode, KubedebError
-from repo.indices import SNAPSHOT_FIELD
+from repo.indices import SNAPSHOT_FIELD, Listed
 from repo.live import generation_name, read_live, read_snapshot, unreadable
 from repo.place import Repository
 from repo.snapshotlist import read_named
@@ -19,12 +19,16 @@ GENERATION = re.compile(r"(?P<suite>[^@]+)@(?P<number>[1-9]\d{0,8})")
 
 @dataclass(frozen=True)
 class Point:
-    """A set of packages and how it is called; suite and generation where it was published (empty and 0: unknown)."""
+    """A set of packages and how it is called; suite and generation where it was published (empty and 0: unknown).
+
+    `listed` are the indices that were made of it, where that is known.
+    """
 
     label: str
     snapshot: Snapshot
     suite: str = ""
     generation: int = 0
+    listed: Listed | None = None
 
 
 def resolve(repository: Repository, text: str) -> Point:
@@ -37,7 +41,7 @@ def resolve(repository: Repository, text: str) -> Point:
         if live is None:
             raise KubedebError(f"suite {text} was never published", hint=f"kubedeb repo publish {text}",
                                code=ExitCode.REPOSITORY)  # fmt: skip
-        return Point(text, live.snapshot, text, live.generation)
+        return Point(text, live.snapshot, text, live.generation, Listed(text, live.release.indices))
     if match := GENERATION.fullmatch(text):
         return generation(repository, match["suite"], int(match["number"]))
     if IDENTITY.fullmatch(text):
@@ -64,10 +68,11 @@ def generation(repository: Repository, suite: str, number: int) -> Point:
     text = verified(data, repository.layout.keyring, code=ExitCode.REPOSITORY)
     label = f"{suite}@{number}"
     try:
-        identity = parse_release(suite, text).fields[SNAPSHOT_FIELD]
+        release = parse_release(suite, text)
+        identity = release.fields[SNAPSHOT_FIELD]
     except (ValueError, KeyError) as error:
         raise unreadable(label, error) from error
-    return Point(label, _read(repository, label, identity), suite, number)
+    return Point(label, _read(repository, label, identity), suite, number, Listed(suite, release.indices))
 
 
 def _read(repository: Repository, label: str, identity: str) -> Snapshot:

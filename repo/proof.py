@@ -30,7 +30,7 @@ def judge(repository: Repository, suite: Suite, text: str, signed: Signed, indic
     local = repository.layout.store.local
     if local is None:
         for path, name in index_objects(suite.name, indices.listed).items():
-            write_bytes(tree / name, indices.data[path])
+            write_bytes(tree / name, indices.data.get(path) or repository.layout.store.read(name) or b"")
     else:
         for component in {path.partition("/")[0] for path in indices.listed}:
             (dists / component).symlink_to(local / "dists" / suite.name / component)

@@ -21,7 +21,7 @@ from repo.audit import Record, Why, who
 from repo.clock import ClockError, Dated, next_date
 from repo.contents import lister
 from repo.gates import refuse_unstated
-from repo.indices import Indices, index_objects, kinds, make_indices, release_text
+from repo.indices import Indices, Listed, index_objects, index_paths, make_indices, release_text
 from repo.installable import refuse_broken
 from repo.journal import Move, begin, finish, forget
 from repo.keys import Signed
@@ -34,7 +34,7 @@ from repo.proof import judge
 from repo.settle import record, settle
 from repo.signing import check_expiry, sign
 from repo.snapshots import Applied, Load, Rows, Snapshot, apply, near, rows_text
-from repo.store import Raced
+from repo.store import Raced, Store, digest_of
 from repo.transaction import Say, Stopwatch, Transaction, transaction
 
 RACES = 10
@@ -42,13 +42,17 @@ RACES = 10
 
 @dataclass(frozen=True)
 class Decision:
-    """What publishing a suite would make of it; `reason` is empty when that is what it serves already."""
+    """What publishing a suite would make of it; `reason` is empty when that is what it serves already.
+
+    `listed` are indices of the same packages that may be in the store.
+    """
 
     target: Snapshot
     reason: str
     added: tuple[Member, ...] = ()
     removed: tuple[Member, ...] = ()
     new: Mapping[str, Rows] = field(default_factory=dict)
+    listed: Listed | None = None
 
 
 @dataclass(frozen=True)
@@ -90,20 +94,28 @@ Target = Callable[[Transaction, Live | None], Applied]
 
 @dataclass(frozen=True)
 class Wish:
-    """A suite, what it is to serve, and why; `asked` is a reason to make a generation, with `again` though nothing changes."""
+    """A suite, what it is to serve, and why; `asked` is a reason to make a generation, with `again` though nothing changes.
+
+    `listed` are indices of what it is to serve that may be in the store: they need not be made.
+    """
 
     suite: str
     target: Target
     why: Why = field(default_factory=Why)
     asked: str = ""
     again: bool = True
+    listed: Listed | None = None
 
 
-def decide(live: Live | None, applied: Applied, suite: Suite, asked: str = "", *, again: bool = True) -> Decision:
+def decide(
+    live: Live | None, applied: Applied, suite: Suite, asked: str = "", *, again: bool = True, listed: Listed | None = None
+) -> Decision:
     """Return whether what was applied must become a new generation, and why.
 
     `asked` is somebody's reason; with `again` it is one though nothing changes.
     """
+    if live is not None and live.snapshot == applied.snapshot:
+        listed = Listed(suite.name, live.release.indices)
     if live is None:
         reason = "the first generation"
     elif live.snapshot != applied.snapshot:
@@ -111,15 +123,14 @@ def decide(live: Live | None, applied: Applied, suite: Suite, asked: str = "", *
         reason = counted if applied.added or applied.removed else asked or counted
     else:
         reason = _other_settings(live.release, suite) or (asked if again else "")
-    return Decision(applied.snapshot, reason, applied.added, applied.removed, applied.new)
+    return Decision(applied.snapshot, reason, applied.added, applied.removed, applied.new, listed)
 
 
 def _other_settings(release: Release, suite: Suite) -> str:
     """Return what the suite's settings change in its Release, if anything."""
     if release.architectures != suite.architectures:
         return f"architectures are now {' '.join(suite.architectures)}"
-    paths = {kind.path + form for kind in kinds(suite) for form in ("", *suite.options.forms)}
-    if paths != set(release.indices):
+    if index_paths(suite) != set(release.indices):
         return "other indices are asked for"
     if bool(suite.options.valid_for) != ("Valid-Until" in release.fields):
         return "Valid-Until is switched on or off"
@@ -198,7 +209,9 @@ def _together(
         if wish.suite in done:
             continue
         suite, before = opened.repository.suite(wish.suite), opened.lives.get(wish.suite)
-        decision = decisions[wish.suite] = decide(before, wish.target(opened, before), suite, wish.asked, again=wish.again)
+        decision = decisions[wish.suite] = decide(
+            before, wish.target(opened, before), suite, wish.asked, again=wish.again, listed=wish.listed
+        )
         if before is None or decision.reason:
             staged.append(_stage_or_take_back(opened, suite, decision, checks, live))
             opened.planned[suite.name] = decision.target
@@ -260,8 +273,10 @@ def stage(opened: Transaction, suite: Suite, decision: Decision, checks: Sequenc
     for check in checks:
         check(repository, suite, decision)
     with watch.lap("indices"):
-        with open_pieces(repository.layout.pieces) as pieces:
-            indices = make_indices(decision.target, suite, load, pieces, lister(repository.layout.store, pieces))
+        indices = reused(repository.layout.store, suite, decision.listed)
+        if indices is None:
+            with open_pieces(repository.layout.pieces) as pieces:
+                indices = make_indices(decision.target, suite, load, pieces, lister(repository.layout.store, pieces))
         if live:
             record(opened, suite.name, live)
         _put_objects(repository, suite, decision, indices)
@@ -316,7 +331,7 @@ def _rename(opened: Transaction, prepared: Prepared, *, alone: bool) -> None:
 def _settle(opened: Transaction, prepared: Prepared) -> None:
     suite, live = prepared.suite, prepared.live
     try:
-        settle(opened, suite, live, prepared.signed, prepared.indices.data)
+        settle(opened, suite, live, prepared.signed)
     except (KubedebError, OSError) as error:
         raise KubedebError(
             f"generation {live.generation} of {suite.name} is live, but not all that follows could be written",
@@ -376,6 +391,23 @@ def _coming(decision: Decision, load: Load) -> Iterator[Package]:
     """Yield the packages that come, with their stanzas."""
     added = set(decision.added)
     return (row for row in near(decision.target, load, {member.name for member in added}) if row.member in added)
+
+
+def reused(store: Store, suite: Suite, listed: Listed | None) -> Indices | None:
+    """Let the suite have indices that are in the store, whole; None when they are not what it needs.
+
+    What lies here is read and compared; what lies in an object store is believed by its size, and the client reads it.
+    """
+    if listed is None or not listed.fits(suite):
+        return None
+    theirs, ours = index_objects(listed.suite, listed.indices), index_objects(suite.name, listed.indices)
+    for path, name in theirs.items():
+        digest = listed.indices[path]
+        if store.size(name) != digest.size or (store.local is not None and digest_of(store, name) != digest):
+            return None
+    if listed.suite != suite.name and not all(store.same(ours[path], name) for path, name in theirs.items()):
+        return None
+    return Indices(dict(listed.indices), {})
 
 
 def _put_objects(repository: Repository, suite: Suite, decision: Decision, indices: Indices) -> None:

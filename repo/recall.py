@@ -26,7 +26,7 @@ def recall(repository: Repository, catalog: Catalog, lives: Mapping[str, Live], 
     Only chunks that it has not met are read. Those of the past that somebody tidied away hinder nobody.
     """
     empty = catalog.knows_nothing()
-    catalog.learn((chunk.sha256 for live in lives.values() for chunk in live.snapshot.chunks), load)
+    catalog.learn((chunk.sha256 for live in lives.values() if not live.known for chunk in live.snapshot.chunks), load)
     if empty and lives:
         catalog.learn(_history(repository, lives), load, lenient=True)
 

@@ -67,6 +67,24 @@ class S3Store:
         self._ask(name, self.client.put_object, Body=data, **self._headers(name))
         return True
 
+    def put_all(self, objects: Mapping[str, bytes], *, mtime: int | None = None) -> None:
+        """Put many objects, one after the other: each may be looked for when the one before is there."""
+        for name, data in objects.items():
+            self.put(name, data, mtime=mtime)
+
+    def same(self, name: str, other: str, *, mtime: int | None = None) -> bool:
+        """Copy an object inside the store, unless the two are of one size and ETag already."""
+        del mtime
+        wanted = self._ask(other, self.client.head_object, **self._object(other))
+        if wanted is None:
+            return False
+        there = self._ask(name, self.client.head_object, **self._object(name))
+        if there is None or there["ETag"] != wanted["ETag"]:
+            source = {"Bucket": self.bucket, "Key": self.prefix + other}
+            headers = {**self._headers(name), "MetadataDirective": "REPLACE"}
+            self._ask(name, self.client.copy_object, CopySource=source, **headers)
+        return True
+
     def create(self, objects: Mapping[str, bytes]) -> list[str]:
         """Write objects whose names say their content, side by side, and return the names of those that were not there."""
         from concurrent.futures import ThreadPoolExecutor

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kubedeb.aptrepo import Digest
-from kubedeb.files import sha256_bytes
 from repo import clientfiles
-from repo.indices import by_hash, index_objects
+from repo.contents import lister
+from repo.indices import index_objects, make_indices
 from repo.keys import Signed
 from repo.keyset import keyring, read_keys
-from repo.live import Live, generation_name
+from repo.live import Live, generation_name, seal
 from repo.models import Action, Suite
 from repo.page import page_name, put_page
+from repo.pieces import open_pieces
 from repo.place import Repository
 from repo.signing import sign
 from repo.snapshots import near
+from repo.store import digest_of
 
 if TYPE_CHECKING:
     from repo.transaction import Transaction
@@ -30,13 +32,11 @@ def record(transaction: Transaction, suite: str, live: Live) -> None:
         store.create({name: live.inrelease})
 
 
-def settle(
-    transaction: Transaction, suite: Suite, live: Live, signed: Signed | None = None, data: Mapping[str, bytes] | None = None
-) -> None:
+def settle(transaction: Transaction, suite: Suite, live: Live, signed: Signed | None = None) -> None:
     """Complete a generation that is live; writes only what is not as it should be.
 
-    `data` are the indices' bytes where they are at hand. For clients that know InRelease and by-hash none of it matters; it
-    is for old ones, people and the next publish. The catalog is told last: what it calls settled is.
+    For clients that know InRelease and by-hash none of it matters; it is for old ones, people and the next publish. The
+    catalog is told last: what it calls settled is.
     """
     repository, catalog = transaction.repository, transaction.catalog
     store = repository.layout.store
@@ -44,21 +44,22 @@ def settle(
     text = live.release.text.encode()
     # Release.gpg goes before Release: where Release is right, both are.
     if store.read(f"dists/{suite.name}/Release") != text or store.size(f"dists/{suite.name}/Release.gpg") is None:
-        signed = signed or sign(repository, live.release.text, time.time())
-        store.put(f"dists/{suite.name}/Release.gpg", signed.detached, mtime=live.date)
-        store.put(f"dists/{suite.name}/Release", text, mtime=live.date)
-    for path in index_objects(suite.name, live.release.indices):
-        _plain_name(repository, suite, path, live.release.indices[path], live.date, (data or {}).get(path))
-    done = catalog.settled(suite.name) == live.generation and not catalog.draft(suite.name)
-    if done and _client_files_stand(repository) and not _lacks_page(repository, suite):
-        return
-    finished = fulfilled(transaction, suite.name, live)
-    names = {*catalog.published_names(), *finished.values()}
-    for name, content in client_files(repository, names).items():
-        store.put(name, content)
-    if suite.options.page:
-        put_page(repository, suite.name, live, transaction.load)
-    catalog.published(suite.name, live.generation, [chunk.sha256 for chunk in live.snapshot.chunks], finished)
+        both = signed or sign(repository, live.release.text, time.time())
+        names = f"dists/{suite.name}/Release.gpg", f"dists/{suite.name}/Release"
+        store.put_all(dict(zip(names, (both.detached, text), strict=True)), mtime=live.date)
+    _plain_names(transaction, suite, live)
+    settled = catalog.settled(suite.name)
+    done = settled == live.generation and not catalog.draft(suite.name)
+    if not done or not _client_files_stand(repository) or _lacks_page(repository, suite):
+        finished = fulfilled(transaction, suite.name, live)
+        # Where all was right before this generation, only a new name changes the clients' files.
+        followed = signed is not None and settled == live.generation - 1 > 0 and _client_files_stand(repository)
+        if not followed or not all(map(catalog.has_published, finished.values())):
+            store.put_all(client_files(repository, {*catalog.published_names(), *finished.values()}))
+        if suite.options.page:
+            put_page(repository, suite.name, live, transaction.load)
+        catalog.published(suite.name, live.generation, [chunk.sha256 for chunk in live.snapshot.chunks], finished)
+    catalog.trust(suite.name, seal(repository.layout, live.inrelease))
 
 
 def fulfilled(transaction: Transaction, suite: str, live: Live) -> dict[str, str]:
@@ -75,18 +76,35 @@ def fulfilled(transaction: Transaction, suite: str, live: Live) -> dict[str, str
     return arrived | {member.sha256: member.name for member in leaving.values()}
 
 
-def _plain_name(repository: Repository, suite: Suite, path: str, digest: Digest, date: int, data: bytes | None) -> None:
-    store = repository.layout.store
-    plain = f"dists/{suite.name}/{path}"
-    if store.size(plain) == digest.size:
-        # What lies far away is believed by its size: reading it would cost as much as sending it.
-        if data is None and store.local is None:
-            return
-        if sha256_bytes(store.read(plain) or b"") == digest.sha256:
-            return
-    data = data if data is not None else store.read(f"dists/{suite.name}/{by_hash(path, digest)}")
-    if data is not None:
-        store.put(plain, data, mtime=date)
+def _plain_names(transaction: Transaction, suite: Suite, live: Live) -> None:
+    """Let every index have its plain name: the same file as the one under its digest.
+
+    A client that asks by date must be told of every change, also of one back to an older file: all get the generation's date.
+    One that somebody has changed since, as its own time tells, is read; a damaged one is made anew.
+    """
+    store, local = transaction.repository.layout.store, transaction.repository.layout.store.local
+    objects = index_objects(suite.name, live.release.indices)
+    # Suites with the same index share the file, and the latest of their dates.
+    latest = max(live.date, *(one.date for one in transaction.lives.values()))
+    touched = {
+        path for path, name in objects.items()
+        if local is not None and not _untouched(local / name, live.release.indices[path].size, latest)
+    }  # fmt: skip
+    if any(digest_of(store, objects[path]) != live.release.indices[path] for path in touched):
+        with open_pieces(transaction.repository.layout.pieces) as pieces:
+            made = make_indices(live.snapshot, suite, transaction.load, pieces, lister(store, pieces))
+        store.create({objects[path]: made.data[path] for path in objects if made.listed == live.release.indices})
+    for path, name in objects.items():
+        store.same(f"dists/{suite.name}/{path}", name, mtime=live.date)
+
+
+def _untouched(path: Path, size: int, latest: int) -> bool:
+    """Return whether a file has the size that it should have, and no later time than a generation gave it."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return False
+    return found.st_size == size and int(found.st_mtime) <= latest
 
 
 def _lacks_page(repository: Repository, suite: Suite) -> bool:

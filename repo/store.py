@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -13,12 +15,15 @@ from typing import IO, Protocol
 
 from kubedeb.aptrepo import Digest
 from kubedeb.errors import ExitCode, KubedebError
-from kubedeb.files import CHUNK, replacing, sha256_of, sync_folder
+from kubedeb.files import CHUNK, replacing, sha256_of, sync_all
+from kubedeb.process import spread
 
 # Names that carry a digest never change; what may change is asked for again.
 FOREVER = re.compile(r"(^|/)(pool|by-hash|snapshots|generations)/")
 # From so many files on, one sync of the file system costs less than one of each file and its folders.
 MANY = 32
+# A file system without hard links, or one on which a file has as many as it may have.
+NO_LINKS = (errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.EXDEV)
 
 
 class Raced(Exception):  # noqa: N818 - it says what happened
@@ -46,6 +51,12 @@ class Store(Protocol):
 
     def put(self, name: str, data: bytes, *, mtime: int | None = None) -> bool:
         """Make `name` hold `data`; return whether anything had to be written. `mtime` is what HTTP calls Last-Modified."""
+
+    def put_all(self, objects: Mapping[str, bytes], *, mtime: int | None = None) -> None:
+        """Put many objects, visible in their order."""
+
+    def same(self, name: str, other: str, *, mtime: int | None = None) -> bool:
+        """Make `name` hold what the object `other` holds, without sending it; return whether `other` is there."""
 
     def create(self, objects: Mapping[str, bytes]) -> list[str]:
         """Write objects whose names say their content, and return the names of those that were not there."""
@@ -111,18 +122,63 @@ class FolderStore:
 
     def put(self, name: str, data: bytes, *, mtime: int | None = None) -> bool:
         """Make `name` hold `data` by one rename, unless it does already."""
-        if self.size(name) == len(data) and self.read(name) == data:
-            return False
-        with self._replacing(name) as stream:
-            stream.write(data)
-            if mtime is not None:
-                stream.flush()
-                os.utime(stream.fileno(), (mtime, mtime))
-        return True
+        return bool(self._write({name: data}, mtime))
+
+    def put_all(self, objects: Mapping[str, bytes], *, mtime: int | None = None) -> None:
+        """Make each name hold its data, in this order; all are durable at the end."""
+        self._write(objects, mtime)
 
     def create(self, objects: Mapping[str, bytes]) -> list[str]:
         """Write each object that is not there with this content: a damaged one is mended."""
-        return [name for name, data in objects.items() if self.put(name, data)]
+        return self._write(objects, None)
+
+    def _write(self, objects: Mapping[str, bytes], mtime: int | None) -> list[str]:
+        """Write what is not there, make it durable, then give it its names in this order; return those names."""
+        names = [name for name, data in objects.items() if self.size(name) != len(data) or self.read(name) != data]
+        whole = {name: self._temporary(objects[name], mtime) for name in names}
+        sync_all(list(whole.values()))
+        folders: dict[Path, None] = {}
+        for name, temporary in whole.items():
+            path = self.root / name
+            folders |= dict.fromkeys(make_folders(path.parent))
+            temporary.replace(path)
+            folders[path.parent] = None
+        sync_all(list(folders))
+        return names
+
+    def _temporary(self, data: bytes, mtime: int | None) -> Path:
+        descriptor, path = tempfile.mkstemp(dir=self.staging)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fchmod(descriptor, 0o644)
+            if mtime is not None:
+                os.utime(descriptor, (mtime, mtime))
+        return Path(path)
+
+    def same(self, name: str, other: str, *, mtime: int | None = None) -> bool:
+        """Make `name` a hard link of `other`, by one rename; where there are no links it is a copy.
+
+        Both get `mtime`, unless they have a later one: other suites may have the same file, and a client that asks by date
+        must never be told of an earlier one. It is not synced: what is the same as something durable can be made again.
+        """
+        path, source = self.root / name, self.root / other
+        try:
+            if mtime is not None and source.stat().st_mtime < mtime:
+                os.utime(source, (mtime, mtime))
+            if path.exists() and path.samefile(source):
+                return True
+            make_folders(path.parent)
+            temporary = Path(tempfile.mkdtemp(dir=self.staging)) / "link"
+            os.link(source, temporary)
+            temporary.replace(path)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            if error.errno not in NO_LINKS:
+                raise
+            self.put(name, source.read_bytes(), mtime=mtime)
+        return True
 
     def swap(self, name: str, data: bytes, tag: str | None, *, mtime: int) -> None:
         """Replace an object by one rename; the repository's lock keeps others away."""
@@ -136,8 +192,7 @@ class FolderStore:
     def adopt_all(self, files: Sequence[tuple[str, Path, str]]) -> None:
         """Copy many files in; where they are many, all are made durable at once, before anybody relies on them."""
         one_by_one = len(files) < MANY
-        for name, source, digest in files:
-            self._adopt(name, source, digest, sync=one_by_one)
+        spread(lambda file: self._adopt(*file, sync=one_by_one), files, least=4 * MANY)
         if not one_by_one:
             sync_file_system(self.root)
 
@@ -173,7 +228,9 @@ class FolderStore:
     @contextmanager
     def _replacing(self, name: str, *, sync: bool = True) -> Iterator[IO[bytes]]:
         path = self.root / name
-        make_folder(path.parent, sync=sync)
+        folders = make_folders(path.parent)
+        if sync:
+            sync_all(folders)
         with replacing(path, sync=sync, temporary_in=self.staging) as stream:
             yield stream
 
@@ -196,15 +253,14 @@ def changed(source: Path) -> KubedebError:
     return KubedebError(f"{source} changed while it was read", hint="Add it again when it is complete.", code=ExitCode.PACKAGE)
 
 
-def make_folder(folder: Path, *, sync: bool = True) -> None:
-    """Make a folder that web servers may read, whatever the umask, and its name durable."""
+def make_folders(folder: Path) -> list[Path]:
+    """Make a folder that web servers may read, whatever the umask; return those in which a name is new, to be synced."""
     if folder.is_dir():
-        return
-    make_folder(folder.parent, sync=sync)
+        return []
+    above = make_folders(folder.parent)
     folder.mkdir(exist_ok=True)
     folder.chmod(0o755)
-    if sync:
-        sync_folder(folder.parent)
+    return [*above, folder.parent]
 
 
 def sync_file_system(folder: Path) -> None:

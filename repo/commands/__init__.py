@@ -141,6 +141,8 @@ def add(*, repository: Path | None, suite: str, publish_too: bool, files: tuple[
     looked = look(opened, suite, files)
     with transaction(opened, say) as writer:
         added = take(writer, looked)
+        # A hundred thousand packages are heavy, and publishing reads them anew.
+        del looked
         document: dict[str, Any] = {
             "suite": suite,
             "added": [_package_json(package) for package in added.packages],
@@ -154,7 +156,9 @@ def add(*, repository: Path | None, suite: str, publish_too: bool, files: tuple[
                 click.echo(f"{package.label} is in {suite} already")
             for name in added.passed_over:
                 click.echo(f"passed over {name}: no package, and nothing about one")
-        _publish_too(writer, suite, document, asked=publish_too, waiting=bool(added.packages), as_json=as_json)
+        waiting = bool(added.packages)
+        del added
+        _publish_too(writer, suite, document, asked=publish_too, waiting=waiting, as_json=as_json)
     if as_json:
         print_json(document)
 

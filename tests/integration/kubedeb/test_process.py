@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from kubedeb.errors import ExitCode
-from kubedeb.process import ProcessError, background, run
+from kubedeb.errors import ExitCode, KubedebError
+from kubedeb.process import ProcessError, background, run, spread
 
 CODE = ExitCode.BUILD
 
@@ -80,3 +80,21 @@ def test_much_goes_in_and_comes_out() -> None:
     data = bytes(range(256)) * 4096
     result = run(["bash", "-c", "cat; echo told >/dev/stderr"], code=CODE, stdin=data)
     assert (result.stdout, result.stderr) == (data, b"told\n")
+
+
+def test_work_is_spread_over_processes_in_order() -> None:
+    def work(number: int) -> tuple[int, int]:
+        if number == 777:
+            raise KubedebError("seven", details="of them", code=CODE)
+        return number, os.getpid()
+
+    done = spread(work, range(200), least=10)
+    assert [number for number, _ in done] == list(range(200))
+    assert len({pid for _, pid in done}) == min(os.cpu_count() or 1, 20)
+    assert spread(work, [], least=1) == []
+    for first in (777, 776):
+        with pytest.raises(KubedebError, match="seven") as caught:
+            spread(work, range(first, first + 20), least=10)
+        assert (caught.value.details, caught.value.code) == ("of them", CODE)
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)

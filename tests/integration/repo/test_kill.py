@@ -1,13 +1,15 @@
-"""Killed at any system call that writes, a publish leaves the old or the new generation, and the next one completes it."""
+"""Killed at any system call that writes, a move leaves the old or the new state, and the next run completes it."""
 
 from __future__ import annotations
 
+import json
 import random
 import subprocess
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -17,76 +19,148 @@ from repo.keys import short_name_prefix
 from repositories import VERSIONS, Made
 from testseed import seed
 
-BEFORE, AFTER = [VERSIONS[2]], list(VERSIONS)
+NEWEST, MIDDLE, OLDEST = VERSIONS
+ONE, ALL = [OLDEST], list(VERSIONS)
 WRITING = ("rename", "renameat", "renameat2", "fsync", "fdatasync", "write", "pwrite64", "unlink", "unlinkat", "rmdir", "mkdir",
-           "symlink", "link", "chmod", "fchmod", "ftruncate")  # fmt: skip
-SAMPLE = 12
+           "symlink", "link", "chmod", "fchmod", "ftruncate", "utimensat")  # fmt: skip
 
 
-def strace(made: Made, *options: str) -> subprocess.CompletedProcess[bytes]:
-    """Run `publish` under strace. Python's own main thread does all the writing, so children are not followed unless asked."""
-    command = ["strace", "-qq", "-o", str(made.folder / "trace"), *options, sys.executable, "-m", "kubedeb"]
-    return subprocess.run([*command, "repo", "publish", "-r", str(made.root), "bookworm"], capture_output=True, check=False, timeout=120)  # fmt: skip # noqa: E501
+@dataclass(frozen=True)
+class Move:
+    """Something that writes: how a copy of the template is made ready, the command, what clients of a suite see.
+
+    The command run again must complete it, and must do no more than that when it is complete.
+    """
+
+    prepare: Callable[[Made], None]
+    command: tuple[str, ...]
+    suite: str
+    before: list[str]
+    after: list[str]
+    samples: int
+    """How many points CI kills it at, besides the renames around the moment of going live."""
 
 
-def check(made: Made) -> list[str]:
-    """Return what a client sees after the kill, having seen that it and the next publish are content."""
-    client = made.client("waiting")
+def with_production(made: Made) -> None:
+    assert made.repo("init", "--origin", "kubedeb", "--suite", "production") == 0
+    assert made.repo("publish", "bookworm") == 0
+    assert made.repo("publish", "production", "bookworm@1") == 0
+
+
+def with_rubbish(made: Made) -> None:
+    """Let three generations go by of which nobody needs the indices any more, and packages that nothing needs."""
+    assert made.repo("init", "--origin", "kubedeb", "--keep-generations", "2") == 0
+    assert made.repo("publish", "bookworm") == 0
+    assert made.repo("remove", "-s", "bookworm", "--publish", f"etcd-server={NEWEST}") == 0
+    assert made.repo("remove", "-s", "bookworm", "--publish", f"etcd-server={MIDDLE}") == 0
+    path = made.root / "repository.json"
+    identity = json.loads(path.read_text())
+    identity["suites"][0]["options"]["retention"] = 0
+    path.write_text(json.dumps(identity))
+
+
+MOVES = {
+    "publish": Move(lambda _: None, ("publish", "bookworm"), "bookworm", ONE, ALL, 5),
+    "promote": Move(with_production, ("promote", "bookworm", "production", "--yes"), "production", ONE, ALL, 3),
+    "rollback": Move(with_production, ("rollback", "bookworm", "--to", "1", "--yes"), "bookworm", ALL, ONE, 3),
+    "gc": Move(with_rubbish, ("gc",), "bookworm", ONE, ONE, 4),
+}
+
+
+def strace(made: Made, move: Move, *options: str) -> subprocess.CompletedProcess[bytes]:
+    """Run a move under strace. Python's own main thread does all the writing, so children are not followed unless asked."""
+    first, *rest = move.command
+    command = ["strace", "-qq", "-o", str(made.folder / "trace"), *options, sys.executable, "-m", "kubedeb", "repo", first]
+    return subprocess.run([*command, "-r", str(made.root), *rest], capture_output=True, check=False, timeout=120)
+
+
+def tree(made: Made) -> set[str]:
+    return {str(path.relative_to(made.public)) for path in made.public.rglob("*") if path.is_file()}
+
+
+def check(made: Made, move: Move) -> list[str]:
+    """Return what a client sees after the kill, having seen that it and the next run are content."""
+    client = made.client("waiting", suite=move.suite)
     answer = client.update()
     assert answer.clean, answer.text
     seen = client.versions()
-    assert seen in (BEFORE, AFTER)
-    assert made.repo("publish", "bookworm") == 0
+    assert seen in (move.before, move.after)
+    assert all(client.download("etcd-server", version).clean for version in seen)
+    assert made.repo(*move.command) == 0
     assert made.repo("verify") == 0
     answer = client.update()
     assert answer.clean, answer.text
-    assert client.versions() == AFTER
+    assert client.versions() == move.after
     assert not (made.root / "staging").exists()
+    assert not (made.root / "journal.json").exists()
     assert made.agent_is_gone()
     assert list(Path(tempfile.gettempdir()).glob(f"{short_name_prefix(made.root / 'gnupg')}*")) == []
     return seen
 
 
-def kill_at(made: Made, call: str, number: int) -> list[str]:
-    """Kill a publish at the `number`th time that it makes a call, and return what a waiting client sees."""
-    assert made.client("waiting").update().clean
-    done = strace(made, "-e", f"trace={call}", "-e", f"inject={call}:signal=SIGKILL:when={number}")
+def ready(copied: Callable[[str], Made], move: Move, name: str) -> Made:
+    made = copied(name)
+    move.prepare(made)
+    return made
+
+
+def kill_at(made: Made, move: Move, call: str, number: int) -> list[str]:
+    """Kill a move at the `number`th time that it makes a call, and return what a waiting client sees."""
+    assert made.client("waiting", suite=move.suite).update().clean
+    done = strace(made, move, "-e", f"trace={call}", "-e", f"inject={call}:signal=SIGKILL:when={number}")
     assert done.returncode in (-9, 137), (call, number, done.returncode, done.stderr.decode())
-    return check(made)
+    return check(made, move)
 
 
-def points(copied: Callable[[str], Made]) -> list[tuple[str, int]]:
-    """Return every point at which a publish can be killed: strace counts each call for itself."""
-    made = copied("counted")
-    done = strace(made, "-e", f"trace={','.join(WRITING)}")
+def points(made: Made, move: Move) -> list[tuple[str, int]]:
+    """Return every point at which a move can be killed: strace counts each call for itself."""
+    done = strace(made, move, "-e", f"trace={','.join(WRITING)}")
     assert done.returncode == 0, done.stderr.decode()
     names = (line.partition("(")[0] for line in (made.folder / "trace").read_text().splitlines())
     counted = Counter(name for name in names if name in WRITING)
-    assert {"rename", "fsync", "write", "mkdir"} <= set(counted)
+    assert {"unlink", "mkdir", "write"} <= set(counted)
     return [(call, number) for call in sorted(counted) for number in range(1, counted[call] + 1)]
 
 
-def test_a_kill_at_any_point_leaves_the_old_or_the_new(copied: Callable[[str], Made]) -> None:
-    everywhere = points(copied)
-    renames = [point for point in everywhere if point[0] == "rename"]
-    chosen = random.Random(seed()).sample(everywhere, SAMPLE)  # noqa: S311 - reproducible on purpose
+@pytest.mark.parametrize("name", MOVES)
+def test_a_kill_at_any_point_leaves_the_old_or_the_new(copied: Callable[[str], Made], name: str) -> None:
+    move = MOVES[name]
+    whole = ready(copied, move, "counted")
+    everywhere = points(whole, move)
+    chosen = random.Random(f"{seed()} {name}").sample(everywhere, move.samples)  # noqa: S311 - reproducible on purpose
     # Before and after the moment of going live is always among them.
-    seen = [kill_at(copied(f"{index}-{call}-{number}"), call, number)
-            for index, (call, number) in enumerate([*chosen, renames[0], renames[-1]])]  # fmt: skip
-    assert {tuple(versions) for versions in seen} == {tuple(BEFORE), tuple(AFTER)}
+    renames = [point for point in everywhere if point[0] == "rename"] if move.before != move.after else []
+    seen = set()
+    for call, number in [*chosen, *renames[:1], *renames[-1:]]:
+        made = ready(copied, move, f"{call}-{number}")
+        seen.add(tuple(kill_at(made, move, call, number)))
+        if name == "gc":
+            assert tree(made) == tree(whole)
+    assert seen == {tuple(move.before), tuple(move.after)}
 
 
 @pytest.mark.long
-def test_a_kill_at_every_point(copied: Callable[[str], Made]) -> None:
-    for call, number in points(copied):
-        kill_at(copied(f"{call}-{number}"), call, number)
+def test_there_are_three_hundred_points(copied: Callable[[str], Made]) -> None:
+    assert sum(len(points(ready(copied, move, name), move)) for name, move in MOVES.items()) >= 300
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", MOVES)
+def test_a_kill_at_every_point(copied: Callable[[str], Made], name: str) -> None:
+    move = MOVES[name]
+    whole = ready(copied, move, "counted")
+    for call, number in points(whole, move):
+        made = ready(copied, move, f"{call}-{number}")
+        kill_at(made, move, call, number)
+        if name == "gc":
+            assert tree(made) == tree(whole)
 
 
 @pytest.mark.parametrize("when", [1, 2, 5, 20])
 def test_a_child_that_is_killed_publishes_nothing_half(copied: Callable[[str], Made], when: int) -> None:
-    made = copied("child")
+    made, move = copied("child"), MOVES["publish"]
     assert made.client("waiting").update().clean
     # With -f each child counts for itself: gpg, gpgv, sqv or apt dies at its own `when`th write, or python does.
-    done = strace(made, "-f", "-e", "trace=write", "-e", f"inject=write:signal=SIGKILL:when={when}")
+    done = strace(made, move, "-f", "-e", "trace=write", "-e", f"inject=write:signal=SIGKILL:when={when}")
     assert done.returncode in (0, -9, 137, ExitCode.KEY, ExitCode.CLIENT, ExitCode.REPOSITORY), done.stderr.decode()
-    check(made)
+    check(made, move)
