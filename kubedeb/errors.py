@@ -6,7 +6,6 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
-from typing import Any
 
 
 class ExitCode(IntEnum):
@@ -111,10 +110,6 @@ class KubedebError(Exception):
         self.hint = hint
         self.code = code
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Let it be raised in another process: an exception would be made of its arguments alone."""
-        return _raised_elsewhere, (type(self), self.args, self.__dict__)
-
     def render(self) -> str:
         """Return the message as printed on stderr: `error:`, the indented details, `hint:`."""
         lines = [f"error: {self.brief}"]
@@ -123,12 +118,6 @@ class KubedebError(Exception):
             first, *more = self.hint.splitlines()
             lines += [f"hint: {first}", *(f"      {line}" for line in more)]
         return "\n".join(lines)
-
-
-def _raised_elsewhere(kind: type[KubedebError], arguments: tuple[Any, ...], state: dict[str, Any]) -> KubedebError:
-    error = kind.__new__(kind, *arguments)
-    error.__dict__.update(state)
-    return error
 
 
 @contextmanager

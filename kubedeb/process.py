@@ -310,9 +310,14 @@ class _Helper:
         """Wait for the share, and return it. Raises what was raised there."""
         self._reader.join()
         self.end()
-        done, error = pickle.loads(self._blocks[0]) if self._blocks[0] else ([], RuntimeError("a helper process was killed"))  # noqa: S301
+        done, error = (
+            pickle.loads(self._blocks[0]) if self._blocks[0] else ([], (RuntimeError, ("a helper process was killed",), {}))
+        )  # noqa: S301
         if error is not None:
-            raise error
+            kind, arguments, state = error
+            raised = kind.__new__(kind, *arguments)
+            raised.__dict__.update(state)
+            raise raised
         return cast("list[Any]", done)
 
     def end(self) -> None:
@@ -332,7 +337,8 @@ def _do_share(work: Callable[[Any], Any], items: Sequence[Any], into: int) -> No
         try:
             answer = pickle.dumps(([work(item) for item in items], None))
         except BaseException as error:
-            answer = pickle.dumps(([], error))
+            # In parts: an exception would be made again of its arguments alone.
+            answer = pickle.dumps(([], (type(error), error.args, error.__dict__)))
         with os.fdopen(into, "wb") as stream:
             stream.write(answer)
     finally:
