@@ -310,9 +310,8 @@ class _Helper:
         """Wait for the share, and return it. Raises what was raised there."""
         self._reader.join()
         self.end()
-        done, error = (
-            pickle.loads(self._blocks[0]) if self._blocks[0] else ([], (RuntimeError, ("a helper process was killed",), {}))
-        )  # noqa: S301
+        killed = [], (RuntimeError, ("a helper process was killed",), {})
+        done, error = pickle.loads(self._blocks[0]) if self._blocks[0] else killed  # noqa: S301
         if error is not None:
             kind, arguments, state = error
             raised = kind.__new__(kind, *arguments)
