@@ -310,7 +310,7 @@ class _Helper:
         """Wait for the share, and return it. Raises what was raised there."""
         self._reader.join()
         self.end()
-        killed = [], (RuntimeError, ("a helper process was killed",), {})
+        killed: tuple[list[Any], Any] = [], (RuntimeError, ("a helper process was killed",), {})
         done, error = pickle.loads(self._blocks[0]) if self._blocks[0] else killed  # noqa: S301
         if error is not None:
             kind, arguments, state = error
