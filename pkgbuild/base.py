@@ -25,6 +25,9 @@ from pkgbuild.session import session
 from pkgbuild.store import Store
 from pkgbuild.target import Target
 
+APT_SOURCES = "etc/apt/sources.list.d/0000sources.list"
+"""Where mmdebstrap writes the sources that it was given as a file."""
+
 
 @dataclass(frozen=True)
 class Update:
@@ -108,7 +111,8 @@ def remake(lock: BaseLock, target: Target, progress: Progress) -> None:
     except KubedebError:  # no Debian among this machine's sources, or no apt to ask
         entries = []
     lines = "".join(entry.line(lock.architecture) for entry in entries)
-    sources = f'--customize-hook=printf %s {shlex.quote(lines)} >"$1/etc/apt/sources.list"'
+    # mmdebstrap leaves the archive of these files there, which is gone afterwards.
+    sources = f'--customize-hook=printf %s {shlex.quote(lines)} >"$1/{APT_SOURCES}"'
     with _temporary(target.store) as name, progress.task(f"make the {lock.suite} root from its {len(files)} locked packages"):
         root = Path(name) / "root.tar"
         make_root(lock.suite, lock.architecture, files, root, [_keyring(), *_carried(), sources])

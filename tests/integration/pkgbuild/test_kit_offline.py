@@ -10,10 +10,12 @@ import json
 import lzma
 import shutil
 import sys
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import zstandard
 from upstream import serving
 
 import kindsamples
@@ -22,9 +24,11 @@ from kubedeb.cli import run
 from kubedeb.errors import ExitCode
 from kubedeb.process import Result
 from kubedeb.process import run as run_process
+from pkgbuild.base import APT_SOURCES
 from pkgbuild.cache import Cache
 from pkgbuild.checksum import Checksum
 from pkgbuild.kit import MANIFEST
+from pkgbuild.layers import Layer
 from pkgbuild.store import Store
 from signers import signers
 
@@ -92,6 +96,10 @@ def test_what_was_built_is_built_again_from_the_kit_alone(
     else:  # each suite has its own Go
         assert "golang-1.19-go" in go["error"]
         assert f"{suite} has no golang-1.19-go, which these recipes need: hello-gopath, hello-module" in shown.err
+    if "arm64" in architectures:  # the same base; the recipes that have arm64 sources need nothing beside it
+        assert run(["base", "update", "--suite", suite, "--arch", "arm64", "--sandbox", "unshare", "--json", *here]) == 0
+        again = json.loads(capsys.readouterr().out)
+        assert (again["made"], again["digest"], again["layers"]) == (False, made["digest"], [])
     for architecture in architectures:
         how = ["--suite", suite, "--arch", architecture, *QUICK, "-o", str(tmp_path / "out")]
         assert run(["build", name, *how, *here]) == ExitCode.DONE
@@ -105,12 +113,28 @@ def test_what_was_built_is_built_again_from_the_kit_alone(
     for architecture in architectures:
         how = ["--arch", architecture, "--offline", *QUICK, "-o", str(tmp_path / "again")]
         offline("build", name, *there, *how)
+    assert apt_sources(Store(tmp_path / "other"), suite) == apt_sources(Store(store), suite)
     assert len(debs(tmp_path / "out")) == len(architectures)
     assert debs(tmp_path / "again") == debs(tmp_path / "out")
     assert Store(tmp_path / "other").bases() == [base for base in Store(store).bases() if base.suite == suite]
     if suite == "bullseye":
         for deb in (tmp_path / "out").glob("*.deb"):
             assert dictionary(deb) == XZ_1_DICTIONARY
+
+
+def apt_sources(store: Store, suite: str) -> bytes:
+    """Return what apt's sources are inside a base's root."""
+    lock = store.base(suite, "amd64")
+    assert lock is not None
+    with (
+        store.root_file(lock).open("rb") as packed,
+        zstandard.ZstdDecompressor().stream_reader(packed) as stream,
+        tarfile.open(fileobj=stream, mode="r|") as tar,
+    ):
+        members = (tar.extractfile(member) for member in tar if member.name == f"./{APT_SOURCES}")
+        file = next(members)
+        assert file is not None
+        return file.read()
 
 
 def dictionary(deb: Path) -> int:
@@ -211,6 +235,19 @@ def test_a_mirror_that_is_gone_or_has_other_packages_now(
     assert run(["base", "update", *where]) == ExitCode.FETCH
     assert not (tmp_path / "kit" / MANIFEST).exists()
     assert store.bases() == [one.lock]
+
+
+def test_fetching_ahead_brings_what_is_locked_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recipes = kindsamples.lay_out(tmp_path / "recipes", "hello-module")
+    cache, store = Cache(kindsamples.fill_cache(recipes, tmp_path / "cache")), Store(tmp_path / "store")
+    one = kitsample.fill(cache, store, 1000)
+    toolchain = one.layers[0].packages[0]
+    store.keep_layer(Layer(one.lock.digest, ("golang-1.19-go",), (toolchain,)))
+    where = ["--recipes", str(recipes), "--cache", str(cache.folder), "--store", str(store.folder), "--offline"]
+    assert run(["recipe", "fetch", "hello-module", *where]) == ExitCode.DONE
+    cache.path(Checksum.sha256(toolchain.sha256)).unlink()
+    assert run(["recipe", "fetch", "hello-module", *where]) == ExitCode.SOURCE_GONE
+    assert f"jq 1 sha256 {toolchain.sha256}" in capsys.readouterr().err
 
 
 def test_a_full_disk_leaves_no_base(tiny_disk: Path, capsys: pytest.CaptureFixture[str]) -> None:
