@@ -88,7 +88,7 @@ def run(
     code: ExitCode,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
-    stdin: bytes | str | None = None,
+    stdin: bytes | str | IO[bytes] | None = None,
     timeout: float = 600,
     ok: Collection[int] = (0,),
     log: IO[bytes] | None = None,
@@ -100,10 +100,11 @@ def run(
 ) -> Result:
     """Run `argv` to its end and return its `Result`.
 
-    `env` is added to the clean environment. `log` gets the command line (unless `announce` is off), then both outputs as they
-    come; `on_line` each line of stdout, `on_error_line` each line of stderr; `started` the id of the process, which leads a
-    group of its own, so that another thread can end it. Raises `ProcessError` with `code` when the program is missing, its
-    status is not in `ok`, or `timeout` seconds have passed (the whole process group is then killed).
+    `env` is added to the clean environment. `stdin` is what the process reads, or an open file with a descriptor. `log`
+    gets the command line (unless `announce` is off), then both outputs as they come; `on_line` each line of stdout,
+    `on_error_line` each line of stderr; `started` the id of the process, which leads a group of its own, so that another
+    thread can end it. Raises `ProcessError` with `code` when the program is missing, its status is not in `ok`, or
+    `timeout` seconds have passed (the whole process group is then killed).
     """
     words = tuple(str(word) for word in argv)
     began = time.monotonic()
@@ -149,7 +150,7 @@ def _has_pidfd() -> bool:
 
 
 def _quietly(
-    words: Sequence[str], env: Mapping[str, str] | None, stdin: bytes | str | None, timeout: float,
+    words: Sequence[str], env: Mapping[str, str] | None, stdin: bytes | str | IO[bytes] | None, timeout: float,
     started: Callable[[int], object] | None,
 ) -> _Ended:  # fmt: skip
     """Run a process in a session of its own and read what it says; what outlives it with its output open is not waited for."""
@@ -157,9 +158,7 @@ def _quietly(
     program = shutil.which(words[0], path=environment["PATH"])
     if program is None:
         return _MISSING
-    with os.fdopen(os.memfd_create("stdin"), "w+b") as given, _pipe() as (out, out_end), _pipe() as (err, err_end):
-        given.write(stdin.encode() if isinstance(stdin, str) else stdin or b"")
-        given.seek(0)
+    with _readable(stdin) as given, _pipe() as (out, out_end), _pipe() as (err, err_end):
         ends = [(os.POSIX_SPAWN_DUP2, end.fileno(), number) for number, end in enumerate((given, out_end, err_end))]
         pid = os.posix_spawn(
             program, tuple(words), environment, file_actions=ends, setsid=True, setsigdef=[signal.SIGPIPE, signal.SIGXFSZ]
@@ -178,6 +177,17 @@ def _quietly(
             _kill_group(pid)
         _, status = os.waitpid(pid, 0)
     return _Ended(os.waitstatus_to_exitcode(status), stdout, stderr, expired)
+
+
+@contextmanager
+def _readable(stdin: bytes | str | IO[bytes] | None) -> Iterator[IO[bytes]]:
+    if not isinstance(stdin, bytes | str | None):
+        yield stdin
+        return
+    with os.fdopen(os.memfd_create("stdin"), "w+b") as given:
+        given.write(stdin.encode() if isinstance(stdin, str) else stdin or b"")
+        given.seek(0)
+        yield given
 
 
 @contextmanager
@@ -226,7 +236,7 @@ def _kill_group(pid: int) -> None:
 
 
 def _listening(
-    words: Sequence[str], env: Mapping[str, str] | None, cwd: Path | None, stdin: bytes | str | None,
+    words: Sequence[str], env: Mapping[str, str] | None, cwd: Path | None, stdin: bytes | str | IO[bytes] | None,
     outputs: tuple[_Output, _Output], timeout: float, started: Callable[[int], object] | None,
 ) -> _Ended:  # fmt: skip
     """Run a process whose output goes on to somebody as it comes."""
@@ -396,7 +406,7 @@ def _launch(
     words: Sequence[str],
     env: Mapping[str, str] | None,
     cwd: Path | None,
-    stdin: bytes | str | None,
+    stdin: bytes | str | IO[bytes] | None,
     outputs: tuple[_Output, _Output],
 ) -> sh.RunningCommand | None:
     """Start a program in a session of its own; None when it is not on the path."""

@@ -71,7 +71,7 @@ class Sandbox(Protocol):
         """Return what it was opened with."""
 
     def put(self, tree: IO[bytes]) -> None:
-        """Unpack a tar stream below the build root."""
+        """Unpack a tar stream, an open file with a descriptor, below the build root."""
 
     def run(self, argv: Sequence[str], *, cwd: str, env: Mapping[str, str], log: IO[bytes], timeout: float = TIME_LIMIT) -> int:
         """Run a command as the builder with the surroundings' environment and `env` alone, all output to `log`.

@@ -6,6 +6,7 @@ a user namespace, whose ids come from /etc/subuid through newuidmap.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -17,7 +18,6 @@ from pathlib import Path
 from typing import IO
 
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
-from kubedeb.files import CHUNK
 from kubedeb.process import ANY_STATUS, ProcessError, Result, interactive, run
 from pkgbuild.memorygroup import MemoryGroup, memory_group
 from pkgbuild.sandbox import PLAIN, TIME_LIMIT, Bind, Surroundings, command, shell_command
@@ -113,12 +113,16 @@ class UnshareSandbox:
         self.as_root(["install", "--directory", "--mode=0755", *owner, self.surroundings.build_root])
 
     def put(self, tree: IO[bytes]) -> None:
-        """Unpack a tar stream below the build root, owners as in the stream."""
-        with storage_errors(str(self._work), ExitCode.BUILD_STORAGE), (self._work / "exchange/put.tar").open("wb") as out:
-            shutil.copyfileobj(tree, out, CHUNK)
+        """Unpack a tar stream below the build root, owners as in the stream; tar reads the file itself."""
         below = self.surroundings.build_root
-        self.as_root(["tar", "--extract", "--numeric-owner", f"--file={EXCHANGE}/put.tar", f"--directory={below}"])
-        (self._work / "exchange/put.tar").unlink()
+        with storage_errors(str(self._work), ExitCode.BUILD_STORAGE):
+            try:
+                self.as_root(["tar", "--extract", "--numeric-owner", "--file=-", f"--directory={below}"], stdin=tree)
+            except ProcessError as error:
+                full = os.strerror(errno.ENOSPC)
+                if full not in error.details:
+                    raise
+                raise OSError(errno.ENOSPC, full) from error
 
     def run(self, argv: Sequence[str], *, cwd: str, env: Mapping[str, str], log: IO[bytes], timeout: float = TIME_LIMIT) -> int:
         """Run a command; see `Sandbox.run`."""
@@ -158,11 +162,13 @@ class UnshareSandbox:
             with suppress(ProcessLookupError):
                 os.killpg(self._running, signal.SIGKILL)
 
-    def as_root(self, argv: Sequence[str], *, ok: Sequence[int] = (0,), binds: Sequence[Bind] = ()) -> int:
+    def as_root(
+        self, argv: Sequence[str], *, ok: Sequence[int] = (0,), binds: Sequence[Bind] = (), stdin: IO[bytes] | None = None
+    ) -> int:
         """Run a command of ours as the root of the sandbox, and return its status. Raises `KubedebError` (SANDBOX)."""
         words = command(Surroundings(user=0), {"DEBIAN_FRONTEND": "noninteractive"}, argv, "/")
         seen = [Bind(self._work / "exchange", EXCHANGE, writable=True), *self._binds, *binds]
-        done = self._enter(words, seen, None, 600)
+        done = self._enter(words, seen, None, 600, stdin)
         if done.status not in ok:
             raise ProcessError(f"{argv[0]} failed in the sandbox with exit status {done.status}", done, code=ExitCode.SANDBOX)
         return done.status
@@ -176,10 +182,14 @@ class UnshareSandbox:
         setting: list[str | Path] = [self._work, self._lower, overlay_option(uid), self.surroundings.hostname, *seen, "--"]
         return [*self._limited, *namespaces(uid), "sh", ENTER, *setting, *words]
 
-    def _enter(self, words: Sequence[str], binds: Sequence[Bind], log: IO[bytes] | None, timeout: float) -> Result:
+    def _enter(
+        self, words: Sequence[str], binds: Sequence[Bind], log: IO[bytes] | None, timeout: float, stdin: IO[bytes] | None = None
+    ) -> Result:
         uid = os.getuid()
         argv = self._entering(words, binds)
-        done = run(argv, code=ExitCode.BUILD, ok=ANY_STATUS, timeout=timeout, log=log, announce=False, started=self._note)
+        done = run(
+            argv, code=ExitCode.BUILD, ok=ANY_STATUS, timeout=timeout, log=log, announce=False, started=self._note, stdin=stdin
+        )
         self._running = 0
         said = done.stderr.decode(errors="replace").strip()
         if done.status == REFUSED_STATUS and (last := said.rpartition("\n")[2]).startswith(REFUSED):
