@@ -201,6 +201,8 @@ def writing(layout: Layout) -> Iterator[None]:
         finally:
             with suppress(OSError):
                 _empty(layout.staging)
+            # Said, not left to closing: a process that another thread is just starting has a copy of the open file.
+            fcntl.flock(lock, fcntl.LOCK_UN)
 
 
 def _no_room(layout: Layout, error: ProcessError) -> KubedebError:
