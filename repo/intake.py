@@ -150,10 +150,12 @@ def _source(path: Path) -> Candidate:
 def _with_beside(candidates: list[Candidate], given: _Given, findings: Findings) -> list[Candidate]:
     """Return the candidates with what was said about them: by file name, a build record by the sha256 that it lists."""
     near = _build_records(candidates, findings) if given.look_beside else {}
+    folders = {candidate.path.parent for candidate in candidates} if given.look_beside else ()
+    stated = {folder: _statements_in(folder) for folder in folders}
     said: dict[Path, list[Path]] = {candidate.path: [] for candidate in candidates}
     for candidate in candidates:
-        if given.look_beside:
-            said[candidate.path] += _statements_near(candidate.path)
+        stem = candidate.path.name.removesuffix(candidate.path.suffix)
+        said[candidate.path] += stated.get(candidate.path.parent, {}).get(stem, [])
         said[candidate.path] += near.get(candidate.package.sha256, [])
     for path in given.named:
         owners = _owners(path, candidates, findings)
@@ -164,10 +166,18 @@ def _with_beside(candidates: list[Candidate], given: _Given, findings: Findings)
     return [attach(candidate, list(dict.fromkeys(said[candidate.path])), findings) for candidate in candidates]
 
 
-def _statements_near(package: Path) -> list[Path]:
-    """Return `STEM.SUFFIX` for each kind of statement, and `STEM.BUILDER.SUFFIX`: several builders may say something."""
-    stem = package.name.removesuffix(package.suffix)
-    return sorted(path for path in package.parent.iterdir() if path.is_file() and _is_about(path.name, stem))
+def _statements_in(folder: Path) -> dict[str, list[Path]]:
+    """Return the statements in a folder by the stem of the package that each is about, the folder read once.
+
+    A name `STEM.BUILDER.SUFFIX` (several builders may say something) may be that of a package `STEM.BUILDER` too.
+    """
+    found: dict[str, list[Path]] = {}
+    for path in sorted(path for path in folder.iterdir() if path.name.endswith(STATEMENTS) and path.is_file()):
+        whole = path.name.removesuffix(next(suffix for suffix in STATEMENTS if path.name.endswith(suffix)))
+        for stem in (whole, whole.rpartition(".")[0]):
+            if _is_about(path.name, stem):
+                found.setdefault(stem, []).append(path)
+    return found
 
 
 def _is_about(name: str, stem: str) -> bool:
