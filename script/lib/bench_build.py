@@ -96,7 +96,7 @@ def memory() -> list[Figure]:
             (folder / "store/bases" / lock.name).write_bytes(lock.read_bytes())
         where: list[str | Path] = ["--recipes", folder / "recipes", "--cache", folder / "cache"]
         fetched = peak("recipe", "fetch", "hello", "--from", folder / "recipes/sources", *where)
-        built = peak("build", "hello", *where, "--store", folder / "store")
+        built = peak("build", "hello", *where, "--store", folder / "store", "--no-lintian", "--no-root-tests")
     size = LARGE // 1024 // 1024
     return [
         figure(f"peak memory of kubedeb recipe fetch, a source of {size} MiB, MB", fetched, 150),
