@@ -74,7 +74,7 @@ def wants_of(
 
     `needs` is what their source packages say themselves, for `architecture`.
     """
-    ours = {package.name for one in chosen for package in one.loaded.recipe.packages} | set(offered)
+    ours = {package.name for one in chosen for package in one.loaded.recipe.packages_of(one.row)} | set(offered)
     return {without(build_depends_of(one, architecture, needs), ours) for one in chosen} - {()}
 
 

@@ -17,12 +17,11 @@ from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import CHUNK
 from pkgbuild.gomake import TOOLCHAIN, tree_folder
 from pkgbuild.recipe import Kind
-from pkgbuild.render import LAID_OUT, TreeFile
+from pkgbuild.render import COPYRIGHT, LAID_OUT, TreeFile
 from pkgbuild.sandbox import PLAIN
 from pkgbuild.spec import BuildSpec, SourcePin
 from pkgbuild.unpack import Member, MemberKind, members
 
-COPYRIGHT = "debian/copyright"
 OVERLAY = "overlay"
 """Where the rendered tree waits until dpkg-source has unpacked the package that it goes over."""
 KINDS = {

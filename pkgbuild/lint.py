@@ -7,8 +7,9 @@ import re
 from kubedeb.errors import KubedebError
 from pkgbuild.library import Chosen, LoadedRecipe
 from pkgbuild.overrides import uncommented
-from pkgbuild.recipe import Kind, Recipe, Suite
+from pkgbuild.recipe import Architecture, Kind, Recipe, Row, Suite
 from pkgbuild.render import TreeFile
+from pkgbuild.sources import ArchiveSource
 from pkgbuild.spec import expand
 
 STANZA = re.compile(rb"^Package:\s*(\S+)", re.MULTILINE)
@@ -20,14 +21,31 @@ def lint(loaded: LoadedRecipe) -> list[str]:
     findings = [f"files/{name} belongs to no package of the recipe" for name in _stray(loaded)]
     for row in recipe.versions:
         for architecture in row.sources:
+            if _reasons(row, architecture):
+                continue  # it is never built: `unpinned` says so
             for suite in Suite:
                 try:
                     tree = expand(Chosen(loaded, row), suite, architecture).tree
                 except KubedebError as error:
                     findings.append(error.brief)
                     continue
-                findings += [*_control(recipe, tree), *_overrides(tree)]
+                findings += [*_control(recipe, row, tree), *_overrides(tree)]
     return sorted(set(findings))
+
+
+def unpinned(loaded: LoadedRecipe) -> list[str]:
+    """Return what is not built because a source of it has no digest yet, and why, a line each."""
+    return [
+        f"{row.version} for {architecture} is not built: {reason}"
+        for row in loaded.recipe.versions for architecture in row.sources for reason in _reasons(row, architecture)
+    ]  # fmt: skip
+
+
+def _reasons(row: Row, architecture: Architecture) -> list[str]:
+    return [
+        f"source {source.name} is not pinned: {source.unpinned}"
+        for source in row.sources[architecture] if isinstance(source, ArchiveSource) and source.unpinned
+    ]  # fmt: skip
 
 
 def _stray(loaded: LoadedRecipe) -> list[str]:
@@ -35,14 +53,14 @@ def _stray(loaded: LoadedRecipe) -> list[str]:
     return [name for name in loaded.files if name.partition("/")[0] not in names]
 
 
-def _control(recipe: Recipe, tree: dict[str, TreeFile]) -> list[str]:
+def _control(recipe: Recipe, row: Row, tree: dict[str, TreeFile]) -> list[str]:
     if recipe.kind is Kind.DEBIAN:
         return []  # they are in the source package
     missing = [f"debian/{name} is missing" for name in ("control", "rules") if f"debian/{name}" not in tree]
     if missing:
         return missing
     stanzas = {name.decode() for name in STANZA.findall(tree["debian/control"].data)}
-    names = {package.name for package in recipe.packages}
+    names = {package.name for package in recipe.packages_of(row)}
     return [
         *(f"debian/control has package {name}, which recipe.yaml does not list" for name in stanzas - names),
         *(f"recipe.yaml lists package {name}, which debian/control does not have" for name in names - stanzas),

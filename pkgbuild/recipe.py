@@ -21,7 +21,20 @@ def _not_empty(value: Any) -> Any:
 
 
 NotEmpty = AfterValidator(_not_empty)
-AbsolutePath = Annotated[str, Field(pattern=r"^(/[A-Za-z0-9+_.@:~-]*[A-Za-z0-9+_@:~-])+$")]
+AbsolutePath = Annotated[
+    str,
+    Field(
+        pattern=r"^(/([A-Za-z0-9+_.@:~-]|\{series\})*([A-Za-z0-9+_@:~-]|\{series\}))+$",
+        description="A path in the package; `{series}` is filled in: 3.4 for version 3.4.23.",
+    ),
+]
+PackageName = Annotated[
+    str,
+    Field(
+        pattern=r"^[a-z0-9]([a-z0-9+.-]|\{series\})+$",
+        description="A binary package; `{series}` is filled in: 3.4 for version 3.4.23.",
+    ),
+]
 SourcePath = Annotated[
     str,
     Field(
@@ -104,7 +117,7 @@ class Go(StrictModel):
     stamps: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9._~/-]+$")], Annotated[str, Field(pattern=r"^[^'\"\s$\\`#]*$")]] = (
         Field(
             default_factory=dict,
-            description="Variables that the linker sets (-X); `{version}`, `{major}`, `{minor}` and `{date}` are filled in.",
+            description="Variables that the linker sets (-X); `{version}`, `{major}`, `{series}` and `{date}` are filled in.",
         )
     )
     generate: Generate | None = Field(default=None, description="For sources that are not whole without generated files.")
@@ -133,7 +146,17 @@ class Row(StrictModel):
     build_profiles: tuple[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.+-]*$")], ...] = Field(
         default=(), description="Words of DEB_BUILD_PROFILES for this version; they decide which of a .dsc's needs apply."
     )
+    without: tuple[PackageName, ...] = Field(default=(), description="Packages of the recipe that this version does not have.")
     sources: Annotated[dict[Architecture, tuple[Source, ...]], NotEmpty]
+
+    @property
+    def series(self) -> str:
+        """Return the first two numbers of the version: 3.4 for 3.4.23."""
+        return ".".join(self.version.split(".")[:2])
+
+    def fill(self, text: str) -> str:
+        """Return a text of the recipe with `{series}` filled in."""
+        return text.replace("{series}", self.series)
 
 
 class Says(StrictModel):
@@ -147,7 +170,7 @@ class Says(StrictModel):
 class Package(StrictModel):
     """One binary package: exactly these files, from there."""
 
-    name: Name
+    name: PackageName
     copies: dict[AbsolutePath, SourcePath] = Field(
         default_factory=dict, description="Path in the package: file in a source, bit for bit."
     )
@@ -163,6 +186,20 @@ class Package(StrictModel):
     unit: str | None = Field(default=None, description="Its systemd unit: never started or stopped but by a removal.")
     says: Says | None = None
 
+    def of(self, row: Row) -> Package:
+        """Return the package of one version: `{series}` filled in."""
+        says = self.says and self.says.model_copy(update={"command": tuple(row.fill(word) for word in self.says.command)})
+        return self.model_copy(
+            update={
+                "name": row.fill(self.name),
+                "copies": {row.fill(path): origin for path, origin in self.copies.items()},
+                "programs": {row.fill(path): program for path, program in self.programs.items()},
+                "contents": tuple(row.fill(path) for path in self.contents),
+                "conffiles": tuple(row.fill(path) for path in self.conffiles),
+                "says": says,
+            }
+        )
+
 
 class Recipe(StrictModel):
     """A component: what it is, its packages, its versions."""
@@ -174,7 +211,9 @@ class Recipe(StrictModel):
     maintainer: Annotated[str, Field(pattern=r"^[^<>]+ <[^<>@ ]+@[^<>@ ]+>$", description="Name <address>")]
     kind: Kind
     copyright: SourcePath | None = Field(
-        default=None, description="The copyright file that every package ships; a `debian` recipe's is its source's own."
+        default=None,
+        description="The copyright file that every package ships, where `debian/copyright` of the recipe is none; "
+        "a `debian` recipe's is its source's own.",
     )
     go: Go | None = Field(default=None, description="For kind go.")
     compression: Annotated[str, Field(pattern=r"^(xz|gzip)-[0-9]$")] = Field(
@@ -196,6 +235,10 @@ class Recipe(StrictModel):
         """Say whether what its .dsc build-depends on is needed too."""
         return self.kind is Kind.DEBIAN if self.source_build_depends is None else self.source_build_depends
 
+    def packages_of(self, row: Row) -> tuple[Package, ...]:
+        """Return the packages that one version is built into."""
+        return tuple(package.of(row) for package in self.packages if package.name not in row.without)
+
     @model_validator(mode="after")
     def _whole(self) -> Recipe:
         """Refuse what no single field shows: a version twice, a file from a source that is not there."""
@@ -206,6 +249,12 @@ class Recipe(StrictModel):
             known.add(row.version)
             for architecture, sources in row.sources.items():
                 self._check_sources(row, architecture, [source.name for source in sources])
+            if unknown := set(row.without) - {package.name for package in self.packages}:
+                raise ValueError(
+                    f"version {row.version} is without {', '.join(sorted(unknown))}, which the recipe does not have"
+                )
+            if not self.packages_of(row):
+                raise ValueError(f"version {row.version} is without every package")
         if wrong := wrong_for_kind(self):
             raise ValueError(wrong)
         names = [package.name for package in self.packages]
@@ -220,7 +269,7 @@ class Recipe(StrictModel):
         if len(set(given)) < len(given):
             raise ValueError(f"version {row.version}, {architecture}: a source is listed twice")
         given_away = [self.copyright] if self.copyright else []
-        wanted = [*given_away, *(path for package in self.packages for path in package.copies.values())]
+        wanted = [*given_away, *(path for package in self.packages_of(row) for path in package.copies.values())]
         for path in wanted:
             source = path.partition("/")[0]
             if source not in given:
@@ -238,8 +287,6 @@ def wrong_for_kind(recipe: Recipe) -> str:
         return "programs are compiled by recipes of kind go only"
     if recipe.kind is Kind.DEBIAN:
         return _wrong_for_debian(recipe)
-    if recipe.copyright is None:
-        return "'copyright' is missing"
     return _wrong_for_go(recipe, recipe.go) if recipe.go else ""
 
 

@@ -19,10 +19,11 @@ LAID_OUT = "tree"
 OUR_CHANGELOG = ".kubedeb/changelog"
 """The entry that goes before those of a Debian source package."""
 PATCHES = ".kubedeb/patches"
+COPYRIGHT = "debian/copyright"
 COMPRESSOR = "debian/kubedeb-path/dpkg-deb"
 """A dpkg-deb for where dpkg's own reads no variables; see `WITHOUT_VARIABLES`."""
 GENERATED = (
-    "debian/changelog", "debian/copyright", "debian/source/format", "debian/kubedeb.mk", "debian/kubedeb-generate", COMPRESSOR,
+    "debian/changelog", "debian/source/format", "debian/kubedeb.mk", "debian/kubedeb-generate", COMPRESSOR,
 )  # fmt: skip
 WITHOUT_VARIABLES = frozenset({Suite.BULLSEYE.value})
 """Suites whose dpkg-deb reads no DPKG_DEB_COMPRESSOR_TYPE and _LEVEL: since 1.21.10 (dpkg-deb(1)); bullseye has 1.20."""
@@ -67,23 +68,31 @@ def render(chosen: Chosen, about: Rendered) -> dict[str, TreeFile]:
         tree = {"debian/changelog": entry, "debian/source/format": TreeFile(b"3.0 (quilt)\n")}
     tree.update({f"{PATCHES}/{name}": TreeFile(data) for name, data in loaded.patches.get(row.version, ())})
     values = {
-        "recipe": recipe, "row": row, "version": row.version, "package_version": about.package_version,
+        "recipe": recipe, "row": row, "version": row.version, "series": row.series, "package_version": about.package_version,
         "suite": about.suite.value, "architecture": about.architecture.value,
     }  # fmt: skip
     for name, text in loaded.debian.items():
         where = loaded.folder / "debian" / name
-        path = f"debian/{name.removesuffix(TEMPLATE)}"
-        if path in GENERATED:
+        path = f"debian/{row.fill(name).removesuffix(TEMPLATE)}"
+        if path in GENERATED or (path == COPYRIGHT and recipe.copyright):
             raise KubedebError(f"{where}: this file is generated", hint="Remove it.", code=ExitCode.RECIPE)
         shown = _fill(text, values, str(where)) if name.endswith(TEMPLATE) else text
         tree[path] = TreeFile(shown.encode(), executable=path == "debian/rules")
     if about.suite.value in WITHOUT_VARIABLES:
         tree[COMPRESSOR] = TreeFile(OWN_DPKG_DEB, executable=True)
-    tree.update({f"{LAID_OUT}/{name}": TreeFile(*content) for name, content in loaded.files.items()})
-    for package in recipe.packages if recipe.kind is not Kind.DEBIAN else ():
+    if recipe.kind is not Kind.DEBIAN and recipe.copyright is None and COPYRIGHT not in tree:
+        raise KubedebError(
+            f"{loaded.folder}: 'copyright' is missing", code=ExitCode.RECIPE,
+            hint="Name the file of a source that is shipped as it, or write debian/copyright.",
+        )  # fmt: skip
+    packages = recipe.packages_of(row)
+    left_out = set(row.without)
+    files = {row.fill(name): content for name, content in loaded.files.items() if name.partition("/")[0] not in left_out}
+    tree.update({f"{LAID_OUT}/{name}": TreeFile(*content) for name, content in files.items()})
+    for package in packages if recipe.kind is not Kind.DEBIAN else ():
         path = f"debian/{package.name}.install"
         written = tree[path].data if path in tree else b""
-        tree[path] = TreeFile(install_list(package, list(loaded.files)).encode() + written)
+        tree[path] = TreeFile(install_list(package, list(files)).encode() + written)
     return tree
 
 

@@ -188,7 +188,7 @@ def expand(chosen: Chosen, suite: Suite, architecture: Architecture, room: Locke
     rendered = Rendered(package_version, suite, architecture, noon)
     tree = render(chosen, rendered)
     if go:
-        tree[MAKEFILE] = TreeFile(makefile(go, architecture, recipe.packages, row.version).encode())
+        tree[MAKEFILE] = TreeFile(makefile(go, architecture, recipe.packages_of(row), row.version).encode())
         tree.update(_generator(go, tree, recipe.name))
     spec = BuildSpec(
         recipe=recipe.name,
@@ -200,7 +200,7 @@ def expand(chosen: Chosen, suite: Suite, architecture: Architecture, room: Locke
         epoch=int(noon.timestamp()),
         copyright=_filled(recipe.copyright, row.version, architecture) if recipe.copyright else None,
         sources=tuple(_pin(source, row, architecture, chosen.loaded.keyring) for source in sources),
-        packages=tuple(_package(package, row.version, architecture) for package in recipe.packages),
+        packages=tuple(_package(package, row.version, architecture) for package in recipe.packages_of(row)),
         tree=tuple((path, file.digest) for path, file in sorted(tree.items())),
         build_depends=depends,
         base=room.base,

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pkgbuild.gomake import tree_folder
-from pkgbuild.layout import COPYRIGHT, OVERLAY, folder_name
+from pkgbuild.layout import OVERLAY, folder_name
 from pkgbuild.recipe import BUILD_ARCHITECTURE, Kind
-from pkgbuild.render import COMPRESSOR, OUR_CHANGELOG, PATCHES, WITHOUT_VARIABLES
+from pkgbuild.render import COMPRESSOR, COPYRIGHT, OUR_CHANGELOG, PATCHES, WITHOUT_VARIABLES
 from pkgbuild.spec import BuildSpec
 
 # The base holds no compiler, which dpkg counts among what every build may rely on.

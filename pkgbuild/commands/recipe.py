@@ -100,7 +100,7 @@ def render(name: str, recipes: tuple[Path, ...], suite: str, arch: str, output: 
 @json_option
 def lint_recipes(names: tuple[str, ...], recipes: tuple[Path, ...], *, as_json: bool) -> None:
     """Check recipes: form, templates of every version and suite, packages against debian/control."""
-    from pkgbuild.lint import lint
+    from pkgbuild.lint import lint, unpinned
 
     found = options.known_recipes(recipes)
     chosen = {one.loaded.folder: one.loaded for one in choose(found, names or sorted(found))}
@@ -113,6 +113,8 @@ def lint_recipes(names: tuple[str, ...], recipes: tuple[Path, ...], *, as_json: 
     if not as_json:
         for loaded in chosen.values():
             click.echo(f"{loaded.recipe.name}: ok, {len(loaded.recipe.versions)} versions")
+            for line in unpinned(loaded):
+                click.echo(f"  {line}")
 
 
 @recipe.command("fetch")

@@ -104,11 +104,6 @@ def test_lint_wants_control_and_rules(tmp_path: Path) -> None:
     assert lint(load(folder)) == ["debian/rules is missing"]
 
 
-def test_the_shipped_recipes_have_no_findings() -> None:
-    found = {name: lint(load(folder)) for name, folder in find([shipped_folder()]).items()}
-    assert found == {"etcd": [], "kubernetes-source": []}
-
-
 def test_the_schema_beside_the_recipes_is_the_models() -> None:
     kept = (shipped_folder() / SCHEMA_FILE).read_text()
     assert kept == schema(), "kubedeb recipe schema > recipes/recipe.schema.json"
@@ -129,3 +124,62 @@ def test_etcd_touches_no_running_daemon_and_ships_no_tunable() -> None:
     ):
         assert line in unit
     assert not [path for path in rendered if "/etc/default" in path]
+
+
+TWO = samplerecipe.RECIPE.replace(
+    "  - name: hello\n",
+    "  - name: hello-{series}\n    contents:\n      - /usr/share/hello/{series}/about\n  - name: hello\n",
+    1,
+)
+
+
+def test_a_package_may_carry_the_series_in_its_name_and_paths(tmp_path: Path) -> None:
+    folder = samplerecipe.write_recipe(tmp_path, TWO)
+    (folder / "hello/files/hello-{series}/usr/share/hello/{series}").mkdir(parents=True)
+    (folder / "hello/files/hello-{series}/usr/share/hello/{series}/about").write_text("x\n")
+    (folder / "hello/debian/hello-{series}.docs.j2").write_text("{{ series }}\n")
+    expanded = expand(choose(find([folder]), ["hello"])[0], Suite.BOOKWORM, Architecture.AMD64)
+    assert [(package.name, package.contents) for package in expanded.spec.packages] == [
+        ("hello-1.10", ("/usr/share/hello/1.10/about",)), ("hello", ()),
+    ]  # fmt: skip
+    assert expanded.tree["debian/hello-1.10.docs"].data == b"1.10\n"
+    assert expanded.tree["debian/hello-1.10.install"].data == (
+        b"tree/hello-1.10/usr/share/hello/1.10/about usr/share/hello/1.10\n"
+    )
+
+
+def test_a_version_may_be_without_a_package(tmp_path: Path) -> None:
+    text = TWO.replace("    changes:", '    without: ["hello-{series}"]\n    changes:')
+    folder = samplerecipe.write_recipe(tmp_path, text)
+    (folder / "hello/files/hello-{series}/usr").mkdir(parents=True)
+    (folder / "hello/files/hello-{series}/usr/about").write_text("x\n")
+    expanded = expand(choose(find([folder]), ["hello"])[0], Suite.BOOKWORM, Architecture.AMD64)
+    assert [package.name for package in expanded.spec.packages] == ["hello"]
+    assert not [path for path in expanded.tree if "hello-" in path]
+    assert lint(load(folder / "hello")) == []
+
+
+@pytest.mark.parametrize(
+    ("without", "said"),
+    [
+        ("[helo]", "version 1.10 is without helo, which the recipe does not have"),
+        ("[hello]", "version 1.10 is without every package"),
+    ],
+)
+def test_what_a_version_is_without_must_be_there_and_not_be_all(tmp_path: Path, without: str, said: str) -> None:
+    folder = samplerecipe.write_recipe(
+        tmp_path, samplerecipe.RECIPE.replace("    changes:", f"    without: {without}\n    changes:")
+    )
+    with pytest.raises(KubedebError) as raised:
+        load(folder / "hello")
+    assert said in raised.value.brief + raised.value.details
+
+
+def test_a_recipe_writes_its_copyright_file_where_no_source_has_one(tmp_path: Path) -> None:
+    lines = [line for line in samplerecipe.RECIPE.splitlines(keepends=True) if not line.startswith("copyright:")]
+    folder = samplerecipe.write_recipe(tmp_path, "".join(lines))
+    with pytest.raises(KubedebError) as raised:
+        tree(folder)
+    assert "'copyright' is missing" in raised.value.brief
+    (folder / "hello/debian/copyright").write_text("Copyright: nobody\n")
+    assert text(folder, "debian/copyright") == "Copyright: nobody\n"
