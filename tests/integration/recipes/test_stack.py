@@ -23,7 +23,14 @@ from testseed import seed
 pytestmark = pytest.mark.docker
 ARM64 = 183
 """The ELF machine of arm64 (elf.h, EM_AARCH64)."""
+METAPACKAGES = ("kubernetes-master", "kubernetes-node", "kubernetes-client")
 DAEMONS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubectl")
+OURS = (*DAEMONS, *METAPACKAGES)
+PREFERENCES = "".join(
+    f"Package: {' '.join(OURS)}\nPin: {pin}\nPin-Priority: {priority}\n\n"
+    for pin, priority in (("release a=now", 100), ("release o=example", 50), ("release *", -1))
+)
+"""What the archive's keyring package ships for its own names: what is installed stays until a version is named."""
 LEGAL = {"kubernetes": ["1.7.16", "1.8.15", "1.9.11", "1.10.13"]}
 
 
@@ -121,12 +128,14 @@ def client(published: Path, folder: Path, installed: list[Path]) -> AptClient:
     """Return an apt client on whose machine these packages are installed, with what they depend on beside ours."""
     folder.mkdir()
     stanzas = [read_deb(path).control for path in installed]
-    outside = ("iptables", "libc6", "mount", "conntrack", "ebtables", "ethtool", "socat")
+    outside = ("systemd", "iptables", "libc6", "mount", "conntrack", "ebtables", "ethtool", "socat")
     status = "".join(f"Package: {name}\nStatus: install ok installed\nArchitecture: amd64\nVersion: 99\n\n" for name in outside)
     for stanza in stanzas:
         fields = {**stanza, "Status": "install ok installed"}
         status += "".join(f"{field}: {value}\n" for field, value in fields.items()) + "\n"
     (folder / "status").write_text(status)
+    (folder / "preferences").write_text(PREFERENCES)
+    settings = (f'Dir::State::status "{folder}/status";', f'Dir::Etc::preferences "{folder}/preferences";')
     made = AptClient(
         folder, f"file:{published}/public", published / "keyring.gpg", options=(f'Dir::State::status "{folder}/status";',)
     )
@@ -163,13 +172,20 @@ def test_apt_knows_every_version(published: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("old", "new"), [*pairwise(LEGAL["kubernetes"]), ("1.7.16", "1.9.11")])
 def test_one_daemon_moves_alone_in_both_directions(stack: Stack, published: Path, tmp_path: Path, old: str, new: str) -> None:
     packages = named(stack.debs())
-    everything = (*DAEMONS, "kubernetes-master", "kubernetes-node", "kubernetes-client")
     for number, (before, after) in enumerate(permutations((old, new))):
-        apt = client(published, tmp_path / str(number), [packages[name, before] for name in everything])
+        apt = client(published, tmp_path / str(number), [packages[name, before] for name in OURS])
         for daemon in DAEMONS:
             said = apt.run("apt-get", "-s", "--allow-downgrades", "install", f"{daemon}={after}-1~deb12u1")
             moved = [line.split()[1] for line in said.text.splitlines() if line.startswith(("Inst ", "Remv "))]
             assert (said.status, moved) == (0, [daemon]), said.text
+
+
+def test_nothing_moves_by_itself(stack: Stack, published: Path, tmp_path: Path) -> None:
+    packages = named(stack.debs())
+    for version in LEGAL["kubernetes"]:
+        apt = client(published, tmp_path / version, [packages[name, version] for name in OURS])
+        said = apt.run("apt-get", "-s", "dist-upgrade")
+        assert (said.status, [line for line in said.text.splitlines() if line.startswith(("Inst ", "Remv "))]) == (0, [])
 
 
 def test_ours_and_debians_kubectl_take_turns(stack: Stack, tmp_path: Path) -> None:
@@ -198,7 +214,7 @@ def test_ours_and_debians_kubectl_take_turns(stack: Stack, tmp_path: Path) -> No
     assert dpkg("--install", str(debians)) == 0
     assert dpkg("--unpack", str(ours)) != 0, "it breaks Debian's, which is still wanted"
     assert dpkg("--auto-deconfigure", "--install", str(ours), str(meta)) == 0, "as apt does it"
-    assert dpkg("--unpack", str(debians)) != 0, "Debian's metapackage has the file that ours owns"
+    assert dpkg("--install", str(debians)) != 0, "ours breaks it, and apt takes ours away first"
     assert dpkg("--remove", "kubectl", "kubernetes-client") == 0
     assert dpkg("--install", str(debians)) == 0
     assert (root / "usr/bin/kubectl").read_text() == "Debian's\n"
