@@ -136,9 +136,7 @@ def client(published: Path, folder: Path, installed: list[Path]) -> AptClient:
     (folder / "status").write_text(status)
     (folder / "preferences").write_text(PREFERENCES)
     settings = (f'Dir::State::status "{folder}/status";', f'Dir::Etc::preferences "{folder}/preferences";')
-    made = AptClient(
-        folder, f"file:{published}/public", published / "keyring.gpg", options=(f'Dir::State::status "{folder}/status";',)
-    )
+    made = AptClient(folder, f"file:{published}/public", published / "keyring.gpg", options=settings)
     answer = made.update()
     assert answer.clean, answer.text
     return made
