@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -38,6 +39,8 @@ Dir::Etc::sourceparts "/dev/null";
 Dir::Etc::preferences "/dev/null";
 Dir::Etc::preferencesparts "/dev/null";
 """
+ROOM = 64 << 20
+"""Bytes that must be free before apt is asked: as much as the indices of a suite. On a full disk apt-get update never ends."""
 NOT_THERE = ("does not have a Release file", "404", "File not found")
 NO_ROOM = ("No space left on device", "don't have enough free space", "Not enough free disk space")
 
@@ -171,6 +174,12 @@ def private_apt(entries: Sequence[AptEntry], architecture: str, where: Path, *, 
         )  # fmt: skip
     with storage_errors(str(where), ExitCode.BUILD_STORAGE):
         where.mkdir(parents=True, exist_ok=True)
+        if (free := shutil.disk_usage(where).free) < ROOM:
+            raise KubedebError(
+                "cannot write what apt fetches: the disk is full", details=f"{free >> 10} KiB are free in {where}.",
+                hint=f"Make room, {ROOM >> 20} MiB and what is fetched; then run the same command again.",
+                code=ExitCode.BUILD_STORAGE,
+            )  # fmt: skip
         temporary = tempfile.TemporaryDirectory(dir=where, prefix=".apt-", ignore_cleanup_errors=True)
     with temporary as name:
         folder = Path(name)
