@@ -119,7 +119,7 @@ def compiled(folder: Path, mark: str, *before: str) -> subprocess.CompletedProce
 
 @pytest.mark.parametrize(
     ("call", "number"),
-    [("rename", 2), ("sync", 1),
+    [*(pytest.param(*point, marks=pytest.mark.turn("killed compile caches")) for point in (("rename", 2), ("sync", 1))),
      *(pytest.param(call, number, marks=pytest.mark.long) for call in SWAPPING for number in range(1, 6))],
 )  # fmt: skip
 def test_a_killed_build_leaves_a_whole_compile_cache_or_none(call: str, number: int, tmp_path: Path) -> None:
