@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import http.client
-import threading
 import time
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import urlsplit
+
+from loopback import Loopback
 
 HOP = ("connection", "transfer-encoding", "content-length", "keep-alive", "expect")
 ERROR = "<?xml version='1.0'?><Error><Code>{code}</Code><Message>a fault of the test</Message></Error>"
@@ -27,39 +27,12 @@ class Fault:
 
 
 @dataclass
-class FaultProxy:
+class FaultProxy(Loopback):
     """The proxy: `url` is where it listens, `fault` what it does wrong, `log` the methods and paths that it was asked for."""
 
     backend: str
     fault: Fault | None = None
     log: list[tuple[str, str]] = field(default_factory=list)
-
-    def __enter__(self) -> FaultProxy:
-        self._lock = threading.Lock()
-        proxy = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self) -> None:
-                proxy.answer(self)
-
-            do_HEAD = do_PUT = do_POST = do_DELETE = do_GET  # noqa: N815 - the standard library's names
-
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
-        self._thread.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
     def _due(self, request: BaseHTTPRequestHandler) -> Fault | None:
         fault = self.fault

@@ -7,16 +7,15 @@ import hashlib
 import json
 import shutil
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from email.utils import formatdate
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from types import TracebackType
 
 from debs import control, deb
+from loopback import Loopback
 from uploads import Signer
 
 MORE = "Section: net\nPriority: optional\n"
@@ -130,7 +129,7 @@ class HandMade:
 
 
 @dataclass
-class Shaky:
+class Shaky(Loopback):
     """A web server for a folder: `cut` answers for paths with `where` end after `after` bytes; `log` has path and range.
 
     `hang` seconds pass in the middle of such an answer instead of its end.
@@ -143,31 +142,6 @@ class Shaky:
     hang: float = 0.0
     ranges: bool = True
     log: list[tuple[str, str]] = field(default_factory=list)
-
-    def __enter__(self) -> Shaky:
-        shaky = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self) -> None:
-                shaky.answer(self)
-
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-                pass
-
-        self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
-        self._thread.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
     def asked(self, where: str = "/pool/") -> list[tuple[str, str]]:
         """Return what was asked for among paths with `where`."""

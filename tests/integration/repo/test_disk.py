@@ -11,21 +11,15 @@ import pytest
 
 from kubedeb.errors import ExitCode
 from repositories import VERSIONS, Made
-from rootonly import root_only
+from smalldisk import small_disk
 
 
 @pytest.fixture
 def small(template: Made, tmp_path: Path) -> Iterator[Made]:
     """A copy of the template on a disk of its own, of 4 MiB."""
-    root_only("mounts a file system")
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m,mode=755", "tmpfs", disk], check=True)
-    try:
+    with small_disk(tmp_path, "4m") as disk:
         shutil.copytree(template.root, disk / "repository", copy_function=shutil.copy2)
         yield Made(disk / "repository", template.packages, tmp_path)
-    finally:
-        subprocess.run(["umount", "--lazy", disk], check=True)
 
 
 def fill(made: Made, leave: int) -> Path:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import lzma
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from debs import write_deb
 from foreign import HandMade, Shaky, stanza, write_package
 from kubedeb.errors import ExitCode
 from repositories import Made
-from rootonly import root_only
+from smalldisk import small_disk
 from uploads import Signer, write_source
 
 
@@ -376,15 +375,9 @@ def test_two_at_once_and_a_suite_that_takes_signed_uploads_alone(
 @pytest.fixture
 def small(ours: Made, tmp_path: Path) -> Iterator[Made]:
     """A repository on a disk of its own, of 8 MiB."""
-    root_only("mounts a file system")
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m,mode=755", "tmpfs", disk], check=True)
-    try:
+    with small_disk(tmp_path, "8m") as disk:
         shutil.copytree(ours.root, disk / "repository")
         yield Made(disk / "repository", [], tmp_path)
-    finally:
-        subprocess.run(["umount", "--lazy", disk], check=True)
 
 
 def test_a_full_disk(
