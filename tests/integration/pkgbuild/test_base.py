@@ -23,9 +23,12 @@ TOP = Path(__file__).parents[3]
 def test_nothing_new_is_said_quickly(with_base: Store, capsys: pytest.CaptureFixture[str]) -> None:
     where = ["--store", str(with_base.folder), "--cache", str(with_base.folder / "sources")]
     assert run(["base", "update", *where]) == ExitCode.DONE
+    capsys.readouterr()
     began = time.monotonic()
     assert run(["base", "update", *where]) == ExitCode.DONE
-    assert capsys.readouterr().out.endswith("packages, nothing new\n")
+    said = capsys.readouterr().out.splitlines()
+    assert said
+    assert [line for line in said if not line.endswith(", nothing new")] == []
     assert time.monotonic() - began < 30
 
 
