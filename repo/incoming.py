@@ -23,7 +23,7 @@ REJECTED = "rejected"
 
 
 @dataclass(frozen=True)
-class Terms:
+class Uploads:
     """On which terms uploads are taken: `mapping` from a Distribution to a suite, by itself where none is given.
 
     `keyring`: a folder of keys that counts instead of the suites' own. `patience`: seconds for which an upload may lack files.
@@ -54,7 +54,7 @@ class Rejection(Exception):  # noqa: N818 - it says what happened
         self.changes = changes
 
 
-def process(repository: Repository, folder: Path, terms: Terms, say: Say) -> list[Processed]:
+def process(repository: Repository, folder: Path, uploads: Uploads, say: Say) -> list[Processed]:
     """Take every upload in `folder` once.
 
     Raises `KubedebError`: REPOSITORY when a suite has no keys to check uploads with, or `folder` cannot be read;
@@ -67,23 +67,23 @@ def process(repository: Repository, folder: Path, terms: Terms, say: Say) -> lis
     for path in sorted(folder.glob("*.changes")):
         say(f"looking at {path.name}")
         try:
-            processed, changes = _take(repository, path, terms)
+            processed, changes = _take(repository, path, uploads)
             taken += [changes] if processed.outcome == "accepted" else []
         except Rejection as rejection:
             _move_aside(path, rejection)
             processed = Processed(path.name, "", "rejected", str(rejection))
         done.append(processed)
-    for suite in sorted({one.suite for one in done if one.outcome == "accepted"}) if terms.publish else ():
+    for suite in sorted({one.suite for one in done if one.outcome == "accepted"}) if uploads.publish else ():
         publish(repository, suite, say)
     for changes in taken:
         _clear(changes)
     return done
 
 
-def _take(repository: Repository, path: Path, terms: Terms) -> tuple[Processed, Changes]:
+def _take(repository: Repository, path: Path, uploads: Uploads) -> tuple[Processed, Changes]:
     """Put one upload into its suite's draft. Raises `Rejection` when it cannot be, `KubedebError` when none could."""
-    suite_name = _suite_of(repository, path, terms)
-    keyring = terms.keyring or repository.suite(suite_name).options.changes_keyring
+    suite_name = _suite_of(repository, path, uploads)
+    keyring = uploads.keyring or repository.suite(suite_name).options.changes_keyring
     if not keyring:
         raise KubedebError(
             f"suite {suite_name} has no keys to check uploads with", details=f"{path.name} is for it",
@@ -94,10 +94,10 @@ def _take(repository: Repository, path: Path, terms: Terms) -> tuple[Processed, 
         changes = read_changes(path, Path(keyring))
     except (ValueError, OSError) as error:
         raise Rejection(f"it cannot be taken: {error}") from error
-    if terms.mapping.get(changes.distribution, changes.distribution) != suite_name:
+    if uploads.mapping.get(changes.distribution, changes.distribution) != suite_name:
         raise Rejection("what is signed is for another distribution than the file says")
     missing = [file.name for file in changes.files if not (path.parent / file.name).is_file()]
-    if missing and time.time() - path.stat().st_mtime < terms.patience:
+    if missing and time.time() - path.stat().st_mtime < uploads.patience:
         return Processed(path.name, suite_name, "waiting", f"{missing[0]} is not there yet"), changes
     try:
         added = add(repository, suite_name, [path], keyring=keyring)
@@ -109,7 +109,7 @@ def _take(repository: Repository, path: Path, terms: Terms) -> tuple[Processed, 
     return Processed(path.name, suite_name, "accepted", packages=packages), changes
 
 
-def _suite_of(repository: Repository, path: Path, terms: Terms) -> str:
+def _suite_of(repository: Repository, path: Path, uploads: Uploads) -> str:
     """Return the suite that an upload says it is for, not yet believed. Raises `Rejection`."""
     if path.is_symlink():
         raise Rejection("it is a link")
@@ -117,7 +117,7 @@ def _suite_of(repository: Repository, path: Path, terms: Terms) -> str:
         distribution = read_changes(path, None).distribution
     except (ValueError, OSError) as error:
         raise Rejection(f"it cannot be read as a .changes file: {error}") from error
-    suite = terms.mapping.get(distribution, distribution)
+    suite = uploads.mapping.get(distribution, distribution)
     if repository.identity.suite(suite) is None:
         known = ", ".join(one.name for one in repository.identity.suites)
         raise Rejection(f"its Distribution is {distribution[:80]!r}, which is no suite and mapped to none (suites: {known})")

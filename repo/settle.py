@@ -99,12 +99,15 @@ def _plain_names(transaction: Transaction, suite: Suite, live: Live) -> None:
 
 
 def _untouched(path: Path, size: int, latest: int) -> bool:
-    """Return whether a file has the size that it should have, and no later time than a generation gave it."""
+    """Return whether a file has the right size, and no other time than a generation gives: a whole second, no later.
+
+    The last half alone would miss what was written in the second of the publish itself, whose date may lie ahead of the clock.
+    """
     try:
         found = path.stat()
     except FileNotFoundError:
         return False
-    return found.st_size == size and int(found.st_mtime) <= latest
+    return found.st_size == size and found.st_mtime_ns % 1_000_000_000 == 0 and found.st_mtime <= latest
 
 
 def _lacks_page(repository: Repository, suite: Suite) -> bool:

@@ -35,16 +35,16 @@ def incoming(
     folder: Path, terms: Any, as_json: bool,
 ) -> None:  # fmt: skip
     """Take the signed .changes files that dput has left in FOLDER; what cannot be taken is moved to FOLDER/rejected."""
-    from repo.incoming import Terms, process
+    from repo.incoming import Uploads, process
 
     pairs = [item.partition("=") for item in mapping]
     if wrong := [item for item, pair in zip(mapping, pairs, strict=True) if not all(pair)]:
         raise KubedebError(f"--map {wrong[0]!r} is not DISTRIBUTION=SUITE", code=ExitCode.USAGE)
-    terms = Terms({name: suite for name, _, suite in pairs}, keyring and str(Path(keyring).absolute()), patience, publish)
+    uploads = Uploads({name: suite for name, _, suite in pairs}, keyring and str(Path(keyring).absolute()), patience, publish)
     opened = open_root(repository, terms)
     while True:
         try:
-            done = process(opened, folder, terms, say)
+            done = process(opened, folder, uploads, say)
         except KubedebError as error:
             # The lock is somebody's for a moment; everything else is not mended by waiting.
             if every is None or error.code is not ExitCode.REPOSITORY_BUSY:
