@@ -76,7 +76,7 @@ CASES = {
 
 
 @pytest.mark.docker
-@pytest.mark.turn("roots")
+@pytest.mark.long
 @pytest.mark.parametrize("kind", CASES)
 def test_what_was_built_is_built_again_from_the_kit_alone(
     kind: str, store_with_root: Callable[[str], Path], kept: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
