@@ -23,7 +23,7 @@ from pkgbuild.pruning import OTHER_STAGE, STALE, UNUSED
 from pkgbuild.stage import sandbox_stage
 from pkgbuild.store import Store
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.turn]
 
 
 def lock(store: Store) -> BaseLock:
