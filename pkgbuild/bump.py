@@ -55,14 +55,7 @@ def bumped(
 
 def unpinned(loaded: LoadedRecipe, version: str) -> list[tuple[Architecture, int, ArchiveSource]]:
     """Return (architecture, place in its list, source) of what has no digest in a version's row."""
-    rows = [row for row in loaded.recipe.versions if row.version == version]
-    return [
-        (architecture, place, source)
-        for row in rows
-        for architecture, sources in row.sources.items()
-        for place, source in enumerate(sources)
-        if isinstance(source, ArchiveSource) and source.unpinned is not None
-    ]
+    return [found for row in loaded.recipe.versions if row.version == version for found in row.unpinned()]
 
 
 def pinned(

@@ -7,9 +7,8 @@ import re
 from kubedeb.errors import KubedebError
 from pkgbuild.library import Chosen, LoadedRecipe
 from pkgbuild.overrides import uncommented
-from pkgbuild.recipe import Architecture, Kind, Recipe, Row, Suite
+from pkgbuild.recipe import Kind, Recipe, Row, Suite
 from pkgbuild.render import TreeFile
-from pkgbuild.sources import ArchiveSource
 from pkgbuild.spec import expand
 
 STANZA = re.compile(rb"^Package:\s*(\S+)", re.MULTILINE)
@@ -20,8 +19,9 @@ def lint(loaded: LoadedRecipe) -> list[str]:
     recipe = loaded.recipe
     findings = [f"files/{name} belongs to no package of the recipe" for name in _stray(loaded)]
     for row in recipe.versions:
+        waiting = {architecture for architecture, _, _ in row.unpinned()}
         for architecture in row.sources:
-            if _reasons(row, architecture):
+            if architecture in waiting:
                 continue  # it is never built: `unpinned` says so
             for suite in Suite:
                 try:
@@ -36,15 +36,8 @@ def lint(loaded: LoadedRecipe) -> list[str]:
 def unpinned(loaded: LoadedRecipe) -> list[str]:
     """Return what is not built because a source of it has no digest yet, and why, a line each."""
     return [
-        f"{row.version} for {architecture} is not built: {reason}"
-        for row in loaded.recipe.versions for architecture in row.sources for reason in _reasons(row, architecture)
-    ]  # fmt: skip
-
-
-def _reasons(row: Row, architecture: Architecture) -> list[str]:
-    return [
-        f"source {source.name} is not pinned: {source.unpinned}"
-        for source in row.sources[architecture] if isinstance(source, ArchiveSource) and source.unpinned
+        f"{row.version} for {architecture} is not built: source {source.name} is not pinned: {source.unpinned}"
+        for row in loaded.recipe.versions for architecture, _, source in row.unpinned()
     ]  # fmt: skip
 
 

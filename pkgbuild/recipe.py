@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, model_validator
 
 from kubedeb.yamlfile import Quoted, StrictModel
-from pkgbuild.sources import Name, Source, UpstreamFiles
+from pkgbuild.sources import ArchiveSource, Name, Source, UpstreamFiles
 
 
 def _not_empty(value: Any) -> Any:
@@ -153,6 +153,15 @@ class Row(StrictModel):
     def series(self) -> str:
         """Return the first two numbers of the version: 3.4 for 3.4.23."""
         return ".".join(self.version.split(".")[:2])
+
+    def unpinned(self) -> list[tuple[Architecture, int, ArchiveSource]]:
+        """Return (architecture, place in its list, source) of what has no digest yet."""
+        return [
+            (architecture, place, source)
+            for architecture, sources in self.sources.items()
+            for place, source in enumerate(sources)
+            if isinstance(source, ArchiveSource) and source.unpinned is not None
+        ]
 
     def fill(self, text: str) -> str:
         """Return a text of the recipe with `{series}` filled in."""
