@@ -10,7 +10,7 @@ from kubedeb.aptrepo import Digest, Release, safe_path
 from kubedeb.deb import ARCHITECTURE, MAX_FIELD, PACKAGE, VERSION
 from kubedeb.stanza import Stanza
 from kubedeb.versions import DebianVersion
-from repo.models import SOURCE, Key
+from repo.models import SOURCE, Key, Named
 from repo.poolfiles import FIELD, PoolFile, parse_files
 from repo.relations import Query
 
@@ -39,7 +39,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, order=True)
-class Offer:
+class Offer(Named):
     """A package of another repository, of architecture `source` for a source package (whose `main` is its `.dsc`).
 
     `parts` are the further files of a source, `beside` what was said about a package, where that repository is one of ours.
@@ -51,16 +51,6 @@ class Offer:
     main: Wanted
     parts: tuple[Wanted, ...] = ()
     beside: tuple[Wanted, ...] = ()
-
-    @property
-    def key(self) -> Key:
-        """Return name, version and architecture."""
-        return self.name, self.version, self.architecture
-
-    @property
-    def label(self) -> str:
-        """Return `name version architecture`, for people."""
-        return " ".join(self.key)
 
     @property
     def files(self) -> tuple[Wanted, ...]:

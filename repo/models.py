@@ -18,8 +18,27 @@ OWN_FIELDS = ("Filename", "Size", "MD5sum", "SHA1", "SHA256", "SHA512", "Descrip
               "Kubedeb-Beside", "Phased-Update-Percentage")  # fmt: skip
 
 
+class Named:
+    """What has a name, a version and an architecture."""
+
+    __slots__ = ()
+    name: str
+    version: str
+    architecture: str
+
+    @property
+    def key(self) -> Key:
+        """Return name, version and architecture."""
+        return self.name, self.version, self.architecture
+
+    @property
+    def label(self) -> str:
+        """Return `name version architecture`, for people."""
+        return " ".join(self.key)
+
+
 @dataclass(frozen=True, order=True, slots=True)
-class Package:
+class Package(Named):
     """A package in the pool, known by the sha256 of its bytes; `stanza` is its part of an index.
 
     A source package has the architecture `source`, the sha256 and size of its `.dsc`, and its stanza of Sources.
@@ -33,19 +52,9 @@ class Package:
     stanza: str
 
     @property
-    def key(self) -> Key:
-        """Return name, version and architecture."""
-        return self.name, self.version, self.architecture
-
-    @property
     def member(self) -> Member:
         """Return the package as drafts and diffs name it."""
         return Member(self.name, self.version, self.architecture, self.sha256)
-
-    @property
-    def label(self) -> str:
-        """Return `name version architecture`, for people."""
-        return f"{self.name} {self.version} {self.architecture}"
 
 
 def pool_folder(sha256: str) -> str:
@@ -142,7 +151,7 @@ class Identity:
 
 
 @dataclass(frozen=True, order=True, slots=True)
-class Member:
+class Member(Named):
     """A package without its stanza, as drafts and diffs name it."""
 
     name: str
@@ -154,16 +163,6 @@ class Member:
     def pool_name(self) -> str:
         """Return where its bytes lie in the store."""
         return pool_name(self.name, self.version, self.architecture, self.sha256)
-
-    @property
-    def key(self) -> Key:
-        """Return name, version and architecture."""
-        return self.name, self.version, self.architecture
-
-    @property
-    def label(self) -> str:
-        """Return `name version architecture`, for people."""
-        return " ".join(self.key)
 
 
 class Action(Enum):
