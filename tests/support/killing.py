@@ -12,19 +12,19 @@ from repositories import Made
 from testseed import seed
 
 WRITING = ("rename", "renameat", "renameat2", "fsync", "fdatasync", "write", "pwrite64", "unlink", "unlinkat", "rmdir", "mkdir",
-           "symlink", "link", "linkat", "chmod", "fchmod", "ftruncate", "syncfs")  # fmt: skip
+           "symlink", "link", "linkat", "chmod", "fchmod", "ftruncate", "utimensat", "syncfs")  # fmt: skip
 Point = tuple[str, int]
 
 
-def _run(command: str, made: Made, tail: Sequence[str], *options: str) -> subprocess.CompletedProcess[bytes]:
-    """Run under strace. Python's own main thread does all the writing, so nothing else is followed."""
+def strace(command: str, made: Made, tail: Sequence[str], *options: str) -> subprocess.CompletedProcess[bytes]:
+    """Run under strace. Python's own main thread does all the writing, so children are not followed unless asked."""
     argv = ["strace", "-qq", "-o", str(made.folder / "trace"), *options, sys.executable, "-m", "kubedeb", "repo", command]
     return subprocess.run([*argv, "-r", str(made.root), *tail], capture_output=True, check=False, timeout=120)
 
 
 def points(command: str, made: Made, tail: Sequence[str]) -> list[Point]:
     """Return every point at which a command can be killed, having run it to its end."""
-    done = _run(command, made, tail, "-e", f"trace={','.join(WRITING)}")
+    done = strace(command, made, tail, "-e", f"trace={','.join(WRITING)}")
     assert done.returncode == 0, done.stderr.decode()
     names = (line.partition("(")[0] for line in (made.folder / "trace").read_text().splitlines())
     counted = Counter(name for name in names if name in WRITING)
@@ -41,5 +41,5 @@ def chosen(everywhere: Sequence[Point], sample: int | None, always: str = "renam
 
 def kill(command: str, made: Made, tail: Sequence[str], call: str, number: int) -> None:
     """Kill a command at the `number`th time that it makes a call."""
-    done = _run(command, made, tail, "-e", f"trace={call}", "-e", f"inject={call}:signal=SIGKILL:when={number}")
+    done = strace(command, made, tail, "-e", f"trace={call}", "-e", f"inject={call}:signal=SIGKILL:when={number}")
     assert done.returncode in (-9, 137), (call, number, done.returncode, done.stderr.decode())

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import io
 import re
 import shutil
 import subprocess
-import tarfile
 import zipfile
 from pathlib import Path
+
+import releases
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 LICENCE = b"Copyright: 2026, kubedeb maintainers\nLicense: MIT\n"
@@ -24,13 +24,7 @@ NAMES = ("hello-archive", "hello-daemon", "hello-gopath", "hello-module", "hello
 
 def tarball(top: str, files: dict[str, tuple[bytes, int]]) -> bytes:
     """Return a .tar.gz of {path: (bytes, mode)} below the folder `top`, the same bytes each time."""
-    out = io.BytesIO()
-    with gzip.GzipFile(fileobj=out, mode="wb", mtime=0) as packed, tarfile.open(fileobj=packed, mode="w") as tar:
-        for path, (data, mode) in sorted(files.items()):
-            member = tarfile.TarInfo(f"{top}/{path}")
-            member.size, member.mode, member.mtime = len(data), mode, 1_700_000_000
-            tar.addfile(member, io.BytesIO(data))
-    return out.getvalue()
+    return releases.packed({f"{top}/{path}": content for path, content in files.items()})
 
 
 def wheel(version: str = "1.10") -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +47,12 @@ class Made:
     def snapshot(self, command: str, *rest: str | Path) -> int:
         """Run `kubedeb repo snapshot …` on the repository and return its exit status."""
         return run(["repo", "snapshot", command, "--repository", str(self.root), *map(str, rest)])
+
+    def copy(self, name: str) -> Made:
+        """Return a copy that one may break, in a folder of its own."""
+        folder = self.folder / name
+        shutil.copytree(self.root, folder / "repository", copy_function=shutil.copy2)
+        return Made(folder / "repository", self.packages, folder)
 
     def client(self, name: str = "client", **changes: object) -> AptClient:
         """Return an apt client of the repository."""

@@ -173,10 +173,6 @@ def kill_everywhere(pruned: Made, sample: int | None) -> None:
     identity["suites"][0]["options"]["retention"] = 0
     (pruned.root / "repository.json").write_text(json.dumps(identity))
 
-    def copied(name: str) -> Made:
-        shutil.copytree(pruned.root, pruned.folder / name / "repository", copy_function=shutil.copy2)
-        return Made(pruned.folder / name / "repository", pruned.packages, pruned.folder / name)
-
     def names(made: Made) -> set[str]:
         return {path.relative_to(made.public).as_posix() for path in made.public.rglob("*") if path.is_file()}
 
@@ -184,12 +180,12 @@ def kill_everywhere(pruned: Made, sample: int | None) -> None:
     live = read_live(pruned.opened, "bookworm")
     assert live is not None
     time.sleep(max(0.0, live.date + 1 - time.time()))
-    before, alone = names(pruned), copied("alone")
+    before, alone = names(pruned), pruned.copy("alone")
     everywhere = killing.points("gc", alone, ())
     after = names(alone)
     assert len(before - after) > 5
     for number, (call, when) in enumerate(killing.chosen(everywhere, sample, always="unlink")):
-        made = copied(str(number))
+        made = pruned.copy(str(number))
         killing.kill("gc", made, (), call, when)
         assert after <= names(made) <= before
         client = made.client()

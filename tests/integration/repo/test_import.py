@@ -406,20 +406,15 @@ def test_a_full_disk(
     assert small.client().versions("large") == ["1"]
 
 
-def copied(made: Made, name: str) -> Made:
-    shutil.copytree(made.root, made.folder / name / "repository", copy_function=shutil.copy2)
-    return Made(made.folder / name / "repository", [], made.folder / name)
-
-
 def kill_everywhere(ours: Made, theirs: HandMade, packages: list[Path], keyring: Path, sample: int | None) -> None:
     """Kill `import --publish` at system calls that write: the old or the new state, and the next run completes it."""
     before = write_package(ours.folder / "before", "before", "1")
     assert ours.repo("add", "-s", "bookworm", "--publish", before) == 0
     theirs.publish("\n".join([stanza(packages[0]), stanza(packages[1], Version="1:1.20.2-1")]), packages)
     tail = ("-s", "bookworm", "--keyring", str(keyring), "--publish", str(theirs.root))
-    counted = copied(ours, "counted")
+    counted = ours.copy("counted")
     for number, (call, when) in enumerate(killing.chosen(killing.points("import", counted, tail), sample)):
-        made = copied(ours, f"{number}")
+        made = ours.copy(str(number))
         killing.kill("import", made, tail, call, when)
         client = made.client()
         assert client.update().clean

@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 import random
 import subprocess
-import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+import killing
 from kubedeb.errors import ExitCode
 from repo.keys import short_name_prefix
 from repositories import VERSIONS, Made
@@ -22,8 +21,6 @@ from testseed import seed
 
 NEWEST, MIDDLE, OLDEST = VERSIONS
 ONE, ALL = [OLDEST], list(VERSIONS)
-WRITING = ("rename", "renameat", "renameat2", "fsync", "fdatasync", "write", "pwrite64", "unlink", "unlinkat", "rmdir", "mkdir",
-           "symlink", "link", "chmod", "fchmod", "ftruncate", "utimensat")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -72,10 +69,9 @@ MOVES = {
 
 
 def strace(made: Made, move: Move, *options: str) -> subprocess.CompletedProcess[bytes]:
-    """Run a move under strace. Python's own main thread does all the writing, so children are not followed unless asked."""
+    """Run a move under strace."""
     first, *rest = move.command
-    command = ["strace", "-qq", "-o", str(made.folder / "trace"), *options, sys.executable, "-m", "kubedeb", "repo", first]
-    return subprocess.run([*command, "-r", str(made.root), *rest], capture_output=True, check=False, timeout=120)
+    return killing.strace(first, made, rest, *options)
 
 
 def tree(made: Made) -> set[str]:
@@ -111,19 +107,17 @@ def ready(copied: Callable[[str], Made], move: Move, name: str) -> Made:
 def kill_at(made: Made, move: Move, call: str, number: int) -> list[str]:
     """Kill a move at the `number`th time that it makes a call, and return what a waiting client sees."""
     assert made.client("waiting", suite=move.suite).update().clean
-    done = strace(made, move, "-e", f"trace={call}", "-e", f"inject={call}:signal=SIGKILL:when={number}")
-    assert done.returncode in (-9, 137), (call, number, done.returncode, done.stderr.decode())
+    first, *rest = move.command
+    killing.kill(first, made, rest, call, number)
     return check(made, move)
 
 
 def points(made: Made, move: Move) -> list[tuple[str, int]]:
     """Return every point at which a move can be killed: strace counts each call for itself."""
-    done = strace(made, move, "-e", f"trace={','.join(WRITING)}")
-    assert done.returncode == 0, done.stderr.decode()
-    names = (line.partition("(")[0] for line in (made.folder / "trace").read_text().splitlines())
-    counted = Counter(name for name in names if name in WRITING)
-    assert {"unlink", "mkdir", "write"} <= set(counted)
-    return [(call, number) for call in sorted(counted) for number in range(1, counted[call] + 1)]
+    first, *rest = move.command
+    found = killing.points(first, made, rest)
+    assert {"unlink", "mkdir", "write"} <= {call for call, _ in found}
+    return found
 
 
 @pytest.mark.parametrize("name", MOVES)

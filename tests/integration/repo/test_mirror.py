@@ -165,12 +165,8 @@ def kill_everywhere(ours: Made, theirs: HandMade, packages: list[Path], keyring:
     theirs.publish("\n".join(map(stanza, packages[1:])), packages)
     old, new = [["1.0-1"], ["2.0-1"], []], [[], ["2.0-1"], ["3.0-1"]]
 
-    def copied(name: str) -> Made:
-        shutil.copytree(ours.root, ours.folder / name / "repository", copy_function=shutil.copy2)
-        return Made(ours.folder / name / "repository", [], ours.folder / name)
-
-    for number, (call, when) in enumerate(killing.chosen(killing.points("mirror", copied("counted"), ()), sample)):
-        made = copied(str(number))
+    for number, (call, when) in enumerate(killing.chosen(killing.points("mirror", ours.copy("counted"), ()), sample)):
+        made = ours.copy(str(number))
         killing.kill("mirror", made, (), call, when)
         assert seen(made) in (old, new), (call, when)
         assert made.repo("mirror") == 0
