@@ -52,6 +52,15 @@ def load(path: Path, model: type[M], *, what: str, formats: tuple[int, ...], cod
     raise KubedebError(first, details="\n".join(more), hint=f"Make the {what} file again, or mend it.", code=code)
 
 
+def format_of(path: Path) -> object:
+    """Return the `format` that a JSON file states; None when it states none or cannot be read: `load` says why."""
+    try:
+        data = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    return data.get("format") if isinstance(data, dict) else None
+
+
 def save(path: Path, value: BaseModel, *, what: str, code: ExitCode) -> None:
     """Write a model to `path`, whole. Raises `KubedebError` with `code` when it cannot be written."""
     with storage_errors(f"the {what} file", code):

@@ -10,7 +10,7 @@ from kubedeb.files import write_text
 from kubedeb.reference import command_reference
 from pkgbuild.upgradelint import page
 from pkgbuild.variation import with_table
-from upgrade_plans import clusterfile, factsfile, fleetfile, planfile
+from upgrade_plans import clusterfile, factsfile, fleetfile, planfile, upgradefile
 from upgrade_plans.factspage import page as facts_page
 
 SCHEMAS = {
@@ -18,6 +18,7 @@ SCHEMAS = {
     "facts": factsfile.schema,
     "fleet": fleetfile.schema,
     "plan": planfile.schema,
+    "upgrade": upgradefile.schema,
 }
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import pytest
 
 from kubedeb.cli import run
 from kubedeb.errors import ExitCode, KubedebError
-from upgrade_plans import clusterfile, factsfile, factspage, fleetfile, planfile
+from upgrade_plans import clusterfile, factsfile, factspage, fleetfile, planfile, upgradefile
 from upgrade_plans.canonical import digest
 from upgrade_plans.models.alike import classes, traits
 from upgrade_plans.models.words import nodes_of, seconds
@@ -127,7 +127,8 @@ def test_durations() -> None:
 
 @pytest.mark.parametrize(
     ("name", "made"),
-    [("cluster", clusterfile.schema), ("facts", factsfile.schema), ("fleet", fleetfile.schema), ("plan", planfile.schema)],
+    [("cluster", clusterfile.schema), ("facts", factsfile.schema), ("fleet", fleetfile.schema), ("plan", planfile.schema),
+     ("upgrade", upgradefile.schema)],
 )
 def test_the_kept_schema_is_the_model_s(name: str, made: object) -> None:
     assert callable(made)
