@@ -12,7 +12,8 @@ from pydantic import Field
 
 from kubedeb.yamlfile import StrictModel
 from upgrade_plans.models.constraints import Moment
-from upgrade_plans.models.plan import DAY, Duration, Inputs, PackagePin
+from upgrade_plans.models.plan import DAY, Duration, PackagePin
+from upgrade_plans.models.plan import Inputs as EtcdInputs
 from upgrade_plans.models.surroundings import BalancerKind, ManagersReach
 from upgrade_plans.models.upgradekinds import Check, Mode, StepKind, Store, When
 from upgrade_plans.models.words import Identifier, Name, NodeName, NodeSetText, PackageName, VersionText
@@ -259,6 +260,12 @@ class Asked(StrictModel):
     limits: dict[str, str] = {}
     via: dict[Identifier, VersionText] = {}
     also: tuple[Identifier, ...] = ()
+
+
+class Inputs(EtcdInputs):
+    """What the plan was made from; `procedures`: sha256 of the tables that say how changes are made and how long they take."""
+
+    procedures: str
 
 
 class Upgrade(StrictModel):

@@ -127,8 +127,13 @@ def test_durations() -> None:
 
 @pytest.mark.parametrize(
     ("name", "made"),
-    [("cluster", clusterfile.schema), ("facts", factsfile.schema), ("fleet", fleetfile.schema), ("plan", planfile.schema),
-     ("upgrade", upgradefile.schema)],
+    [
+        ("cluster", clusterfile.schema),
+        ("facts", factsfile.schema),
+        ("fleet", fleetfile.schema),
+        ("plan", planfile.schema),
+        ("upgrade", upgradefile.schema),
+    ],
 )
 def test_the_kept_schema_is_the_model_s(name: str, made: object) -> None:
     assert callable(made)

@@ -11,8 +11,8 @@ import pytest
 
 from kubedeb.errors import ExitCode, KubedebError
 from upgrade_plans import upgradefile
-from upgrade_plans.models.plan import Duration, Inputs
-from upgrade_plans.models.upgrade import Host, Phase, Step, Upgrade, Workers
+from upgrade_plans.models.plan import Duration
+from upgrade_plans.models.upgrade import Host, Inputs, Phase, Step, Upgrade, Workers
 from upgrade_plans.models.upgradekinds import Check, StepKind
 
 
@@ -24,7 +24,7 @@ def small() -> Upgrade:
     )  # fmt: skip
     phase = Phase(id="workers-1.9", title="workers to 1.9", reason="skew", group="workers", steps=(step,))
     return Upgrade(
-        cluster="dc", target={"kubernetes": "1.9.11"}, inputs=Inputs(facts="", cluster_file="", knowledge=""),
+        cluster="dc", target={"kubernetes": "1.9.11"}, inputs=Inputs(facts="", cluster_file="", knowledge="", procedures=""),
         hosts=(Host(node="m1", row="a"),), workers=(Workers(id="wa", nodes="w[1-9]", count=9, row="a"),), phases=(phase,),
     )  # fmt: skip
 
