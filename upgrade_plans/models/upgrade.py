@@ -274,7 +274,7 @@ class Upgrade(StrictModel):
     `releases` maps a component and an upstream version to its packages, where the facts know them.
     """
 
-    format: Literal[2] = FORMAT
+    format: Literal[2] = 2
     cluster: Name
     cluster_uid: Identifier | None = None
     etcd_cluster_id: Identifier | None = None
