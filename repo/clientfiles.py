@@ -70,3 +70,10 @@ def preferences_text(identity: Identity, names: Iterable[str]) -> str:
         for concerned, group in ((packages, records), (keyring, own))
         for why, pin, priority in group
     )
+
+
+def pinned(preferences: bytes) -> frozenset[str]:
+    """Return the names of the packages that preferences of ours are about, but for the keyring package."""
+    lines = preferences.decode(errors="replace").splitlines()
+    groups = [line.removeprefix("Package: ").split() for line in lines if line.startswith("Package: ")]
+    return frozenset(name for names in groups[:-2] for name in names)

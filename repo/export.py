@@ -30,13 +30,13 @@ from repo.indices import GENERATION_FIELD, SNAPSHOT_FIELD, TRANSLATION, by_hash,
 from repo.keyringpackage import current
 from repo.live import chunk_loader, chunk_name, generation_name, read_snapshot, snapshot_name, unreadable
 from repo.models import Suite
-from repo.naming import PREFIX
 from repo.pieces import open_pieces
 from repo.place import Repository
 from repo.points import GENERATION, Point, resolve
 from repo.poolfiles import damaged, objects
 from repo.settle import client_files
 from repo.signing import sign
+from repo.snapshotlist import PREFIX
 from repo.snapshots import rows_of
 from repo.transaction import Say, transaction
 
@@ -149,7 +149,7 @@ def _pieces(
                 raise damaged(row.member)
             yield name, Piece(Digest(file.size, file.sha256), lambda name=name: store.open(name))  # type: ignore[misc]
     identity = repository.identity
-    found = client_files(repository, names)
+    found = client_files(repository, names, ())
     theirs = replace(identity, url=url or identity.url, suites=(Suite(release.suite, release.architectures),))
     found[f"{identity.file_name}.sources"] = sources_text(theirs).encode()
     yield from ((name, _data(data)) for name, data in found.items())

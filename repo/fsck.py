@@ -7,28 +7,32 @@ import io
 import re
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 
 from kubedeb.aptrepo import Digest, Release, parse_release, signed_by, verified
 from kubedeb.deb import inflate
 from kubedeb.errors import ExitCode, KubedebError
-from kubedeb.files import sha256_bytes
-from kubedeb.stanza import one
-from repo.catalog import open_catalog
+from kubedeb.files import canonical_json, sha256_bytes
+from repo.audit import object_name as record_name
+from repo.audit import read_log
 from repo.contents import lister
-from repo.descriptions import descriptions, together
+from repo.descriptions import descriptions
 from repo.indices import GENERATION_FIELD, SNAPSHOT_FIELD, TRANSLATION, Told, by_hash, kinds, make_indices
-from repo.live import chunk_loader, chunk_name, generation_name, read_snapshot, snapshot_name, unpack_chunk
-from repo.models import SOURCE, Package, Suite
+from repo.live import chunk_loader, chunk_name, generation_name, read_live, read_snapshot, snapshot_name, unpack_chunk
+from repo.models import Package, Suite
+from repo.naming import suite_of
 from repo.pieces import open_pieces
 from repo.place import Repository, writing
-from repo.poolfiles import parse_files
-from repo.recall import read_lives, recall
+from repo.poolfiles import objects
+from repo.retention import kept, needed, read_generations
+from repo.retold import rows_of_index
 from repo.signing import sign
-from repo.snapshots import Snapshot, rows_of, rows_text, snapshot_of
+from repo.snapshotlist import FOLDER, PREFIX, object_name, read_named
+from repo.snapshots import Snapshot, rows_text, snapshot_of
+from repo.sources import control_text
 from repo.store import digest_of
 
 Say = Callable[[str], None]
@@ -74,53 +78,14 @@ def fsck(repository: Repository, say: Say, *, repair: bool = False) -> Checked:
         for suite in repository.identity.suites:
             say(f"reading suite {suite.name}")
             check.suite(suite)
+        for name in sorted(check.store.names(FOLDER)):
+            check.named(name.removeprefix(f"{FOLDER}/").removesuffix(".json"))
+        for suite in repository.identity.suites:
+            check.history(suite)
+        check.audit()
         say("reading every object")
         check.everything()
     return check.done
-
-
-def rebuild_catalog(repository: Repository, say: Say) -> int:
-    """Make the catalog anew from what is published; drafts are lost. Returns how many packages it knows.
-
-    The old file is kept as `catalog.sqlite.before`.
-    """
-    layout = repository.layout
-    with writing(layout):
-        lives = read_lives(repository)
-        for end in ("-wal", "-shm"):
-            Path(f"{layout.catalog}{end}").unlink(missing_ok=True)
-        if layout.catalog.exists():
-            layout.catalog.replace(f"{layout.catalog}.before")
-        say("reading every generation")
-        with open_catalog(layout.catalog) as catalog:
-            recall(repository, catalog, lives, chunk_loader(repository))
-            return sum(1 for _ in catalog.every())
-
-
-def rows_of_index(text: str, long: Mapping[str, str], *, source: bool) -> Iterator[Package]:
-    """Yield the packages of a Packages or Sources index that this repository wrote. Raises `ValueError` for any other.
-
-    `long` has the descriptions that stand apart, by digest.
-    """
-    for stanza in text.split("\n\n"):
-        if not stanza.strip():
-            continue
-        try:
-            yield _row(together(stanza.strip("\n") + "\n", long), source=source)
-        except KeyError as error:
-            raise ValueError(f"a stanza without {error.args[0]}") from error
-
-
-def _row(stanza: str, *, source: bool) -> Package:
-    fields = one(stanza)
-    name, version = fields["Package"], fields["Version"]
-    if not source:
-        return Package(name, version, fields["Architecture"], fields["SHA256"], int(fields["Size"]), stanza)
-    digest = fields["Directory"].rpartition("/")[2]
-    sizes = [file.size for file in parse_files(fields["Checksums-Sha256"]) if file.sha256 == digest]
-    if not sizes:
-        raise ValueError(f"{name} {version} names no .dsc")
-    return Package(name, version, SOURCE, digest, sizes[0], stanza)
 
 
 class _Check:
@@ -129,6 +94,9 @@ class _Check:
         self.store = repository.layout.store
         self.done = Checked()
         self.seen: set[str] = set()
+        self.bad: set[str] = set()
+        self.chunks: set[str] = set()
+        self._load = chunk_loader(repository)
 
     def suite(self, suite: Suite) -> None:
         """Check what makes a suite's live generation, each part from what was found good before it."""
@@ -151,13 +119,62 @@ class _Check:
                     self._seen(name)
                 else:
                     self._same(name, digest.sha256, source)
-        number = int(release.fields[GENERATION_FIELD])
-        self._same(generation_name(suite.name, number), sha256_bytes(inrelease), _given(inrelease))
+        if not suite.name.startswith(PREFIX):
+            copy = generation_name(suite.name, int(release.fields[GENERATION_FIELD]))
+            self._same(copy, sha256_bytes(inrelease), _given(inrelease))
         self._detached(suite.name, release)
         if snapshot is not None:
-            for package in rows_of(chunk_loader(self.repository), snapshot):
-                if self.store.size(package.member.pool_name) is None:
-                    self._fault(package.member.pool_name, "missing", None)
+            self._packages(snapshot)
+
+    def named(self, name: str) -> None:
+        """Check what is served under a name, as a suite is."""
+        again = f"`kubedeb repo snapshot create {name} {name}` serves it anew"
+        try:
+            found = read_named(self.store, name)
+        except KubedebError:
+            found = None
+        self._seen(object_name(name))
+        if found is None:
+            self._fault(object_name(name), "it is no named snapshot any more", None)
+        elif self.store.size(f"dists/{PREFIX}{name}/InRelease") is None:
+            self._fault(f"dists/{PREFIX}{name}/InRelease", f"missing: {again}", None)
+        else:
+            self.suite(suite_of(self.repository.suite(found.suite), name))
+
+    def history(self, suite: Suite) -> None:
+        """Check that what clients may still ask for is there, and what a rollback needs: gc keeps both, by generation."""
+        try:
+            live = read_live(self.repository, suite.name)
+        except KubedebError:
+            return
+        if live is None:
+            return
+        generations = read_generations(self.repository, suite.name, live)
+        now, options = time.time(), suite.options
+        for name in sorted(needed(generations, now, options.retention) - self.seen):
+            if self.store.size(name) is None:
+                self._fault(name, "missing: a generation that clients may still read names it", None)
+        for one in kept(generations, now, options.retention, options.keep_generations):
+            copy = self.store.read(generation_name(suite.name, one.number))
+            release = parse_release(suite.name, control_text(copy)) if copy and one.superseded else live.release
+            snapshot = self._snapshot(suite, release)
+            if snapshot is not None:
+                self._packages(snapshot)
+
+    def audit(self) -> None:
+        """Check the objects of the moves that this machine made against its own log, which can remake them."""
+        for record in read_log(self.repository):
+            data = canonical_json(asdict(record)).encode()
+            self._same(record_name(record.suite, record.generation), sha256_bytes(data), _given(data))
+
+    def _packages(self, snapshot: Snapshot) -> None:
+        """Check every file of every package that a snapshot lists, each once."""
+        for chunk in snapshot.chunks:
+            if chunk.sha256 not in self.chunks and self._same(chunk_name(chunk.sha256), chunk.sha256, None):
+                self.chunks.add(chunk.sha256)
+                for name, file in ((name, file) for row in self._load(chunk.sha256) for name, file in objects(row).items()):
+                    if name not in self.seen:
+                        self._same(name, file.sha256, None)
 
     def everything(self) -> None:
         """Check every object whose name says its content."""
@@ -210,7 +227,7 @@ class _Check:
         if not self._same(snapshot_name(identity), identity, _given(told.get(snapshot_name(identity)))):
             return None
         snapshot, whole = read_snapshot(self.store, identity), True
-        for chunk in snapshot.chunks:
+        for chunk in (chunk for chunk in snapshot.chunks if chunk.sha256 not in self.chunks):
             name = chunk_name(chunk.sha256)
             if not self._holds(name, chunk.sha256) and not told:
                 told = self._told(suite, release)
@@ -246,7 +263,7 @@ class _Check:
     def _remade(self, suite: Suite, snapshot: Snapshot) -> dict[str, bytes]:
         with tempfile.TemporaryDirectory(prefix="kubedeb-fsck-") as folder, open_pieces(Path(folder, "pieces")) as pieces:
             paths = lister(self.store, pieces)
-            return make_indices(snapshot, suite, chunk_loader(self.repository), pieces, paths).data
+            return make_indices(snapshot, suite, self._load, pieces, paths).data
 
     def _detached(self, suite: str, release: Release) -> None:
         """Check Release and its signature, for old clients; the key signs again where the signature is lost."""
@@ -290,7 +307,9 @@ class _Check:
         if data is not None:
             self.store.put(name, data, mtime=mtime)
         self.seen.add(name)
-        self.done.faults.append(Fault(name, problem, data is not None))
+        if name not in self.bad:
+            self.bad.add(name)
+            self.done.faults.append(Fault(name, problem, data is not None))
         return data is not None
 
 

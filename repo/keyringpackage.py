@@ -9,7 +9,7 @@ import os
 import tempfile
 import time
 from calendar import timegm
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -112,14 +112,14 @@ def build(plan: Plan, folder: Path) -> Path:
 
 def current(opened: Transaction, folder: Path) -> Path:
     """Build the keyring package as the keys now are, in the version that suites serve or would get."""
-    return build(_plan(opened, _served(opened)), folder)
+    return build(_plan(opened, _served(opened), opened.lives.keys()), folder)
 
 
 def publish_package(repository: Repository, suites: Sequence[str], say: Say) -> list[Offered]:
     """Let every suite serve the keyring package as the keys now are, and it alone of all its versions; drafts wait on."""
     chosen = [repository.suite(name).name for name in suites or [suite.name for suite in repository.identity.suites]]
     with transaction(repository, say) as opened:
-        plan = _plan(opened, _served(opened))
+        plan = _plan(opened, _served(opened), {*opened.lives, *chosen})
     with tempfile.TemporaryDirectory(prefix="kubedeb-keyring-") as folder:
         package = build(plan, Path(folder))
         return [_offer(repository, suite, plan, package, say) for suite in chosen]
@@ -130,10 +130,11 @@ def _served(opened: Transaction) -> list[Package]:
     return [row for live in opened.lives.values() for row in named(live.snapshot, opened.load, name)]
 
 
-def _plan(opened: Transaction, known: list[Package]) -> Plan:
+def _plan(opened: Transaction, known: list[Package], suites: Collection[str]) -> Plan:
+    """Return the package as keys, names and the suites that a client may ask for now are."""
     repository = opened.repository
     keys = read_keys(repository).for_clients
-    files = client_paths(repository.identity, keyring(repository.layout, keys), opened.catalog.published_names())
+    files = client_paths(repository.identity.only(suites), keyring(repository.layout, keys), opened.catalog.published_names())
     stamp = choose_stamp(known, content_digest(files), int(time.time()))
     return Plan(repository.identity, files, tuple(key.fingerprint for key in keys), stamp)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -113,7 +114,7 @@ def unpack_chunk(chunk: str, data: bytes | None) -> bytes:
         raise ValueError(f"{chunk_name(chunk)} is missing")
     try:
         text = gzip.decompress(data)
-    except (OSError, EOFError, ValueError) as error:
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise ValueError(f"{chunk_name(chunk)} is damaged: {error}") from error
     if sha256_bytes(text) != chunk:
         raise ValueError(f"{chunk_name(chunk)} is damaged: its content is {sha256_bytes(text)}")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from kubedeb.deb import Deb
@@ -143,6 +143,10 @@ class Identity:
     def suite(self, name: str) -> Suite | None:
         """Return the suite called `name`, if there is one."""
         return next((suite for suite in self.suites if suite.name == name), None)
+
+    def only(self, names: Collection[str]) -> Identity:
+        """Return the repository as somebody sees it who knows these suites alone."""
+        return replace(self, suites=tuple(suite for suite in self.suites if suite.name in names))
 
     @property
     def file_name(self) -> str:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from kubedeb.aptrepo import parse_release, verified
+from kubedeb.aptrepo import Digest, parse_release, signed_by, verified
 from kubedeb.errors import ExitCode, KubedebError
 from repo.audit import who
 from repo.contents import lister
-from repo.indices import Indices, index_objects, make_indices, release_text
+from repo.indices import SNAPSHOT_FIELD, Indices, index_objects, make_indices, release_text
 from repo.keys import Signed, signers
 from repo.models import Suite
 from repo.pieces import open_pieces
@@ -22,11 +23,11 @@ from repo.place import Repository
 from repo.points import Point, resolve
 from repo.proof import judge
 from repo.signing import check_expiry, sign
-from repo.snapshotlist import Named, every_named, keep
+from repo.snapshotlist import PREFIX, Named, every_named, keep
+from repo.store import digest_of
 from repo.transaction import Say, Transaction, transaction
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_-]{0,63}")
-PREFIX = "snapshots/"
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def create(repository: Repository, name: str, source: str, say: Say, reason: str
         )
         # First what keeps gc away, then what is served.
         named = keep(repository.layout.store, wanted)
-        judges = _serve(opened, point, suite_of(repository.suite(point.suite), name), named.made)
+        judges = _serve(opened, point, suite_of(repository.suite(named.suite), name), named)
     return Served(named, f"{PREFIX}{name}", judges)
 
 
@@ -66,28 +67,52 @@ def suite_of(suite: Suite, name: str) -> Suite:
     return Suite(f"{PREFIX}{name}", suite.architectures, replace(suite.options, valid_for=0))
 
 
-def _serve(opened: Transaction, point: Point, suite: Suite, date: int) -> tuple[str, ...]:
-    """Write indices and Release, let the client judge them, and serve them by one rename: the last one."""
+def _serve(opened: Transaction, point: Point, suite: Suite, named: Named) -> tuple[str, ...]:
+    """Write indices and Release, let the client judge them, and serve them by one rename: the last one.
+
+    What was served and is damaged now is served anew, with the date that it had.
+    """
     repository = opened.repository
     store = repository.layout.store
-    if store.size(f"dists/{suite.name}/InRelease") is not None:
+    if _is_served(repository, suite, named):
         return ()
     with open_pieces(repository.layout.pieces) as pieces:
         indices = make_indices(point.snapshot, suite, opened.load, pieces, lister(store, pieces))
     places = index_objects(suite.name, indices.listed)
     store.create({places[path]: data for path, data in indices.data.items()})
-    text = release_text(repository.identity, suite, point.generation, point.snapshot.id, date, indices.listed)
+    text = release_text(repository.identity, suite, named.generation, named.snapshot, named.made, indices.listed)
     signed = sign(repository, text, time.time())
     judges = judge(repository, suite, text, signed, indices)
-    _put(repository, suite, text, signed, date)
+    _put(repository, suite.name, indices.listed, text, signed, named.made)
     return judges
 
 
-def _put(repository: Repository, suite: Suite, text: str, signed: Signed, mtime: int) -> None:
+def _is_served(repository: Repository, suite: Suite, named: Named) -> bool:
+    """Return whether a named snapshot is served whole: what is signed, and every index under both its names."""
     store = repository.layout.store
-    store.put(f"dists/{suite.name}/Release.gpg", signed.detached, mtime=mtime)
-    store.put(f"dists/{suite.name}/Release", text.encode(), mtime=mtime)
-    store.put(f"dists/{suite.name}/InRelease", signed.inline, mtime=mtime)
+    data = store.read(f"dists/{suite.name}/InRelease")
+    try:
+        text = verified(data or b"", repository.layout.keyring, code=ExitCode.REPOSITORY)
+        release = parse_release(suite.name, text)
+    except (KubedebError, ValueError):
+        return False
+    if release.fields.get(SNAPSHOT_FIELD) != named.snapshot or store.read(f"dists/{suite.name}/Release") != text.encode():
+        return False
+    detached = store.read(f"dists/{suite.name}/Release.gpg") or b""
+    return signed_by(detached, text.encode(), repository.layout.keyring, code=ExitCode.REPOSITORY) and all(
+        digest_of(store, place) == release.indices[path]
+        for path, name in index_objects(suite.name, release.indices).items() for place in (name, f"dists/{suite.name}/{path}")
+    )  # fmt: skip
+
+
+def _put(repository: Repository, suite: str, indices: Mapping[str, Digest], text: str, signed: Signed, mtime: int) -> None:
+    """Give every index its plain name, for old clients and other mirrors, then write what is signed: InRelease last."""
+    store = repository.layout.store
+    for path, name in index_objects(suite, indices).items():
+        store.same(f"dists/{suite}/{path}", name)
+    store.put(f"dists/{suite}/Release.gpg", signed.detached, mtime=mtime)
+    store.put(f"dists/{suite}/Release", text.encode(), mtime=mtime)
+    store.put(f"dists/{suite}/InRelease", signed.inline, mtime=mtime)
 
 
 def signers_of_named(repository: Repository) -> dict[str, frozenset[str]]:
@@ -116,4 +141,4 @@ def sign_again(opened: Transaction, suite_name: str) -> None:
     signed = sign(repository, text, time.time())
     judge(repository, suite, text, signed, Indices(release.indices, far))
     seen = int((store.local / path).stat().st_mtime) if store.local else 0
-    _put(repository, suite, text, signed, max(int(time.time()), seen + 1))
+    _put(repository, suite_name, release.indices, text, signed, max(int(time.time()), seen + 1))

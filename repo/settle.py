@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,14 +48,14 @@ def settle(transaction: Transaction, suite: Suite, live: Live, signed: Signed | 
         names = f"dists/{suite.name}/Release.gpg", f"dists/{suite.name}/Release"
         store.put_all(dict(zip(names, (both.detached, text), strict=True)), mtime=live.date)
     _plain_names(transaction, suite, live)
-    settled = catalog.settled(suite.name)
+    settled, served = catalog.settled(suite.name), {*transaction.lives, suite.name}
     done = settled == live.generation and not catalog.draft(suite.name)
-    if not done or not _client_files_stand(repository) or _lacks_page(repository, suite):
+    if not done or not _client_files_stand(repository, served) or _lacks_page(repository, suite):
         finished = fulfilled(transaction, suite.name, live)
         # Where all was right before this generation, only a new name changes the clients' files.
-        followed = signed is not None and settled == live.generation - 1 > 0 and _client_files_stand(repository)
+        followed = signed is not None and settled == live.generation - 1 > 0 and _client_files_stand(repository, served)
         if not followed or not all(map(catalog.has_published, finished.values())):
-            store.put_all(client_files(repository, {*catalog.published_names(), *finished.values()}))
+            store.put_all(client_files(repository, {*catalog.published_names(), *finished.values()}, served))
         if suite.options.page:
             put_page(repository, suite.name, live, transaction.load)
         catalog.published(suite.name, live.generation, [chunk.sha256 for chunk in live.snapshot.chunks], finished)
@@ -114,17 +114,20 @@ def _lacks_page(repository: Repository, suite: Suite) -> bool:
     return suite.options.page and repository.layout.store.size(page_name(suite.name)) is None
 
 
-def _client_files_stand(repository: Repository) -> bool:
+def _client_files_stand(repository: Repository, served: Collection[str]) -> bool:
     """Say whether the client files are right as far as no package decides them: an `init` may have brought another URL."""
     store = repository.layout.store
     pinned = f"{repository.identity.file_name}.pref"
-    wanted = client_files(repository, ())
+    wanted = client_files(repository, (), served)
     return store.size(pinned) is not None and all(store.read(name) == wanted[name] for name in wanted.keys() - {pinned})
 
 
-def client_files(repository: Repository, names: Iterable[str]) -> dict[str, bytes]:
-    """Return what clients need beside the suites: keyring, `.sources` and preferences, by file name."""
-    identity = repository.identity
+def client_files(repository: Repository, names: Iterable[str], served: Collection[str]) -> dict[str, bytes]:
+    """Return what clients need beside the suites: keyring, `.sources` and preferences, by file name.
+
+    `served` are the suites that are published: apt-get update fails on one that is not.
+    """
+    identity = repository.identity.only(served)
     return {
         clientfiles.keyring_name(identity): keyring(repository.layout, read_keys(repository).for_clients),
         f"{identity.file_name}.sources": clientfiles.sources_text(identity).encode(),

@@ -14,6 +14,8 @@ from repo.place import Repository
 from repo.store import Raced, Store
 
 FOLDER = "named"
+# The folder below dists/ in which named snapshots are served.
+PREFIX = "snapshots/"
 
 
 @dataclass(frozen=True)

@@ -293,13 +293,13 @@ def serve(*, repository: Path | None, bind: str, port: int, as_json: bool) -> No
 @json_option
 def verify(*, repository: Path | None, where: str | None, keyring: Path | None, suites: tuple[str, ...], as_json: bool) -> None:
     """Read a published repository as apt does, every byte, and list all that is wrong."""
-    from repo.verify import add_broken, subject
+    from repo.verify import add_own, subject
     from repo.verify import verify as verify_repository
 
-    apt_repository, chosen = subject(root_of(repository), where, keyring, suites)
+    apt_repository, chosen, ours = subject(root_of(repository), where, keyring, suites)
     report = verify_repository(apt_repository, chosen, say)
-    if where is None:
-        add_broken(open_root(repository), chosen, report)
+    if ours is not None:
+        add_own(ours, chosen, report)
     if as_json:
         print_json(asdict(report))
     else:

@@ -21,7 +21,7 @@ from repo.commands.options import open_root, repository_option, say
 def fsck(*, repository: Path | None, repair: bool, rebuild: bool, as_json: bool) -> None:
     """Read every object against the digest that names it, and mend what can be mended."""
     from repo.fsck import fsck as check
-    from repo.fsck import rebuild_catalog
+    from repo.rebuild import rebuild_catalog
 
     opened = open_root(repository)
     done = check(opened, say, repair=repair)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from aptclient import AptClient
+from debs import write_deb
 from kubedeb.errors import ExitCode
 from repo.live import chunk_name
 from repo.snapshots import Snapshot
 from repositories import VERSIONS, Made
+from uploads import write_source
 
 # What clients copy once and what a publish writes anew; nothing signs them.
 UNSIGNED = (".sources", ".pref", ".gpg")
@@ -92,6 +95,65 @@ def test_a_missing_file_is_found(published: Made, capsys: pytest.CaptureFixture[
         findings = json.loads(capsys.readouterr().out)["findings"]
         assert {"path": str(path.relative_to(published.public)), "problem": "is missing"} in findings
         path.write_bytes(good)
+
+
+@pytest.fixture
+def furnished(published: Made, capsys: pytest.CaptureFixture[str]) -> Made:
+    """A repository with a source, a statement, and what it served before under a name."""
+    folder = published.folder / "more"
+    write_source(folder, "hello", "1.0-1")
+    write_deb(folder, "hello", "1.0-1").with_name("hello_1.0-1_amd64.intoto.jsonl").write_text('{"payload": ""}\n')
+    assert published.repo("add", "-s", "bookworm", "--publish", folder) == 0
+    assert published.snapshot("create", "kept", "bookworm") == 0
+    assert published.repo("remove", "-s", "bookworm", "--publish", "hello") == 0
+    assert published.repo("verify") == 0
+    assert ", snapshots/kept: 5 packages" in capsys.readouterr().out
+    assert published.repo("fsck") == 0
+    return published
+
+
+@pytest.mark.parametrize("how", ["flipped", "missing"])
+def test_what_apt_reads_besides_and_what_has_a_name(furnished: Made, how: str, capsys: pytest.CaptureFixture[str]) -> None:
+    kept = furnished.public / "dists/snapshots/kept"
+    patterns = ("pool/*/*/*.orig.tar.xz", "pool/*/*/*.dsc", "pool/*/*/*.intoto.jsonl", "named/kept.json", "kubedeb*")
+    read = [path for pattern in patterns for path in sorted(furnished.public.glob(pattern))]
+    read += [kept / name for name in ("InRelease", "Release", "Release.gpg", "main/source/Sources.gz")]
+    assert len(read) == 11
+    for path in [*read, *sorted(kept.rglob("by-hash/SHA256/*"))[:1]]:
+        good, times = path.read_bytes(), path.stat()
+        _ = flip(path) if how == "flipped" else path.unlink()
+        capsys.readouterr()
+        assert furnished.repo("verify", "--json") == ExitCode.VERIFY, path
+        found = {finding["path"] for finding in json.loads(capsys.readouterr().out)["findings"]}
+        assert str(path.relative_to(furnished.public)) in found
+        path.write_bytes(good)
+        os.utime(path, (times.st_mtime, times.st_mtime))
+    assert furnished.repo("verify") == 0
+
+
+def test_a_named_snapshot_is_served_anew(furnished: Made) -> None:
+    kept = furnished.public / "dists/snapshots/kept"
+    (kept / "InRelease").unlink()
+    flip(next(kept.rglob("by-hash/SHA256/*")))
+    assert furnished.repo("fsck") == ExitCode.VERIFY
+    assert furnished.snapshot("create", "kept", "kept") == 0
+    assert furnished.repo("verify") == 0
+    assert furnished.repo("fsck") == 0
+    old = furnished.client("old", suite="snapshots/kept", options=('Acquire::By-Hash "no";',))
+    assert old.update().clean
+    assert old.versions("hello") == ["1.0-1"]
+
+
+def test_a_package_list_that_does_not_unpack_is_found(furnished: Made, capsys: pytest.CaptureFixture[str]) -> None:
+    for path in (furnished.public / "snapshots/chunks").glob("*.gz"):
+        data = bytearray(path.read_bytes())
+        # The header says deflate, and what follows is none.
+        data[10] = 0xFF
+        path.write_bytes(data)
+    assert furnished.repo("verify") == ExitCode.VERIFY
+    assert "wrong content" in capsys.readouterr().out
+    assert furnished.repo("fsck", "--repair") == 0
+    assert furnished.repo("verify") == 0
 
 
 def test_every_finding_is_listed_in_one_run(published: Made, capsys: pytest.CaptureFixture[str]) -> None:
