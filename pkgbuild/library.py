@@ -16,13 +16,16 @@ from pkgbuild.recipe import Kind, Recipe, Row
 from pkgbuild.sources import ArchiveSource
 
 RECIPE_FILE = "recipe.yaml"
+TEMPLATE = ".j2"
+"""What the name of a template in `debian/` ends in."""
 
 
 @dataclass(frozen=True)
 class LoadedRecipe:
     """A recipe and what lies beside it: `debian/` (templates end in .j2) as text, `files/` as (bytes, executable).
 
-    `patches` are (name, bytes) by version, in the order of their series; `keyring` is {file: its text, armoured}.
+    `patches` are (name, bytes) by version, in the order of their series; `keyring` is {file: its text, armoured}. `shared` are
+    the paths of what lies in the folder that the recipe shares with others: `debian/rules.j2`.
     """
 
     recipe: Recipe
@@ -31,6 +34,11 @@ class LoadedRecipe:
     files: dict[str, tuple[bytes, bool]]
     patches: dict[str, tuple[tuple[str, bytes], ...]] = field(default_factory=dict)
     keyring: dict[str, str] = field(default_factory=dict)
+    shared: frozenset[str] = frozenset()
+
+    def place(self, path: str) -> Path:
+        """Return where a file of `debian/` or `files/` lies, for messages."""
+        return (self.folder.parent / str(self.recipe.common) if path in self.shared else self.folder) / path
 
 
 @dataclass(frozen=True)
@@ -73,9 +81,10 @@ def load(folder: Path) -> LoadedRecipe:
             f"{path}: the recipe is named {recipe.name!r} but lies in the folder {folder.name!r}",
             hint="Give both the same name.", code=ExitCode.RECIPE,
         )  # fmt: skip
+    trees, shared = _trees(document, recipe, folder)
     try:
-        debian = {name: file.read_text() for name, file in _tree(folder / "debian")}
-        files = {name: (file.read_bytes(), bool(file.stat().st_mode & 0o100)) for name, file in _tree(folder / "files")}
+        debian = {name: file.read_text() for name, file in trees["debian"].items()}
+        files = {name: (file.read_bytes(), bool(file.stat().st_mode & 0o100)) for name, file in trees["files"].items()}
         keyring = {name: file.read_text() for name, file in _tree(folder / "keyring")}
         patches = read_patches(folder / "patches", [row.version for row in recipe.versions])
     except (OSError, UnicodeDecodeError) as error:
@@ -86,7 +95,36 @@ def load(folder: Path) -> LoadedRecipe:
             hint="Its binaries stay bit for bit; kind go or debian builds from source.",
         )  # fmt: skip
     _check_keyrings(document, recipe, keyring)
-    return LoadedRecipe(recipe, folder, debian, files, patches, keyring)
+    return LoadedRecipe(recipe, folder, debian, files, patches, keyring, shared)
+
+
+def _trees(document: Document, recipe: Recipe, folder: Path) -> tuple[dict[str, dict[str, Path]], frozenset[str]]:
+    """Return the recipe's `debian` and `files` by name, and which of them are those of the folder that it shares.
+
+    A file of the recipe's own hides the shared one of its name, as a template does the file that it becomes.
+    """
+    common = folder.parent / recipe.common if recipe.common else None
+    if common is not None and not common.is_dir():
+        raise KubedebError(
+            f"{document.path}:{document.line_of(('common',))}: there is no folder {recipe.common} beside the recipe's",
+            details=near(str(recipe.common), [path.name for path in folder.parent.iterdir() if path.is_dir()]),
+            hint="It holds debian/ and files/, and goes where the recipe goes.", code=ExitCode.RECIPE,
+        )  # fmt: skip
+    trees: dict[str, dict[str, Path]] = {}
+    shared: set[str] = set()
+    for name in ("debian", "files"):
+        own = dict(_tree(folder / name))
+        hidden = {_rendered(name, path) for path in own}
+        given = _tree(common / name) if common else []
+        taken = {path: file for path, file in given if _rendered(name, path) not in hidden}
+        shared.update(f"{name}/{path}" for path in taken)
+        trees[name] = dict(sorted({**taken, **own}.items()))
+    return trees, frozenset(shared)
+
+
+def _rendered(tree: str, path: str) -> str:
+    """Return what a file becomes: of `debian/` a template loses its suffix."""
+    return path.removesuffix(TEMPLATE) if tree == "debian" else path
 
 
 def _check_keyrings(document: Document, recipe: Recipe, keyring: Collection[str]) -> None:

@@ -236,6 +236,10 @@ class Recipe(StrictModel):
         description="Take what the .dsc build-depends on as well (default: for kind debian; a go recipe may ask for it).",
     )
     upstream: UpstreamFiles | None = None
+    common: Name | None = Field(
+        default=None,
+        description="A folder beside the recipe's, whose `debian/` and `files/` are shared; the recipe's own files come first.",
+    )
     packages: Annotated[tuple[Package, ...], NotEmpty]
     versions: Annotated[tuple[Row, ...], NotEmpty]
 

@@ -10,10 +10,9 @@ from typing import Any
 
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import sha256_bytes
-from pkgbuild.library import Chosen
+from pkgbuild.library import TEMPLATE, Chosen
 from pkgbuild.recipe import Architecture, Kind, Package, Recipe, Row, Suite
 
-TEMPLATE = ".j2"
 LAID_OUT = "tree"
 """The folder that holds each package's files as they will lie on the target: `tree/etcd-server/usr/bin/etcd`."""
 OUR_CHANGELOG = ".kubedeb/changelog"
@@ -72,7 +71,7 @@ def render(chosen: Chosen, about: Rendered) -> dict[str, TreeFile]:
         "suite": about.suite.value, "architecture": about.architecture.value,
     }  # fmt: skip
     for name, text in loaded.debian.items():
-        where = loaded.folder / "debian" / name
+        where = loaded.place(f"debian/{name}")
         path = f"debian/{row.fill(name).removesuffix(TEMPLATE)}"
         if path in GENERATED or (path == COPYRIGHT and recipe.copyright):
             raise KubedebError(f"{where}: this file is generated", hint="Remove it.", code=ExitCode.RECIPE)

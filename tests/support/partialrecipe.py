@@ -7,13 +7,12 @@ import shutil
 from collections.abc import Collection
 from pathlib import Path
 
-SHIPPED = Path(__file__).parents[2] / "recipes"
+import copiedrecipe
 
 
 def lay_out(folder: Path, name: str, packages: Collection[str]) -> Path:
     """Copy a recipe to `folder`/NAME, all packages but these left out; return `folder`."""
-    recipe = folder / name
-    shutil.copytree(SHIPPED / name, recipe)
+    recipe = copiedrecipe.copy(folder, name)
     text = (recipe / "recipe.yaml").read_text()
     head, _, rest = text.partition("packages:\n")
     listed, between, tail = rest.partition("\nversions:\n")
@@ -21,7 +20,7 @@ def lay_out(folder: Path, name: str, packages: Collection[str]) -> Path:
     assert set(packages) <= {name for name, _ in blocks}
     kept = "".join(f"  - name: {name}\n{body}" for name, body in blocks if name in packages)
     (recipe / "recipe.yaml").write_text(f"{head}packages:\n{kept}{between}{tail}")
-    for files in (recipe / "files").iterdir():
+    for files in folder.glob("*/files/*"):
         if files.name not in packages:
             shutil.rmtree(files)
     return folder

@@ -21,6 +21,8 @@ from urllib.parse import urlsplit
 
 import yaml
 
+import copiedrecipe
+
 HERE = Path(__file__).parent
 RECIPES = HERE.parents[1] / "recipes"
 ARCHITECTURES = ("amd64", "arm64")
@@ -144,7 +146,7 @@ def stand_in(names: Iterable[str], programs: Mapping[str, bytes], recipes: Path,
     """Copy recipes into `recipes`, pinned to stand-in releases, which go into a cache of sources; return {URL path: file}."""
     made: dict[str, bytes] = {}
     for name in names:
-        shutil.copytree(RECIPES / name, recipes / name)
+        copiedrecipe.copy(recipes, name)
         given = yaml.safe_load((RECIPES / name / "recipe.yaml").read_text())
         pins: list[str | None] = []
         for row in given["versions"]:

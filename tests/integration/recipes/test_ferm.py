@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rootonly import root_only
 
-EXAMPLE = Path(__file__).parents[3] / "recipes/kubernetes/debian/examples/kubernetes.ferm"
+EXAMPLE = Path(__file__).parents[3] / "recipes/kubernetes-common/debian/examples/kubernetes.ferm"
 MADE = """\
 -t nat -N KUBE-SERVICES
 -t nat -N KUBE-SVC-ABC

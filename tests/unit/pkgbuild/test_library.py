@@ -8,7 +8,9 @@ import pytest
 
 import samplerecipe
 from kubedeb.errors import ExitCode, KubedebError
-from pkgbuild.library import choose, find, recipe_folders, shipped_folder
+from pkgbuild.library import choose, find, load, recipe_folders, shipped_folder
+from pkgbuild.recipe import Architecture, Suite
+from pkgbuild.spec import expand
 
 
 def test_an_earlier_folder_hides_a_later_one(tmp_path: Path) -> None:
@@ -52,3 +54,50 @@ def test_a_link_in_a_recipe_is_not_followed(tmp_path: Path) -> None:
     folder = samplerecipe.write_recipe(tmp_path)
     (folder / "hello/debian/secret").symlink_to("/etc/passwd")
     assert "secret" not in choose(find([folder]), ["hello"])[0].loaded.debian
+
+
+def shares(folder: Path) -> Path:
+    """Write the sample recipe so that its control file lies in a shared folder; return the folder of recipes."""
+    top = samplerecipe.write_recipe(folder, samplerecipe.RECIPE.replace("kind: prebuilt\n", "kind: prebuilt\ncommon: shared\n"))
+    (top / "shared/debian").mkdir(parents=True)
+    (top / "hello/debian/control.j2").rename(top / "shared/debian/control.j2")
+    (top / "shared/files/hello/etc").mkdir(parents=True)
+    (top / "shared/files/hello/etc/hello.conf").write_text("shared\n")
+    return top
+
+
+def test_what_recipes_share_lies_beside_them_and_a_recipes_own_comes_first(tmp_path: Path) -> None:
+    top = shares(tmp_path)
+    given = load(top / "hello")
+    assert given.files["hello/etc/hello.conf"] == (b"shared\n", False)
+    assert given.debian["control.j2"] == samplerecipe.CONTROL
+    assert (given.place("debian/control.j2"), given.place("debian/rules")) == (
+        top / "shared/debian/control.j2",
+        top / "hello/debian/rules",
+    )
+    (top / "hello/debian/control").write_text("own\n")
+    (top / "hello/files/hello/etc").mkdir(parents=True)
+    (top / "hello/files/hello/etc/hello.conf").write_text("own\n")
+    own = load(top / "hello")
+    assert (own.debian["control"], own.files["hello/etc/hello.conf"][0], "control.j2" in own.debian) == (
+        "own\n",
+        b"own\n",
+        False,
+    )
+    assert own.shared == frozenset()
+
+
+def test_a_shared_folder_that_is_not_there_gets_a_near_one(tmp_path: Path) -> None:
+    top = shares(tmp_path)
+    (top / "shared").rename(top / "sharde")
+    with pytest.raises(KubedebError, match=r"recipe\.yaml:7: there is no folder shared beside") as raised:
+        load(top / "hello")
+    assert "Did you mean 'sharde'?" in raised.value.render()
+    assert raised.value.code is ExitCode.RECIPE
+
+
+def test_a_mistake_in_a_shared_template_names_its_file(tmp_path: Path) -> None:
+    top = shares(tmp_path)
+    (top / "shared/debian/control.j2").write_text("{{ nothing }}\n")
+    with pytest.raises(KubedebError, match=r"shared/debian/control\.j2"):
+        expand(choose(find([top]), ["hello"])[0], Suite.BOOKWORM, Architecture.AMD64)

@@ -16,7 +16,9 @@ from pkgbuild.spec import expand
 FOUND = find([shipped_folder()])
 FLAG = re.compile(r"--[a-z0-9-]+")
 ROWS = load_rows().flags
-VERSIONS = [row.version for row in load(FOUND["kubernetes"]).recipe.versions]
+VERSIONS = [
+    f"{name}@{row.version}" for name in ("kubernetes", "kubernetes-source") for row in load(FOUND[name]).recipe.versions
+]
 DAEMONS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy")
 
 
@@ -27,7 +29,7 @@ def test_no_shipped_recipe_has_a_finding(name: str) -> None:
 
 def examples(version: str) -> dict[str, set[str]]:
     """Return the flags in the example of each daemon's settings."""
-    tree = expand(choose(FOUND, [f"kubernetes@{version}"])[0], Suite.BOOKWORM, Architecture.AMD64).tree
+    tree = expand(choose(FOUND, [version])[0], Suite.BOOKWORM, Architecture.AMD64).tree
     return {daemon: set(FLAG.findall(tree[f"debian/examples/{daemon}.default"].data.decode())) for daemon in DAEMONS}
 
 
@@ -39,16 +41,30 @@ def refused(component: str, flag: str, version: str) -> bool:
 def test_no_example_has_a_flag_that_its_version_refuses(version: str) -> None:
     given = examples(version)
     assert all(given.values())
-    assert [(daemon, flag) for daemon, flags in given.items() for flag in flags if refused(daemon, flag, version)] == []
+    number = version.partition("@")[2]
+    assert [(daemon, flag) for daemon, flags in given.items() for flag in flags if refused(daemon, flag, number)] == []
 
 
 def test_a_refused_flag_would_be_found() -> None:
     assert refused("kubelet", "--require-kubeconfig", "1.10.13")
-    assert "--require-kubeconfig" in examples("1.7.16")["kubelet"]
-    assert "--admission-control" not in examples("1.10.13")["kube-apiserver"]
+    assert "--require-kubeconfig" in examples("kubernetes@1.7.16")["kubelet"]
+    assert "--admission-control" not in examples("kubernetes@1.10.13")["kube-apiserver"]
 
 
 def test_every_row_waits_for_its_leader() -> None:
     for version in VERSIONS:
         for manager in ("kube-controller-manager", "kube-scheduler"):
             assert "--leader-elect" in examples(version)[manager]
+
+
+def test_both_recipes_of_kubernetes_have_the_same_units_users_and_scripts() -> None:
+    """Whoever moves from one to the other, or rehearses with one what the other will do, meets the same packages."""
+    upstreams, debians = (
+        expand(choose(FOUND, [version])[0], Suite.BOOKWORM, Architecture.AMD64).tree
+        for version in ("kubernetes@1.10.13", "kubernetes-source@1.20.2")
+    )
+    alike = {
+        path for path in upstreams if path.endswith((".service", ".in", ".postinst", ".prerm", ".conf", ".ferm", ".examples"))
+    }
+    assert len(alike) >= 19
+    assert {path for path in alike if upstreams[path] != debians.get(path)} == set()
