@@ -132,11 +132,20 @@ def step(
         between = after.put(replace(after.find(fingerprint), state=State.RETIRED)) if wanted is Step.REVOKE else after
         write_keys(repository.layout, between)
         tell_clients(opened)
-    generations = tuple(sign_again(repository, say, between, facts))
+    generations: list[tuple[str, int]] = []
+    try:
+        generations.extend(sign_again(repository, say, between, facts))
+    except KubedebError as error:
+        # A client refuses: while nothing is signed anew the keys can be as they were. One that was stolen stays revoked.
+        if error.code is ExitCode.CLIENT and not generations and wanted is not Step.REVOKE:
+            with transaction(repository, say) as opened:
+                write_keys(repository.layout, keys)
+                tell_clients(opened)
+        raise
     if between != after:
         with transaction(repository, say) as opened:
             write_keys(repository.layout, after)
-    return Stepped(after.find(fingerprint), generations)
+    return Stepped(after.find(fingerprint), tuple(generations))
 
 
 def _refused(error: RotationError) -> KubedebError:

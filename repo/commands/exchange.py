@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from kubedeb.output import json_option, print_json
-from repo.commands.options import open_root, repository_option, say, suite_option
+from repo.commands.options import open_root, repository_option, say, suite_option, terms_options
 
 # What `import` and `mirror` ask of another repository.
 ORIGIN = (
@@ -51,10 +51,11 @@ def _origin(where: str, queries: tuple[str, ...], options: dict[str, Any]) -> An
 @click.option("--publish", "publish_too", is_flag=True, help="Publish the suite afterwards.")
 @click.argument("where", metavar="FROM")
 @click.argument("queries", metavar="[QUERY]...", nargs=-1)
+@terms_options
 @json_option
 def import_(
     *, repository: Path | None, suite: str, dry_run: bool, publish_too: bool, where: str, queries: tuple[str, ...],
-    as_json: bool, **options: Any,
+    terms: Any, as_json: bool, **options: Any,
 ) -> None:  # fmt: skip
     """Take packages of another repository into a suite's draft, all or none; QUERY chooses.
 
@@ -63,7 +64,7 @@ def import_(
     from repo.commands.moves import tell
     from repo.importing import import_from
 
-    opened = open_root(repository)
+    opened = open_root(repository, terms)
     done = import_from(opened, suite, _origin(where, queries, options), say, dry_run=dry_run, publish=publish_too)
     if as_json:
         print_json(_imported(done))
@@ -96,6 +97,7 @@ def _tell(done: Any, *, would: bool = False) -> None:
 @origin_options
 @click.argument("where", metavar="[FROM]", required=False)
 @click.argument("queries", metavar="[QUERY]...", nargs=-1)
+@terms_options
 @json_option
 def mirror(
     *,
@@ -103,6 +105,7 @@ def mirror(
     suites: tuple[str, ...],
     where: str | None,
     queries: tuple[str, ...],
+    terms: Any,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -114,7 +117,7 @@ def mirror(
     from kubedeb.errors import ExitCode, KubedebError
     from repo.mirror import follow, read_mirrors, update
 
-    opened = open_root(repository)
+    opened = open_root(repository, terms)
     if where is not None:
         if len(suites) != 1:
             raise KubedebError("name the one suite that follows it: --suite SUITE", code=ExitCode.USAGE)

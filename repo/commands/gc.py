@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
 from kubedeb.output import json_option, print_json, print_table
-from repo.commands.options import open_root, repository_option, say
+from repo.commands.options import open_root, repository_option, say, terms_options
 
 
 @click.command()
 @repository_option
 @click.option("--dry-run", is_flag=True, help="Only say what would go, and who holds what stays.")
+@terms_options
 @json_option
-def gc(*, repository: Path | None, dry_run: bool, as_json: bool) -> None:
+def gc(*, repository: Path | None, dry_run: bool, terms: Any, as_json: bool) -> None:
     """Delete what no suite, generation, snapshot, draft or hold needs any more."""
     from repo.gc import gc as collect
 
-    done = collect(open_root(repository), say, dry_run=dry_run)
+    done = collect(open_root(repository, terms), say, dry_run=dry_run)
     if as_json:
         print_json(asdict(done))
         return

@@ -102,12 +102,13 @@ def _step_command(name: str, text: str, next_step: str) -> Callable[..., None]:
     @yes_option
     @click.option("--offered-for", type=click.IntRange(0, 3650), default=30, show_default=True, metavar="DAYS",
                   help="So long every suite must have offered the next key's keyring package.")  # fmt: skip
+    @terms_options
     @json_option
-    def command(*, repository: Path | None, fingerprint: str, yes: bool, offered_for: int, as_json: bool) -> None:
+    def command(*, repository: Path | None, fingerprint: str, yes: bool, offered_for: int, terms: Any, as_json: bool) -> None:
         from repo.rotate import step
         from repo.rotation import DAY, Step
 
-        done = step(open_root(repository), say, Step(name), fingerprint, force=yes, offered_for=offered_for * DAY)
+        done = step(open_root(repository, terms), say, Step(name), fingerprint, force=yes, offered_for=offered_for * DAY)
         _print_step(done, as_json=as_json, next_step=next_step)
 
     return command

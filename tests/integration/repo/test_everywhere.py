@@ -121,6 +121,30 @@ def test_a_client_that_is_not_there_is_told(
     assert (published.public / "dists/bookworm/InRelease").read_bytes() == before
 
 
+@pytest.mark.docker
+@pytest.mark.parametrize("command", ["import", "mirror", "gc", "key overlap"])
+def test_whatever_goes_live_asks_them_all(
+    published: Made, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KUBEDEB_CLIENT_IMAGES", "none=kubedeb-apt-client:there-is-none")
+    assert published.repo("init", "--origin", "kubedeb", "--keep", "1") == 0
+    theirs = Made(tmp_path / "theirs", [], tmp_path)
+    assert theirs.repo("init", "--origin", "theirs") == 0
+    assert theirs.repo("add", "-s", "bookworm", "--publish", write_deb(tmp_path / "in", "hello", "1")) == 0
+    source = ("--suite", "bookworm", "--keyring", str(theirs.root / "keyring.gpg"), str(theirs.public))
+    assert published.key("introduce") == 0
+    arguments = {"import": ("--publish", *source), "mirror": source, "gc": (), "key overlap": (_last(published),)}[command]
+    keys = (published.root / "keys.json").read_text()
+    before = (published.public / "dists/bookworm/InRelease").read_bytes()
+    capsys.readouterr()
+    run = published.key if command.startswith("key ") else published.repo
+    assert run(command.rpartition(" ")[2], *arguments, "--prove=all") == ExitCode.CLIENT
+    assert "there is no image kubedeb-apt-client:there-is-none" in capsys.readouterr().err
+    assert (published.public / "dists/bookworm/InRelease").read_bytes() == before
+    assert (published.root / "keys.json").read_text() == keys
+    assert published.repo("verify") == 0
+
+
 def test_without_docker_it_is_told(
     published: Made, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
