@@ -5,11 +5,10 @@ This is the only place that prints errors and ends the process.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
-import tempfile
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -91,6 +90,10 @@ def kubedeb() -> None:
 
 def run(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit status; errors are printed on stderr."""
+    # Whatever package is installed beside this one may bring a plugin, which would have a say in what a recipe means; and to
+    # look for some takes longer than to read a recipe.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    gc.set_threshold(20_000)  # what is loaded stays; to look through it for garbage is a good part of a short command
 
     def command() -> object:
         result = kubedeb.main(args=list(argv) if argv is not None else None, prog_name="kubedeb", standalone_mode=False)
@@ -126,6 +129,9 @@ def guarded(command: Callable[[], object]) -> int:
 
 def _bug(error: Exception, environment: Mapping[str, str]) -> ExitCode:
     """Say that kubedeb itself failed, and keep what is needed to mend it."""
+    import tempfile
+    import traceback
+
     trace = "".join(traceback.format_exception(error))
     with tempfile.NamedTemporaryFile("w", prefix="kubedeb-bug-", suffix=".txt", delete=False) as report:
         report.write(f"kubedeb {__version__}, Python {sys.version.split()[0]}\n{sys.argv}\n\n{trace}")

@@ -6,7 +6,6 @@ model says what a field is.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -53,7 +52,8 @@ Quoted = Annotated[str, BeforeValidator(_quoted)]
 class StrictModel(BaseModel):
     """What a file that people write is read into: immutable, and an unknown key is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # A model within another is validated by that one: most never need a validator of their own, which takes a while to build.
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 @dataclass(frozen=True)
@@ -167,6 +167,8 @@ def _finding(document: Document, model: type[BaseModel], item: ErrorDetails) -> 
     line = document.line_of(where)
     place = f"{document.path}:{line}"
     if item["type"] == "extra_forbidden":
+        import difflib  # only a file that is refused waits for it
+
         known = sorted(field.alias or key for key, field in _model_at(model, item["loc"][:-1]).items())
         near = difflib.get_close_matches(str(item["loc"][-1]), known, n=1, cutoff=0.5)
         advice = f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(known)}"
@@ -181,6 +183,8 @@ def _near_choice(item: ErrorDetails) -> str:
     """Return which of a closed set was probably meant, empty when none is near."""
     if item["type"] not in ("enum", "literal_error"):
         return ""
+    import difflib
+
     choices = re.findall(r"'([^']*)'", str(item.get("ctx", {}).get("expected", "")))
     near = difflib.get_close_matches(str(item["input"]), choices, n=1, cutoff=0.5)
     return f"; did you mean {near[0]!r}?" if near else ""

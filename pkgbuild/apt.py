@@ -6,7 +6,6 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
@@ -15,6 +14,7 @@ from kubedeb.process import ProcessError, Result, run
 from kubedeb.progress import Progress
 from pkgbuild import aptsources
 from pkgbuild.aptsources import AptEntry
+from pkgbuild.indexentry import IndexEntry
 
 # The host's hooks (caches of desktops and the like) must not run for an update that is not the host's.
 CONFIGURATION = """\
@@ -47,16 +47,6 @@ NO_ROOM = ("No space left on device", "don't have enough free space", "Not enoug
 
 class NotThereError(KubedebError):
     """The mirror answers and does not have it."""
-
-
-@dataclass(frozen=True, order=True)
-class IndexEntry:
-    """A package as the signed index lists it."""
-
-    name: str
-    version: str
-    architecture: str
-    sha256: str
 
 
 class PrivateApt:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from kubedeb.files import canonical_json, sha256_bytes
-from pkgbuild.apt import IndexEntry
+from pkgbuild.indexentry import IndexEntry
 
 INCLUDE = ("debhelper", "dpkg-dev")
 """What a build root holds beside Debian's minimal system."""
@@ -22,7 +23,7 @@ class BaseLock:
     include: tuple[str, ...]
     packages: tuple[IndexEntry, ...]
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Return the sha256 that names the base."""
         return sha256_bytes(self.as_json().encode())
@@ -34,7 +35,9 @@ class BaseLock:
 
     def as_json(self) -> str:
         """Return the lock as the store keeps it."""
-        return canonical_json(asdict(self))
+        packages = [vars(package) for package in self.packages]  # `asdict` copies deeply, which every command would wait for
+        about = {"suite": self.suite, "architecture": self.architecture, "include": self.include}
+        return canonical_json({**about, "packages": packages})
 
     @classmethod
     def from_data(cls, data: dict[str, Any]) -> BaseLock:

@@ -14,7 +14,8 @@ from kubedeb.deb import DebError, read_control
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
 from kubedeb.files import CHUNK, replacing, sha256_bytes, write_text
 from kubedeb.process import ProcessError, run
-from pkgbuild.apt import IndexEntry, full_disk
+from pkgbuild.apt import full_disk
+from pkgbuild.indexentry import IndexEntry
 
 COMPONENT = "main"
 UNSAFE_IO = "--dpkgopt=force-unsafe-io"

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
 from kubedeb.progress import Progress, Task
-from pkgbuild.apt import IndexEntry, NotThereError, host_entries, private_apt
+from pkgbuild.apt import NotThereError, host_entries, private_apt
 from pkgbuild.cache import Cache, mismatch
 from pkgbuild.checksum import Checksum
 from pkgbuild.dsc import named_files
+from pkgbuild.indexentry import IndexEntry
 from pkgbuild.requestlog import Request, RequestLog
 from pkgbuild.spec import SignaturePin, SourcePin
 

@@ -14,11 +14,12 @@ from typing import Any
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
 from kubedeb.files import canonical_json, sha256_of, write_text
 from kubedeb.progress import Progress
-from pkgbuild.apt import IndexEntry, PrivateApt
+from pkgbuild.apt import PrivateApt
 from pkgbuild.baselock import BaseLock
 from pkgbuild.cache import Cache
 from pkgbuild.checksum import Algorithm, Checksum
 from pkgbuild.dsc import named_files
+from pkgbuild.indexentry import IndexEntry
 from pkgbuild.layers import Layer, Wants, bring, gone
 from pkgbuild.spec import SourcePin
 from pkgbuild.store import Store

@@ -10,19 +10,22 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import canonical_json, sha256_bytes
 from kubedeb.progress import Progress
-from pkgbuild.apt import IndexEntry, PrivateApt
 from pkgbuild.baselock import BaseLock, packages_changed
 from pkgbuild.builddeps import without
 from pkgbuild.cache import Cache
 from pkgbuild.checksum import Algorithm, Checksum
+from pkgbuild.indexentry import IndexEntry
 from pkgbuild.library import Chosen
 from pkgbuild.recipe import BUILD_ARCHITECTURE, Architecture
 from pkgbuild.spec import SourceNeeds, build_depends_of
+
+if TYPE_CHECKING:
+    from pkgbuild.apt import PrivateApt
 
 INST = re.compile(r"^Inst (\S+) (?:\[\S+\] )?\((\S+) ", re.MULTILINE)
 Wants = tuple[str, ...]

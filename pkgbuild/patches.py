@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -13,6 +12,8 @@ SERIES = "series"
 
 def near(word: str, known: Iterable[str]) -> str:
     """Return a sentence with the known name that `word` comes next to, and all of them."""
+    import difflib  # only a mistake waits for it
+
     names = list(known)
     close = difflib.get_close_matches(word, names, n=1)
     listed = f"Known are: {', '.join(names) or 'none'}."

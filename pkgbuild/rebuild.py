@@ -15,7 +15,7 @@ from kubedeb.errors import ExitCode, KubedebError, storage_errors
 from kubedeb.files import sha256_of, write_text
 from kubedeb.progress import Progress
 from pkgbuild import diffoscope
-from pkgbuild.apt import IndexEntry, suite_apt
+from pkgbuild.apt import suite_apt
 from pkgbuild.attest import STATEMENTS, beside, read_lines
 from pkgbuild.backends import backend
 from pkgbuild.base import keep_root
@@ -25,6 +25,7 @@ from pkgbuild.buildinfo import BuildInfo
 from pkgbuild.checksum import Checksum
 from pkgbuild.debroot import make_root
 from pkgbuild.fetch import fetch, network
+from pkgbuild.indexentry import IndexEntry
 from pkgbuild.layers import bring, lacking
 from pkgbuild.library import Chosen
 from pkgbuild.recorded import FileVerdict, Installed, compare, other_settings, pinned, stated

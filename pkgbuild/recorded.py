@@ -9,9 +9,9 @@ from typing import Any
 
 from kubedeb.errors import ExitCode, KubedebError
 from pkgbuild import purl
-from pkgbuild.apt import IndexEntry
 from pkgbuild.buildinfo import BuildInfo
 from pkgbuild.dsse import payload
+from pkgbuild.indexentry import IndexEntry
 from pkgbuild.library import Chosen, LoadedRecipe
 from pkgbuild.recipe import Suite
 from pkgbuild.statement import PROVENANCE

@@ -16,8 +16,8 @@ from kubedeb.errors import ExitCode, KubedebError, storage_errors
 from kubedeb.files import canonical_json, sha256_of, sync_folder, sync_tree, write_bytes, write_text
 from kubedeb.versions import DebianVersion
 from pkgbuild import stamps
-from pkgbuild.apt import IndexEntry
 from pkgbuild.baselock import BaseLock
+from pkgbuild.indexentry import IndexEntry
 from pkgbuild.layers import Layer, Wants, layer_name
 from pkgbuild.sandbox import TIME_LIMIT
 from pkgbuild.session import LOCKS, locked_within

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from kubedeb.files import write_bytes
 from kubedeb.progress import progress
-from pkgbuild.apt import IndexEntry
 from pkgbuild.baselock import BaseLock
 from pkgbuild.cache import Cache
 from pkgbuild.checksum import Checksum
+from pkgbuild.indexentry import IndexEntry
 from pkgbuild.kit import MANIFEST, Ground, take_in, write_kit
 from pkgbuild.layers import Layer
 from pkgbuild.session import session

@@ -16,9 +16,9 @@ import pytest
 from kubedeb.cli import run
 from kubedeb.errors import ExitCode
 from pkgbuild import dockerd
-from pkgbuild.apt import IndexEntry
 from pkgbuild.baselock import BaseLock
 from pkgbuild.dockerd import LABEL
+from pkgbuild.indexentry import IndexEntry
 from pkgbuild.pruning import OTHER_STAGE, STALE, UNUSED
 from pkgbuild.stage import sandbox_stage
 from pkgbuild.store import Store

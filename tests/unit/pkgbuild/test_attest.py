@@ -17,12 +17,12 @@ import samplerecipe
 from kubedeb.errors import KubedebError
 from kubedeb.files import sha256_of
 from pkgbuild import dsse, purl, statement
-from pkgbuild.apt import IndexEntry
 from pkgbuild.attest import STATEMENTS, attest, beside, read_lines, reproduced, sign_files
 from pkgbuild.baselock import BaseLock
 from pkgbuild.bill import Need, bill_of, needs
 from pkgbuild.buildinfo import normal_digest, parse
 from pkgbuild.finding import Finding, Judge, Level, LintVerdict
+from pkgbuild.indexentry import IndexEntry
 from pkgbuild.library import choose, find
 from pkgbuild.recipe import Architecture, Suite
 from pkgbuild.spec import BuildSpec, Locked, expand

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 import kindsamples
-from pkgbuild.apt import IndexEntry
 from pkgbuild.baselock import BaseLock
 from pkgbuild.builddeps import beyond, names, relations, without
 from pkgbuild.cache import Cache
 from pkgbuild.graph import needs
+from pkgbuild.indexentry import IndexEntry
 from pkgbuild.layers import wants_of
 from pkgbuild.library import Chosen, choose, find
 from pkgbuild.recipe import Architecture, Suite

@@ -10,8 +10,8 @@ import pytest
 import samplerecipe
 from kubedeb.cli import run
 from kubedeb.errors import ExitCode
-from pkgbuild.apt import IndexEntry
 from pkgbuild.baselock import BaseLock
+from pkgbuild.indexentry import IndexEntry
 from pkgbuild.library import find, shipped_folder
 from pkgbuild.store import Store
 

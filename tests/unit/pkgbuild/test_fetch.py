@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.progress import progress
-from pkgbuild.apt import IndexEntry, NotThereError
+from pkgbuild.apt import NotThereError
 from pkgbuild.cache import Cache
 from pkgbuild.checksum import Checksum
 from pkgbuild.download import Downloads
 from pkgbuild.fetch import Network, fetch
+from pkgbuild.indexentry import IndexEntry
 from pkgbuild.requestlog import RequestLog
 from pkgbuild.spec import SourcePin
 

@@ -15,10 +15,11 @@ import pytest
 
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.progress import progress
-from pkgbuild.apt import IndexEntry, PrivateApt
+from pkgbuild.apt import PrivateApt
 from pkgbuild.baselock import BaseLock
 from pkgbuild.cache import Cache
 from pkgbuild.checksum import Algorithm, Checksum
+from pkgbuild.indexentry import IndexEntry
 from pkgbuild.kit import MANIFEST, SUMS, Ground, Taken, grounds, take_in, write_kit
 from pkgbuild.layers import Layer
 from pkgbuild.spec import SourcePin

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 import kindsamples
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.progress import progress
-from pkgbuild.apt import IndexEntry, PrivateApt
+from pkgbuild.apt import PrivateApt
 from pkgbuild.baselock import BaseLock
+from pkgbuild.indexentry import IndexEntry
 from pkgbuild.layering import renew
 from pkgbuild.layers import Layer, layer_name, news, to_install, wants_of
 from pkgbuild.library import choose, find

@@ -10,8 +10,8 @@ import samplerecipe
 from kubedeb.cli import run
 from kubedeb.errors import ExitCode
 from mutants_of import mutants
-from pkgbuild.apt import IndexEntry
 from pkgbuild.baselock import BaseLock
+from pkgbuild.indexentry import IndexEntry
 from pkgbuild.store import Store
 from testseed import seed
 

@@ -7,8 +7,8 @@ import dataclasses
 import pytest
 
 from kubedeb.errors import ExitCode, KubedebError
-from pkgbuild.apt import IndexEntry
 from pkgbuild.baselock import BaseLock
+from pkgbuild.indexentry import IndexEntry
 from pkgbuild.outcome import Outcome, blocked, summary, trouble
 from pkgbuild.plan import Action, Verb, earlier, stale
 from pkgbuild.spec import BuildSpec

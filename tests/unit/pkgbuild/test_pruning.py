@@ -10,10 +10,10 @@ import pytest
 
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import write_text
-from pkgbuild.apt import IndexEntry
 from pkgbuild.backends import base_name
 from pkgbuild.baselock import BaseLock
 from pkgbuild.compilecache import Limits
+from pkgbuild.indexentry import IndexEntry
 from pkgbuild.pruning import OTHER_STAGE, STALE, UNUSED, Needed, Piece, Sort, base_of, prune, sort_of, why_goes
 from pkgbuild.session import alone, session
 from pkgbuild.store import Store

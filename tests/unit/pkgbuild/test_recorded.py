@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from kubedeb.errors import ExitCode, KubedebError
 from pkgbuild import purl, statement
-from pkgbuild.apt import IndexEntry
 from pkgbuild.buildinfo import BuildInfo, parse
 from pkgbuild.debroot import index_entry, release
+from pkgbuild.indexentry import IndexEntry
 from pkgbuild.recorded import FileVerdict, compare, other_settings, pinned, stated, suite_of
 
 INFO = BuildInfo(

@@ -10,8 +10,8 @@ import pytest
 
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import sha256_bytes
-from pkgbuild.apt import IndexEntry
 from pkgbuild.baselock import BaseLock, changed, installed
+from pkgbuild.indexentry import IndexEntry
 from pkgbuild.outcome import Outcome
 from pkgbuild.plan import Action, Verb, earlier
 from pkgbuild.run import export
