@@ -18,7 +18,7 @@ from kubedeb.errors import ExitCode, KubedebError, storage_errors
 
 LOCKS = "locks"
 POLL = 0.05
-LEFTOVERS = ("builds/.*", "tmp/*", ".check-*", "*/.*.part", f"{LOCKS}/run-*")
+LEFTOVERS = ("builds/.*", "tmp/*", ".check-*", "*/.*.part", "bases/locks/.*.part", "layers/locks/.*.part", f"{LOCKS}/run-*")
 """What only a running kubedeb needs; complete results never match."""
 
 

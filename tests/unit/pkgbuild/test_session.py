@@ -8,11 +8,12 @@ from pkgbuild.session import is_dead, locked_within, session, sweep
 
 LEFT = [
     "builds/.0123456789ab.x/result.json", "tmp/.apt-x/sources.list", "tmp/.base-y/root.tar", ".check-z/x.deb",
-    "bases/.root.tar.zst.q.part", "checked/.d.json.q.part", "locks/run-dead",
+    "bases/.root.tar.zst.q.part", "checked/.d.json.q.part", "bases/locks/.d.json.q.part", "layers/locks/.d.json.q.part",
+    "locks/run-dead",
 ]  # fmt: skip
 KEPT = [
     "builds/0123456789ab/result.json", "bases/bookworm-amd64.json", "bases/locks/d.json", "logs/x.log", "checked/d.json",
-    "locks/store", "locks/0123456789ab.lock",
+    "locks/store", "locks/0123456789ab.lock", "roots-0/base-x/etc/.somebodys.part",
 ]  # fmt: skip
 
 
