@@ -58,7 +58,7 @@ TOP = Path(__file__).parents[3]
 def python(program: str, folder: Path, *before: str) -> subprocess.CompletedProcess[str]:
     command = [*before, sys.executable, "-c", program, str(folder)]
     environment = {"PYTHONPATH": f"{TOP}:{TOP}/tests/support", "PYTHONDONTWRITEBYTECODE": "1", "PATH": "/usr/bin:/bin"}
-    return subprocess.run(command, cwd=TOP, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, cwd=TOP, env=environment, capture_output=True, text=True, check=False, timeout=600)
 
 
 def fresh(folder: Path) -> Path:
@@ -114,7 +114,7 @@ SWAPPING = ("rename", "flock", "sync", "link", "linkat", "mkdir", "unlink", "unl
 
 def compiled(folder: Path, mark: str, *before: str) -> subprocess.CompletedProcess[str]:
     command = [*before, sys.executable, "-c", COMPILES, str(folder), mark]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
 
 
 @pytest.mark.parametrize(
