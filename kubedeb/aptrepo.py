@@ -11,20 +11,17 @@ import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO
 
 from kubedeb.deb import DAMAGED, DebError, Readable, inflate
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.places import place
 from kubedeb.process import Result, run
-from kubedeb.stanza import Stanza, StanzaError, one, read
+from kubedeb.release import Digest, Release, below, parse_release, safe_path
+from kubedeb.stanza import Stanza, StanzaError, read
 
 BLOCK = 1024 * 1024
-CHECKSUM = re.compile(r"([0-9a-f]{64})\s+([0-9]+)\s+(\S+)")
 INDEX_FORMS = (".xz", ".zst", ".gz", ".bz2", "")
 # apt takes a document that is signed text and signatures, and not a byte before or behind (measured with 2.6).
 ALONE = re.compile(
@@ -45,87 +42,6 @@ class AptRepositoryError(KubedebError):
         super().__init__(f"{path}: {problem}", details=f"In the repository {where}\n{details}".strip(), code=code)
         self.path = path
         self.problem = problem
-
-
-@dataclass(frozen=True)
-class Digest:
-    """What a signed file says about another: size in bytes and sha256 in hex."""
-
-    size: int
-    sha256: str
-
-
-@dataclass(frozen=True)
-class Release:
-    """A suite's signed Release: its text, its fields, and the digest of every index by path below `dists/SUITE/`."""
-
-    suite: str
-    text: str
-    fields: Stanza
-    indices: dict[str, Digest]
-
-    @property
-    def date(self) -> datetime:
-        """Return when the release was made, in UTC."""
-        return parsedate_to_datetime(self.fields["Date"]).astimezone(UTC)
-
-    @property
-    def flat(self) -> bool:
-        """Return whether the suite is a folder with packages and one index, as sources.list(5) writes it: `./`."""
-        return self.suite.endswith("/")
-
-    def path(self, name: str) -> str:
-        """Return where one of the suite's own files lies in the repository."""
-        return _below(self.suite, name)
-
-    def file(self, filename: str) -> str:
-        """Return where a file of an index lies in the repository: a flat repository counts from its own folder."""
-        return _below(self.suite, filename.removeprefix("./")) if self.flat else filename
-
-    @property
-    def valid_until(self) -> datetime | None:
-        """Return when it expires, in UTC, None when it never does. Raises `ValueError` when that is no date."""
-        text = self.fields.get("Valid-Until")
-        return parsedate_to_datetime(text).astimezone(UTC) if text else None
-
-    @property
-    def architectures(self) -> tuple[str, ...]:
-        """Return the architectures it has indices for."""
-        return tuple(self.fields.get("Architectures", "").split())
-
-    @property
-    def components(self) -> tuple[str, ...]:
-        """Return its components; some archives write them with the suite's folder before."""
-        return tuple(name.rpartition("/")[2] for name in self.fields.get("Components", "").split())
-
-
-def _below(suite: str, name: str) -> str:
-    parts = [part for part in suite.split("/") if part not in ("", ".")]
-    return "/".join([*parts, name] if suite.endswith("/") else ["dists", suite, name])
-
-
-def parse_release(suite: str, text: str) -> Release:
-    """Return the Release written as `text`. Raises `ValueError` when it is none or lists a path outside the suite."""
-    fields = one(text)
-    indices: dict[str, Digest] = {}
-    for line in filter(None, (line.strip() for line in fields.get("SHA256", "").splitlines())):
-        match = CHECKSUM.fullmatch(line)
-        if match is None:
-            raise ValueError(f"not a checksum: {line[:120]!r}")
-        safe_path(match[3])
-        indices[match[3]] = Digest(int(match[2]), match[1])
-    if "Date" not in fields:
-        raise ValueError("it has no Date")
-    parsedate_to_datetime(fields["Date"])
-    return Release(suite, text, fields, indices)
-
-
-def safe_path(path: str) -> str:
-    """Return `path`, a relative one. Raises `ValueError` when it would lead out of the repository."""
-    parts = PurePosixPath(path).parts
-    if not parts or path.startswith("/") or ".." in parts or "\\" in path:
-        raise ValueError(f"a path leads out of the repository: {path!r}")
-    return path
 
 
 def verified(document: bytes, keyring: Path, *, code: ExitCode) -> str:
@@ -171,13 +87,13 @@ class AptRepository:
 
     def release(self, suite: str) -> Release:
         """Return the suite's Release, its signature checked; Release.gpg's where there is no InRelease, as apt does."""
-        path = safe_path(_below(suite, "InRelease"))
+        path = safe_path(below(suite, "InRelease"))
         try:
             document = self.read(path)
         except AptRepositoryError as error:
             if error.problem != "is missing":
                 raise
-            old = _below(suite, "Release")
+            old = below(suite, "Release")
             with suppress(AptRepositoryError):
                 return self._parsed(suite, old, self._detached(old))
             raise

@@ -6,25 +6,15 @@ This is the only place that prints errors and ends the process.
 from __future__ import annotations
 
 import gc
-import importlib
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 import click
 
 from kubedeb import __version__
 from kubedeb.errors import ExitCode, KubedebError
-
-
-@dataclass(frozen=True)
-class Lazy:
-    """A command that is imported when it is called: `module:attribute`, and the line that `--help` shows for it."""
-
-    target: str
-    summary: str
-
+from kubedeb.lazygroup import Lazy, LazyGroup
 
 COMMANDS = {
     "build": Lazy("pkgbuild.commands.build:build", "Build packages from recipes, in a clean container."),
@@ -49,40 +39,7 @@ COMMANDS = {
 }
 
 
-class LazyGroup(click.Group):
-    """A group whose commands are loaded when they are called, so that `--version` and `--help` load none."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """Return the names of the commands."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
-        """Import a command."""
-        if cmd_name not in COMMANDS:
-            return None
-        module, _, attribute = COMMANDS[cmd_name].target.partition(":")
-        command: click.Command = getattr(importlib.import_module(module), attribute)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
-        """Print the list of commands without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, command.summary) for name, command in COMMANDS.items()])
-
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command, or name a near one."""
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError as error:
-            import difflib
-
-            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
-            if near:
-                raise click.UsageError(f"{error.message} Did you mean {near[0]!r}?", ctx) from error
-            raise
-
-
-@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.command(cls=LazyGroup, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="kubedeb", message="%(prog)s %(version)s")
 def kubedeb() -> None:
     """Debian packages of Kubernetes and its parts, a signed apt repository, and rolling upgrades with a proof."""

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Protocol, cast
 
-from kubedeb.stanza import Stanza, StanzaError, one
+from kubedeb.stanza import MAX_CONTROL, Stanza, StanzaError, one
 
 BLOCK = 256 * 1024
 MAGIC = b"!<arch>\n"
@@ -30,7 +30,6 @@ ARCHITECTURE = re.compile(r"[a-z0-9][a-z0-9-]*")
 CONTROL = frozenset({"control"})
 SCRIPTS = frozenset({"preinst", "postinst", "prerm", "postrm", "config"})
 MAX_FIELD = 128
-MAX_CONTROL = 1024 * 1024
 MAX_CONTROL_TAR = 64 * 1024 * 1024
 MAX_DATA_TAR = 64 * 1024 * 1024 * 1024
 MAX_MEMORY = 256 * 1024 * 1024

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,6 +14,17 @@ from typing import IO, Any
 CHUNK = 1024 * 1024
 # So many fsyncs at once.
 SYNCS = 8
+
+
+def new_file(folder: Path, prefix: str = "") -> tuple[int, Path]:
+    """Make an empty private file that nobody else has, open for writing; return its descriptor and path.
+
+    As tempfile.mkstemp does, which takes as long to load as a short command may take in all.
+    """
+    while True:
+        path = folder / f"{prefix}{os.urandom(8).hex()}.part"
+        with suppress(FileExistsError):
+            return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), path
 
 
 @contextmanager
@@ -27,8 +37,7 @@ def replacing(path: Path, *, mode: int = 0o644, sync: bool = False, temporary_in
     Raises `OSError` as the file system does; `path` is then as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=temporary_in or path.parent, prefix=f".{path.name}.", suffix=".part")
-    temporary = Path(name)
+    descriptor, temporary = new_file(temporary_in or path.parent, f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as stream:
             yield stream

@@ -14,6 +14,11 @@ from functools import cached_property
 FIELD_NAME = re.compile(r"[!\"$-,.-9;-~][!-9;-~]*")
 # What would end a line for one reader and not for another, or reach a terminal as a command.
 CONTROL_CHARACTER = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\x85\u2028\u2029]")
+# The text of a signed file (RFC 4880, 7), between its headers and its signature.
+SIGNED = re.compile(
+    r"\A\s*-----BEGIN PGP SIGNED MESSAGE-----\n(?:[!-~]+: [^\n]*\n)*\n(.*?)\n?-----BEGIN PGP SIGNATURE-----", re.DOTALL
+)
+MAX_CONTROL = 1024 * 1024
 
 
 class StanzaError(ValueError):
@@ -49,6 +54,18 @@ class Stanza(Mapping[str, str]):
     def text(self) -> str:
         """Return the stanza as it is written into a file, with a final newline: the inverse of `one`."""
         return "".join(_field(name, value) for name, value in self._fields.items())
+
+
+def control_text(data: bytes) -> str:
+    """Return the text of a control file, out of its signature where it has one. Raises `ValueError` when it is none."""
+    if len(data) > MAX_CONTROL:
+        raise ValueError("it is larger than 1 MiB")
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        raise ValueError("it is not UTF-8") from error
+    match = SIGNED.match(text)
+    return f"{match[1]}\n" if match else text
 
 
 def one(text: str) -> Stanza:

@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from kubedeb.aptrepo import AptRepository, Digest
+from kubedeb.aptrepo import AptRepository
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.process import run
+from kubedeb.release import Digest
 from kubedeb.stanza import Stanza, StanzaError, read
 from kubedeb.versions import DebianVersion
 from pkgbuild.cache import Cache

@@ -6,10 +6,8 @@ beside the repository, which needs no listing to be read.
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
-import socket
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
@@ -51,6 +49,8 @@ class Record:
 
 def who() -> str:
     """Return the person who runs this, as `name@host`; behind sudo it is who called it."""
+    import getpass
+
     name = os.environ.get("SUDO_USER", "")
     if not name:
         # A number without a name is possible in containers.
@@ -58,7 +58,7 @@ def who() -> str:
             name = getpass.getuser()
         except (OSError, KeyError):
             name = str(os.getuid())
-    return f"{name}@{socket.gethostname()}"
+    return f"{name}@{os.uname().nodename}"
 
 
 def object_name(suite: str, generation: int) -> str:

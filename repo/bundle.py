@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from kubedeb.aptrepo import MAX_RELEASE, Digest, Release, parse_release, verified
+from kubedeb.aptrepo import MAX_RELEASE, verified
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import CHUNK, replacing
+from kubedeb.release import Digest, Release, parse_release
 from repo.downloads import Downloads
 
 MANIFEST = "MANIFEST"

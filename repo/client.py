@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from kubedeb.aptrepo import Digest
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import sha256_of, write_text
 from kubedeb.process import ProcessError, Result, run
+from kubedeb.release import Digest
 from repo.keys import signers
 from repo.models import COMPONENT, Suite
 

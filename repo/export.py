@@ -14,15 +14,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from email.utils import format_datetime
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 from typing import IO
 
-from kubedeb.aptrepo import Digest, Release, parse_release, verified
+from kubedeb.aptrepo import verified
+from kubedeb.dates import written
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
 from kubedeb.files import CHUNK, replacing, sha256_bytes, sync_tree
+from kubedeb.release import Digest, Release, parse_release
 from repo.bundle import MANIFEST
 from repo.clientfiles import sources_text
 from repo.contents import lister
@@ -94,7 +95,8 @@ def manifest_text(repository: Repository, release: Release, digests: dict[str, D
     """Return a manifest: what it is of, and the digest of every file."""
     identity = repository.identity
     fields = {
-        "Origin": identity.origin, "Label": identity.label, "Suite": release.suite, "Date": format_datetime(release.date),
+        "Origin": identity.origin, "Label": identity.label, "Suite": release.suite,
+        "Date": written(int(release.date.timestamp())),
         GENERATION_FIELD: release.fields[GENERATION_FIELD], SNAPSHOT_FIELD: release.fields[SNAPSHOT_FIELD],
         "Description": "An export of an archive; every file of it is listed here",
     }  # fmt: skip

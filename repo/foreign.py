@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from kubedeb.aptrepo import Digest, Release, safe_path
 from kubedeb.deb import ARCHITECTURE, MAX_FIELD, PACKAGE, VERSION
+from kubedeb.release import Digest, Release, safe_path
 from kubedeb.stanza import Stanza
 from kubedeb.versions import DebianVersion
 from repo.models import SOURCE, Key, Named

@@ -12,10 +12,12 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 
-from kubedeb.aptrepo import Digest, Release, parse_release, signed_by, verified
+from kubedeb.aptrepo import signed_by, verified
 from kubedeb.deb import inflate
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import canonical_json, sha256_bytes
+from kubedeb.release import Digest, Release, parse_release
+from kubedeb.stanza import control_text
 from repo.audit import object_name as record_name
 from repo.audit import read_log
 from repo.contents import lister
@@ -32,7 +34,6 @@ from repo.retold import rows_of_index
 from repo.signing import sign
 from repo.snapshotlist import FOLDER, PREFIX, object_name, read_named
 from repo.snapshots import Snapshot, rows_text, snapshot_of
-from repo.sources import control_text
 from repo.store import digest_of
 
 Say = Callable[[str], None]

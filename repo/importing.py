@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from kubedeb.aptrepo import AptRepository, AptRepositoryError, Release
+from kubedeb.aptrepo import AptRepository, AptRepositoryError
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.places import Folder
+from kubedeb.release import Release
 from repo.add import Looked, other_bytes, refuse, take
 from repo.bundle import MANIFEST, open_bundle
 from repo.downloads import Downloads, downloads

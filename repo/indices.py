@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import format_datetime
 from enum import Enum
 from functools import partial
 from hashlib import sha256
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from kubedeb.aptrepo import Digest
+from kubedeb.dates import written
 from kubedeb.files import sha256_bytes
-from repo.compression import FORMS
-from repo.contents import Lister, contents_text
-from repo.descriptions import apart, translation_text
-from repo.models import COMPONENT, SOURCE, Identity, Package, Suite
-from repo.pieces import Pieces
+from kubedeb.release import Digest
+from repo.models import COMPONENT, FORMS, SOURCE, Identity, Package, Suite
 from repo.snapshots import Load, Snapshot
+
+if TYPE_CHECKING:
+    from repo.contents import Lister
+    from repo.pieces import Pieces
 
 GENERATION_FIELD = "Kubedeb-Generation"
 SNAPSHOT_FIELD = "Kubedeb-Snapshot"
@@ -87,10 +86,16 @@ def packages_text(architecture: str, packages: Iterable[Package], _: Lister | No
     `short`: the long descriptions stand in Translation-en.
     """
     stanzas = (package.stanza for package in packages if package.architecture in (architecture, "all"))
-    return "".join(f"{apart(stanza)[0] if short else stanza}\n" for stanza in stanzas)
+    if short:
+        from repo.descriptions import apart
+
+        stanzas = (apart(stanza)[0] for stanza in stanzas)
+    return "".join(f"{stanza}\n" for stanza in stanzas)
 
 
 def _translations(packages: Iterable[Package], _: Lister) -> str:
+    from repo.descriptions import translation_text
+
     return translation_text((package.name, package.stanza) for package in packages if package.architecture != SOURCE)
 
 
@@ -107,6 +112,8 @@ def kinds(suite: Suite) -> tuple[Kind, ...]:
                   " short" if short else "") for name in names]  # fmt: skip
     found.append(Kind(f"{COMPONENT}/source/Sources", sources_text, Told.SOURCES))
     if options.contents:
+        from repo.contents import contents_text
+
         found += [Kind(f"{COMPONENT}/Contents-{name}", partial(contents_text, name)) for name in names]
     if options.translations:
         found.append(Kind(TRANSLATION, _translations))
@@ -120,6 +127,8 @@ def index_paths(suite: Suite) -> set[str]:
 
 def make_indices(snapshot: Snapshot, suite: Suite, load: Load, pieces: Pieces, paths: Lister) -> Indices:
     """Return the indices of a snapshot: chunks that `pieces` lacks are read by `load` and compressed, the rest is joined."""
+    from repo import compression
+
     listed: dict[str, Digest] = {}
     data: dict[str, bytes] = {}
     chunks = [chunk.sha256 for chunk in snapshot.chunks]
@@ -136,7 +145,7 @@ def make_indices(snapshot: Snapshot, suite: Suite, load: Load, pieces: Pieces, p
         listed[kind.path] = Digest(size, hashed.hexdigest())
         for form in suite.options.forms:
             path = kind.path + form
-            data[path] = FORMS[form].join(list(pieces.read(kind.key, chunks, form)))
+            data[path] = compression.FORMS[form].join(list(pieces.read(kind.key, chunks, form)))
             listed[path] = Digest(len(data[path]), sha256_bytes(data[path]))
     return Indices(listed, data)
 
@@ -148,7 +157,7 @@ def by_hash(path: str, digest: Digest) -> str:
 
 def index_objects(suite: str, listed: Mapping[str, Digest]) -> dict[str, str]:
     """Return the by-hash object of every compressed index that a Release lists, by path."""
-    return {path: f"dists/{suite}/{by_hash(path, digest)}" for path, digest in listed.items() if path.endswith(tuple(FORMS))}
+    return {path: f"dists/{suite}/{by_hash(path, digest)}" for path, digest in listed.items() if path.endswith(FORMS)}
 
 
 def release_text(
@@ -167,8 +176,8 @@ def release_text(
         "Label": identity.label,
         "Suite": suite.name.partition("/")[0],
         "Codename": suite.name.rpartition("/")[2],
-        "Date": _written(date),
-        "Valid-Until": _written(date + options.valid_for) if options.valid_for else "",
+        "Date": written(date),
+        "Valid-Until": written(date + options.valid_for) if options.valid_for else "",
         "NotAutomatic": "yes" if options.not_automatic else "",
         "ButAutomaticUpgrades": "yes" if options.but_automatic_upgrades else "",
         "Acquire-By-Hash": "yes",
@@ -182,7 +191,3 @@ def release_text(
     head = "".join(f"{name}: {value}\n" for name, value in fields.items() if value)
     rows = "".join(f" {digest.sha256} {digest.size:>12} {path}\n" for path, digest in sorted(listed.items()))
     return f"{head}SHA256:\n{rows}"
-
-
-def _written(date: int) -> str:
-    return format_datetime(datetime.fromtimestamp(date, UTC))

@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kubedeb import yamlfile
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import write_text
 from kubedeb.process import run
@@ -64,6 +63,8 @@ def _related(row: Package) -> set[str]:
 
 def parse_report(text: str, architecture: str) -> list[Broken]:
     """Return the broken packages of dose-debcheck's report (output-version 1.2). Raises `KubedebError` (CLIENT)."""
+    from kubedeb import yamlfile
+
     report = yamlfile.parse(text, Path("dose-debcheck"), code=ExitCode.CLIENT).data.get("report") or []
     return [
         Broken(architecture, row["package"], row["version"], "; ".join(_reason(reason) for reason in row.get("reasons", ())))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kubedeb.errors import ExitCode, KubedebError
@@ -37,14 +36,9 @@ class Move:
     record: Record
 
 
-def journal(repository: Repository) -> Path:
-    """Return the file."""
-    return repository.layout.root / "journal.json"
-
-
 def begin(repository: Repository, moves: Sequence[Move]) -> None:
     """Write down what is about to go live."""
-    write_text(journal(repository), canonical_json([asdict(move) for move in moves]), sync=True)
+    write_text(repository.layout.journal, canonical_json([asdict(move) for move in moves]), sync=True)
 
 
 def finish(repository: Repository, moves: Sequence[Move]) -> None:
@@ -56,19 +50,19 @@ def finish(repository: Repository, moves: Sequence[Move]) -> None:
 
 def forget(repository: Repository) -> None:
     """Forget what was about to go live: nothing of it did, or all of it is known."""
-    journal(repository).unlink(missing_ok=True)
+    repository.layout.journal.unlink(missing_ok=True)
 
 
 def pending(repository: Repository) -> tuple[Move, ...]:
     """Return what the last run left. Raises `KubedebError` (REPOSITORY) when it cannot be read."""
     try:
-        document = json.loads(journal(repository).read_text())
+        document = json.loads(repository.layout.journal.read_text())
         return tuple(Move(**{**move, "record": parse_record(move["record"])}) for move in document)
     except FileNotFoundError:
         return ()
     except (ValueError, TypeError, KeyError) as error:
         raise KubedebError(
-            f"cannot read {journal(repository)}", details=str(error),
+            f"cannot read {repository.layout.journal}", details=str(error),
             hint="It lists what was about to go live. Compare what the suites serve, then remove the file.",
             code=ExitCode.REPOSITORY,
         ) from error  # fmt: skip

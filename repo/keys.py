@@ -13,15 +13,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
 
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.process import ANY_STATUS, Result, run, side_by_side
+from repo.keyhome import has_agent, needs_short_name, short_name_prefix, short_names
 
-# A socket's path has 107 characters at most; the agent's is HOME/S.gpg-agent.browser.
-LONGEST_HOME = 80
 AGENT_SECONDS = 2
 # How an agent that is not ours finds the person whom it asks for a PIN.
 PINENTRY = ("GPG_TTY", "DISPLAY", "XAUTHORITY", "WAYLAND_DISPLAY", "DBUS_SESSION_BUS_ADDRESS", "PINENTRY_USER_DATA")
@@ -122,12 +120,11 @@ class Keys:
 
     def sweep(self) -> None:
         """End the agent and remove the short names that a killed process left; only for who holds the repository's lock."""
-        if any(self.home.glob("S.gpg-agent*")):
+        if has_agent(self.home):
             with self._gpg():
                 pass
-        for folder in Path(tempfile.gettempdir()).glob(f"{short_name_prefix(self.home)}*"):
-            if folder.is_dir() and not folder.is_symlink() and folder.stat().st_uid == os.geteuid():
-                shutil.rmtree(folder)
+        for folder in short_names(self.home):
+            shutil.rmtree(folder)
 
     @contextmanager
     def _gpg(self) -> Iterator[_Gpg]:
@@ -188,15 +185,10 @@ def _fingerprints(gpg: _Gpg) -> list[str]:
             if before.startswith("sec:") and line.startswith("fpr:")]  # fmt: skip
 
 
-def short_name_prefix(home: Path) -> str:
-    """Return how the short names of `home` begin: each home's own, so that its next writer knows what a killed one left."""
-    return f"kubedeb-gnupg-{sha256(os.fsencode(home.resolve())).hexdigest()[:16]}-"
-
-
 @contextmanager
 def _short(home: Path) -> Iterator[Path]:
     """Give a short name of `home`, because the path of the agent's socket may not be long."""
-    if len(str(home.absolute())) <= LONGEST_HOME:
+    if not needs_short_name(home):
         yield home.absolute()
         return
     with tempfile.TemporaryDirectory(prefix=short_name_prefix(home)) as folder:

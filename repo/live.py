@@ -7,14 +7,14 @@ import zlib
 from dataclasses import dataclass
 from functools import lru_cache
 
-from kubedeb.aptrepo import Release, parse_release, verified
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import sha256_bytes
+from kubedeb.release import Release, parse_release
+from kubedeb.stanza import control_text
 from repo.catalog import trusted
 from repo.indices import GENERATION_FIELD, SNAPSHOT_FIELD
 from repo.place import Layout, Repository
 from repo.snapshots import Load, Rows, Snapshot, parse_rows
-from repo.sources import control_text
 from repo.store import Store
 
 HINT = (
@@ -77,12 +77,18 @@ def read_live(repository: Repository, suite: str) -> Live | None:
     inrelease, tag = found
     known = seal(repository.layout, inrelease) in trusted(repository.layout.catalog)
     try:
-        text = control_text(inrelease) if known else verified(inrelease, repository.layout.keyring, code=ExitCode.REPOSITORY)
+        text = control_text(inrelease) if known else _verified(repository, inrelease)
         release = parse_release(suite, text)
         snapshot = read_snapshot(store, release.fields[SNAPSHOT_FIELD])
         return Live(int(release.fields[GENERATION_FIELD]), inrelease, release, snapshot, tag, known)
     except (ValueError, KeyError) as error:
         raise unreadable(f"what suite {suite} serves", error) from error
+
+
+def _verified(repository: Repository, inrelease: bytes) -> str:
+    from kubedeb.aptrepo import verified
+
+    return verified(inrelease, repository.layout.keyring, code=ExitCode.REPOSITORY)
 
 
 def seal(layout: Layout, inrelease: bytes) -> str:

@@ -13,9 +13,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from kubedeb.aptrepo import AptRepository, Release
+from kubedeb.aptrepo import AptRepository
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import canonical_json, sha256_bytes, write_bytes, write_text
+from kubedeb.release import Release
 from repo.audit import Why
 from repo.downloads import downloads
 from repo.foreign import Offer

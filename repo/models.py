@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from enum import Enum
+from typing import TYPE_CHECKING
 
-from kubedeb.deb import Deb
+if TYPE_CHECKING:
+    from kubedeb.deb import Deb
 
 COMPONENT = "main"
 # The architecture of a row that is a source package.
 SOURCE = "source"
+# How an index may be compressed (`repo.compression` has a packer for each).
+FORMS = (".gz", ".xz", ".zst")
 # What apt and dpkg know a package by: one content only, ever, may have this name, version and architecture.
 Key = tuple[str, str, str]
 # What the repository itself says about a package; a package that brings its own would contradict it.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from kubedeb.errors import ExitCode, KubedebError
 from repo.audit import Why
@@ -15,9 +16,12 @@ from repo.live import Live, chunk_loader, generation_name, read_live
 from repo.models import SOURCE, Member
 from repo.place import Repository
 from repo.points import Point, generation, resolve
-from repo.publish import Check, Published, Target, Wish, from_draft, publish_together
+from repo.publish import Published, Target, Wish, from_draft, publish_together
 from repo.snapshots import Applied, Load, Snapshot, difference, near
 from repo.transaction import Say, Transaction
+
+if TYPE_CHECKING:
+    from repo.staging import Check
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,12 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from kubedeb.aptrepo import Digest, parse_release, signed_by, verified
+from kubedeb.aptrepo import signed_by, verified
 from kubedeb.errors import ExitCode, KubedebError
+from kubedeb.release import Digest, parse_release
 from repo.audit import who
 from repo.contents import lister
+from repo.expiry import check_expiry
 from repo.indices import SNAPSHOT_FIELD, Indices, index_objects, make_indices, release_text
 from repo.keys import Signed, signers
 from repo.models import Suite
@@ -22,7 +24,7 @@ from repo.pieces import open_pieces
 from repo.place import Repository
 from repo.points import Point, resolve
 from repo.proof import judge
-from repo.signing import check_expiry, sign
+from repo.signing import sign
 from repo.snapshotlist import PREFIX, Named, every_named, keep
 from repo.store import digest_of
 from repo.transaction import Say, Transaction, transaction

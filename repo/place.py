@@ -8,25 +8,24 @@ ROOT/repository.json, catalog.sqlite, chunks.sqlite, lock, staging/
 
 from __future__ import annotations
 
-import difflib
 import fcntl
 import json
-import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
 from kubedeb.files import canonical_json, write_text
-from kubedeb.process import ProcessError
-from repo.keys import Keys
+from repo.keyhome import left_behind
 from repo.models import Identity, Suite, SuiteOptions
 from repo.store import FolderStore, Store
 
-NO_ROOM = re.compile(r"No space left on device|Disk quota exceeded|Read-only file system")
+if TYPE_CHECKING:
+    from repo.keys import Keys
+
+NO_ROOM = ("No space left on device", "Disk quota exceeded", "Read-only file system")
 
 
 @dataclass(frozen=True)
@@ -78,9 +77,21 @@ class Layout:
         return self.root / "catalog.sqlite"
 
     @property
+    def key_home(self) -> Path:
+        """Return gpg's home with the archive's secret keys."""
+        return self.root / "gnupg"
+
+    @property
     def keys(self) -> Keys:
         """Return the key's private home."""
-        return Keys(self.root / "gnupg")
+        from repo.keys import Keys
+
+        return Keys(self.key_home)
+
+    @property
+    def journal(self) -> Path:
+        """Return the file that says what is about to go live; it is there while that is going on, or was killed."""
+        return self.root / "journal.json"
 
     @property
     def pieces(self) -> Path:
@@ -120,6 +131,8 @@ class Repository:
         """Return a suite. Raises `KubedebError` (REPOSITORY) with the suites there are."""
         suite = self.identity.suite(name)
         if suite is None:
+            import difflib
+
             known = [suite.name for suite in self.identity.suites]
             near = difflib.get_close_matches(name, known, n=1)
             raise KubedebError(
@@ -194,10 +207,13 @@ def writing(layout: Layout) -> Iterator[None]:
         try:
             _empty(layout.staging)
             layout.staging.mkdir(mode=0o700)
-            layout.keys.sweep()
+            if left_behind(layout.key_home):
+                layout.keys.sweep()
             yield
-        except ProcessError as error:
-            raise (_no_room(layout, error) if NO_ROOM.search(error.details) else error) from error
+        except KubedebError as error:
+            if _lacked_room(error):
+                raise _no_room(layout, error) from error
+            raise
         finally:
             with suppress(OSError):
                 _empty(layout.staging)
@@ -205,7 +221,14 @@ def writing(layout: Layout) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_UN)
 
 
-def _no_room(layout: Layout, error: ProcessError) -> KubedebError:
+def _lacked_room(error: KubedebError) -> bool:
+    """Return whether a program failed because it could not write."""
+    from kubedeb.process import ProcessError
+
+    return isinstance(error, ProcessError) and any(text in error.details for text in NO_ROOM)
+
+
+def _no_room(layout: Layout, error: KubedebError) -> KubedebError:
     return KubedebError(
         f"cannot write the repository in {layout.root}", details=error.details,
         hint="Make room or mend the rights, then run the same command again.", code=ExitCode.REPOSITORY_STORAGE,
@@ -213,6 +236,12 @@ def _no_room(layout: Layout, error: ProcessError) -> KubedebError:
 
 
 def _empty(folder: Path) -> None:
-    """Remove what a killed writer left; links are removed, not followed."""
-    if folder.exists():
+    """Remove the staging folder with what a killed writer left in it; links are removed, not followed."""
+    try:
+        folder.rmdir()
+    except FileNotFoundError:
+        return
+    except OSError:
+        import shutil
+
         shutil.rmtree(folder)

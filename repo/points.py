@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from kubedeb.aptrepo import parse_release, verified
+from kubedeb.aptrepo import verified
 from kubedeb.errors import ExitCode, KubedebError
+from kubedeb.release import parse_release
 from repo.indices import SNAPSHOT_FIELD, Listed
 from repo.live import generation_name, read_live, read_snapshot, unreadable
 from repo.place import Repository

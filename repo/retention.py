@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from kubedeb.aptrepo import Release, parse_release
 from kubedeb.errors import KubedebError
+from kubedeb.release import Release, parse_release
+from kubedeb.stanza import control_text
 from repo.indices import GENERATION_FIELD, SNAPSHOT_FIELD, index_objects
 from repo.live import Live, generation_name
 from repo.models import Suite
 from repo.place import Repository
-from repo.sources import control_text
 
 
 @dataclass(frozen=True)

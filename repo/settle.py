@@ -8,20 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from repo import clientfiles
-from repo.contents import lister
 from repo.indices import index_objects, make_indices
-from repo.keys import Signed
 from repo.keyset import keyring, read_keys
 from repo.live import Live, generation_name, seal
 from repo.models import Action, Suite
-from repo.page import page_name, put_page
-from repo.pieces import open_pieces
 from repo.place import Repository
-from repo.signing import sign
 from repo.snapshots import near
 from repo.store import digest_of
 
 if TYPE_CHECKING:
+    from repo.keys import Signed
     from repo.transaction import Transaction
 
 
@@ -44,7 +40,7 @@ def settle(transaction: Transaction, suite: Suite, live: Live, signed: Signed | 
     text = live.release.text.encode()
     # Release.gpg goes before Release: where Release is right, both are.
     if store.read(f"dists/{suite.name}/Release") != text or store.size(f"dists/{suite.name}/Release.gpg") is None:
-        both = signed or sign(repository, live.release.text, time.time())
+        both = signed or _sign(repository, live.release.text)
         names = f"dists/{suite.name}/Release.gpg", f"dists/{suite.name}/Release"
         store.put_all(dict(zip(names, (both.detached, text), strict=True)), mtime=live.date)
     _plain_names(transaction, suite, live)
@@ -57,9 +53,17 @@ def settle(transaction: Transaction, suite: Suite, live: Live, signed: Signed | 
         if not followed or not all(map(catalog.has_published, finished.values())):
             store.put_all(client_files(repository, {*catalog.published_names(), *finished.values()}, served))
         if suite.options.page:
+            from repo.page import put_page
+
             put_page(repository, suite.name, live, transaction.load)
         catalog.published(suite.name, live.generation, [chunk.sha256 for chunk in live.snapshot.chunks], finished)
     catalog.trust(suite.name, seal(repository.layout, live.inrelease))
+
+
+def _sign(repository: Repository, text: str) -> Signed:
+    from repo.signing import sign
+
+    return sign(repository, text, time.time())
 
 
 def fulfilled(transaction: Transaction, suite: str, live: Live) -> dict[str, str]:
@@ -91,6 +95,9 @@ def _plain_names(transaction: Transaction, suite: Suite, live: Live) -> None:
         if local is not None and not _untouched(local / name, live.release.indices[path].size, latest)
     }  # fmt: skip
     if any(digest_of(store, objects[path]) != live.release.indices[path] for path in touched):
+        from repo.contents import lister
+        from repo.pieces import open_pieces
+
         with open_pieces(transaction.repository.layout.pieces) as pieces:
             made = make_indices(live.snapshot, suite, transaction.load, pieces, lister(store, pieces))
         store.create({objects[path]: made.data[path] for path in objects if made.listed == live.release.indices})
@@ -111,7 +118,11 @@ def _untouched(path: Path, size: int, latest: int) -> bool:
 
 
 def _lacks_page(repository: Repository, suite: Suite) -> bool:
-    return suite.options.page and repository.layout.store.size(page_name(suite.name)) is None
+    if not suite.options.page:
+        return False
+    from repo.page import page_name
+
+    return repository.layout.store.size(page_name(suite.name)) is None
 
 
 def _client_files_stand(repository: Repository, served: Collection[str]) -> bool:

@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
-from kubedeb.aptrepo import Release, parse_release
+from kubedeb.release import Release, parse_release
+from kubedeb.stanza import control_text
 from repo.indices import GENERATION_FIELD, SNAPSHOT_FIELD
 from repo.live import Live, chunk_loader, generation_name, read_live, read_snapshot
 from repo.place import Repository
 from repo.snapshots import named
-from repo.sources import control_text
 
 MADE = re.compile(r"Release file created at: ([^\n]+)")
 DIGEST = re.compile(r"\b[0-9a-f]{64}\b")

@@ -6,30 +6,15 @@ import hashlib
 import re
 from pathlib import Path
 
-from kubedeb.deb import MAX_CONTROL, MAX_FIELD, PACKAGE, VERSION
+from kubedeb.deb import MAX_FIELD, PACKAGE, VERSION
 from kubedeb.files import CHUNK
-from kubedeb.stanza import Stanza, StanzaError, one
+from kubedeb.stanza import Stanza, StanzaError, control_text, one
 from kubedeb.versions import DebianVersion
 from repo.models import SOURCE, Package, file_name, pool_folder
 from repo.poolfiles import PoolFile, parse_files
 
 # The lists of a .dsc, and what each is a digest of; the weak ones stay as the signed .dsc has them.
 DIGESTS = {"Files": "md5", "Checksums-Sha1": "sha1", "Checksums-Sha256": "sha256", "Checksums-Sha512": "sha512"}
-ARMOR = re.compile(
-    r"\A\s*-----BEGIN PGP SIGNED MESSAGE-----\n(?:[!-~]+: [^\n]*\n)*\n(.*?)\n?-----BEGIN PGP SIGNATURE-----", re.DOTALL
-)
-
-
-def control_text(data: bytes) -> str:
-    """Return the text of a control file, out of its signature where it has one. Raises `ValueError` when it is none."""
-    if len(data) > MAX_CONTROL:
-        raise ValueError("it is larger than 1 MiB")
-    try:
-        text = data.decode()
-    except UnicodeDecodeError as error:
-        raise ValueError("it is not UTF-8") from error
-    match = ARMOR.match(text)
-    return f"{match[1]}\n" if match else text
 
 
 def control_stanza(data: bytes) -> Stanza:

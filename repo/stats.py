@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
-from kubedeb.aptrepo import parse_release, verified
+from kubedeb.aptrepo import verified
 from kubedeb.errors import ExitCode, KubedebError
+from kubedeb.release import parse_release
 from repo.indices import SNAPSHOT_FIELD
 from repo.keyset import read_keys
 from repo.live import chunk_loader, generation_name, read_live, read_snapshot

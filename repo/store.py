@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -13,13 +12,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import IO, Protocol
 
-from kubedeb.aptrepo import Digest
 from kubedeb.errors import ExitCode, KubedebError
-from kubedeb.files import CHUNK, replacing, sha256_of, sync_all
-from kubedeb.process import spread
+from kubedeb.files import CHUNK, new_file, replacing, sha256_of, sync_all
+from kubedeb.release import Digest
 
 # Names that carry a digest never change; what may change is asked for again.
-FOREVER = re.compile(r"(^|/)(pool|by-hash|snapshots|generations)/")
+FOREVER = r"(^|/)(pool|by-hash|snapshots|generations)/"
 # From so many files on, one sync of the file system costs less than one of each file and its folders.
 MANY = 32
 # A file system without hard links, or one on which a file has as many as it may have.
@@ -79,7 +77,7 @@ class Store(Protocol):
 
 def cache_control(name: str) -> str:
     """Return the Cache-Control of an object: what its name digests never changes, the rest is asked for again."""
-    return "public, max-age=31536000, immutable" if FOREVER.search(name) else "public, max-age=60, must-revalidate"
+    return "public, max-age=31536000, immutable" if re.search(FOREVER, name) else "public, max-age=60, must-revalidate"
 
 
 @dataclass(frozen=True)
@@ -147,14 +145,14 @@ class FolderStore:
         return names
 
     def _temporary(self, data: bytes, mtime: int | None) -> Path:
-        descriptor, path = tempfile.mkstemp(dir=self.staging)
+        descriptor, path = new_file(self.staging)
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(data)
             stream.flush()
             os.fchmod(descriptor, 0o644)
             if mtime is not None:
                 os.utime(descriptor, (mtime, mtime))
-        return Path(path)
+        return path
 
     def same(self, name: str, other: str, *, mtime: int | None = None) -> bool:
         """Make `name` a hard link of `other`, by one rename; where there are no links it is a copy.
@@ -169,7 +167,7 @@ class FolderStore:
             if path.exists() and path.samefile(source):
                 return True
             make_folders(path.parent)
-            temporary = Path(tempfile.mkdtemp(dir=self.staging)) / "link"
+            temporary = self.staging / f"{os.urandom(8).hex()}.link"
             os.link(source, temporary)
             temporary.replace(path)
         except FileNotFoundError:
@@ -191,6 +189,8 @@ class FolderStore:
 
     def adopt_all(self, files: Sequence[tuple[str, Path, str]]) -> None:
         """Copy many files in; where they are many, all are made durable at once, before anybody relies on them."""
+        from kubedeb.process import spread
+
         one_by_one = len(files) < MANY
         spread(lambda file: self._adopt(*file, sync=one_by_one), files, least=4 * MANY)
         if not one_by_one:

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from repo.catalog import Catalog, open_catalog
-from repo.journal import resume
 from repo.keyset import read_keys, write_keyrings
 from repo.live import Live, chunk_loader
 from repo.place import Repository, writing
@@ -70,5 +69,8 @@ def transaction(repository: Repository, say: Say) -> Iterator[Transaction]:
         opened = Transaction(repository, catalog, chunk_loader(repository), say)
         write_keyrings(repository.layout, read_keys(repository))
         opened.read()
-        resume(opened)
+        if repository.layout.journal.exists():
+            from repo.journal import resume
+
+            resume(opened)
         yield opened

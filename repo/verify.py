@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from kubedeb.aptrepo import AptRepository, AptRepositoryError, Digest, Release, signed_by
+from kubedeb.aptrepo import AptRepository, AptRepositoryError, signed_by
 from kubedeb.deb import MAX_FIELD
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import sha256_bytes
+from kubedeb.release import Digest, Release
 from kubedeb.stanza import Stanza
 from repo.clientfiles import pinned
 from repo.indices import GENERATION_FIELD, SNAPSHOT_FIELD

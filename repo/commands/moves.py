@@ -1,4 +1,4 @@
-"""`kubedeb repo publish`, `promote`, `rollback`, `release-set` and `log`: what a suite serves, who moved it, when and why."""
+"""`kubedeb repo publish`, `promote`, `rollback`, `release-set`, `resign` and `log`: what suites serve, and who moved them."""
 
 from __future__ import annotations
 
@@ -29,16 +29,17 @@ def publish(*, repository: Path | None, suite: str, snapshot: str | None, reason
 
     SNAPSHOT is a named snapshot, SUITE@GENERATION or a snapshot's id; the draft waits on.
     """
-    from repo.audit import Why
-    from repo.moves import carry_out, plan
-    from repo.points import resolve
-    from repo.publish import publish as publish_draft
-
     opened = open_root(repository, terms)
     if snapshot is None:
+        from repo.publish import publish as publish_draft
+
         done = publish_draft(opened, suite, say, reason=reason)
         print_json(asdict(done)) if as_json else tell(done)
         return
+    from repo.audit import Why
+    from repo.moves import carry_out, plan
+    from repo.points import resolve
+
     wanted = plan(opened, suite, resolve(opened, snapshot))
     _told(carry_out(opened, [wanted], say, Why("publish", reason)), as_json=as_json)
 
@@ -146,6 +147,25 @@ def log(*, repository: Path | None, suites: tuple[str, ...], from_store: bool, a
         for one in records
     ]  # fmt: skip
     print_table(("when", "who", "suite", "generation", "packages", "what", "why"), rows)
+
+
+@click.command()
+@repository_option
+@click.argument("suite")
+@click.option("--due", is_flag=True, help="Only when less than half of the Release's validity is left: for a timer.")
+@terms_options
+@json_option
+def resign(*, repository: Path | None, suite: str, due: bool, terms: Any, as_json: bool) -> None:
+    """Sign what a suite serves again, with a new date, as a generation of its own."""
+    from repo.resign import resign as resign_suite
+
+    done = resign_suite(open_root(repository, terms), suite, say, only_due=due)
+    if as_json:
+        print_json({"suite": suite, "changed": False} if done is None else asdict(done))
+    elif done is None:
+        click.echo(f"nothing to do: {suite} is valid for long enough")
+    else:
+        click.echo(f"published {suite} generation {done.generation}: {done.reason}, accepted by {', '.join(done.judges)}")
 
 
 def moment(seconds: int) -> str:

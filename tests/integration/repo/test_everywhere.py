@@ -65,7 +65,7 @@ def test_the_apt_of_a_release_takes_what_goes_live(
     # What an apt refuses does not go live: an index that it takes for another.
     before = (published.public / "dists/bookworm/InRelease").read_bytes()
     monkeypatch.setattr("repo.client._apt_update", lambda *_: None)
-    monkeypatch.setattr("repo.publish.release_text", _expired)
+    monkeypatch.setattr("repo.staging.release_text", _expired)
     assert published.repo("resign", "bookworm", "--prove=all") == ExitCode.CLIENT
     assert f"the apt of {release} refuses the staged suite" in capsys.readouterr().err
     assert (published.public / "dists/bookworm/InRelease").read_bytes() == before

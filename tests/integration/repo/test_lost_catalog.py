@@ -98,7 +98,7 @@ def test_show_reads_from_the_pool(two: Made, capsys: pytest.CaptureFixture[str])
 def poison(made: Made) -> str:
     """Publish one version with two contents, as a catalog that knows too little allowed it; return the second's sha256."""
     from kubedeb.deb import read_deb
-    from repo import publish
+    from repo import publish, staging
     from repo.models import package_of
     from repo.place import writing
     from repo.snapshots import apply
@@ -113,7 +113,7 @@ def poison(made: Made) -> str:
         with pytest.raises(KubedebError, match="would have two contents") as error:
             publish.publish(made.opened, "trixie", lambda _: None)
         assert error.value.code == ExitCode.PACKAGE
-        patch.setattr(publish, "contradictions", lambda *_: [])
+        patch.setattr(staging, "contradictions", lambda *_: [])
         assert publish.publish(made.opened, "trixie", lambda _: None).changed
     with writing(made.opened.layout):
         pass

@@ -80,7 +80,7 @@ def test_a_date_ahead_of_the_clock_is_waited_for(
 ) -> None:
     real, waited = time.time, list[float]()
     monkeypatch.setattr("repo.publish.time.time", lambda: real() - 20)
-    monkeypatch.setattr("repo.publish.time.sleep", waited.append)
+    monkeypatch.setattr("repo.staging.time.sleep", waited.append)
     package = write_deb(published.folder / "more", "quick", "1")
     assert published.repo("add", "--suite", "bookworm", "--publish", package) == 0
     assert 10 < max(waited) < 20
@@ -173,7 +173,7 @@ def _snapshot(made: Made) -> str:
 
 
 def test_the_client_refuses_and_nothing_is_published(drafted: Made, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip # noqa: E501
-    from repo import publish
+    from repo import staging
     from repo.indices import release_text as real
 
     def broken(*arguments: object) -> str:
@@ -183,16 +183,16 @@ def test_the_client_refuses_and_nothing_is_published(drafted: Made, monkeypatch:
 
     inrelease = drafted.public / "dists/bookworm/InRelease"
     before = inrelease.read_bytes()
-    monkeypatch.setattr(publish, "release_text", broken)
+    monkeypatch.setattr(staging, "release_text", broken)
     assert drafted.repo("publish", "bookworm") == ExitCode.CLIENT
     assert "error: apt did not take the index for amd64" in capsys.readouterr().err
     assert inrelease.read_bytes() == before
     later = format_datetime(datetime.now(UTC) + timedelta(days=3650))
-    monkeypatch.setattr(publish, "release_text", lambda *a: re.sub(r"(?m)^Date: .*$", f"Date: {later}", real(*a)))
+    monkeypatch.setattr(staging, "release_text", lambda *a: re.sub(r"(?m)^Date: .*$", f"Date: {later}", real(*a)))
     assert drafted.repo("publish", "bookworm") == ExitCode.CLIENT
     assert "is not valid yet" in capsys.readouterr().err
     assert inrelease.read_bytes() == before
-    monkeypatch.setattr(publish, "release_text", lambda *a: real(*a).replace(": bookworm\n", ": other\n"))
+    monkeypatch.setattr(staging, "release_text", lambda *a: real(*a).replace(": bookworm\n", ": other\n"))
     assert drafted.repo("publish", "bookworm") == ExitCode.CLIENT
     assert "W: Conflicting distribution" in capsys.readouterr().err
     assert inrelease.read_bytes() == before

@@ -5,17 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from kubedeb.aptrepo import (
-    AptRepository,
-    AptRepositoryError,
-    Digest,
-    Release,
-    parse_release,
-    safe_path,
-)  # fmt: skip
+from kubedeb.aptrepo import AptRepository, AptRepositoryError
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import sha256_bytes
 from kubedeb.places import Folder, Web, place
+from kubedeb.release import Digest, Release, parse_release, safe_path  # fmt: skip
 from kubedeb.stanza import one
 
 HEX = "ab" * 32

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from kubedeb.aptrepo import Digest, Release, parse_release
+from kubedeb.release import Digest, Release, parse_release
 from kubedeb.stanza import Stanza, one
 from repo.foreign import Offer, Wanted, binary, chosen, out_of_date, single, source
 from repo.relations import parse_query

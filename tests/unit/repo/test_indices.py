@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from debian.deb822 import Packages, Release
 
-from kubedeb.aptrepo import Digest, parse_release
 from kubedeb.files import sha256_bytes
+from kubedeb.release import Digest, parse_release
 from repo.indices import Indices, by_hash, index_objects, make_indices, packages_text, release_text, sources_text
 from repo.models import Identity, Package, Suite, SuiteOptions
 from repo.pieces import Pieces, open_pieces

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from repo.keys import Keys, short_name_prefix
+from repo.keyhome import short_name_prefix
+from repo.keys import Keys
 
 
 @pytest.fixture

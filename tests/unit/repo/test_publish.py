@@ -1,10 +1,10 @@
 import pytest
 
-from kubedeb.aptrepo import Digest, parse_release
+from kubedeb.release import Digest, parse_release
+from repo.decision import decide
 from repo.indices import kinds, release_text
 from repo.live import Live
 from repo.models import Identity, Package, Suite, SuiteOptions
-from repo.publish import decide
 from repo.snapshots import Applied, difference, snapshot_of
 
 OLD, NEW = (Package("etcd-server", version, "amd64", digit * 64, 1, "") for version, digit in (("3.3", "1"), ("3.4", "2")))
