@@ -86,7 +86,32 @@ RULES = (
         "apt-get update on the client; kubedeb repo fsck names what is lost",
     ),
     Rule(
-        r"Could not (?:connect to|resolve)|Connection (?:failed|refused|timed out)",
+        r" 40[13]  \w+",
+        "the server, or a proxy before it, does not let the client read this",
+        "try the address with curl from the client; compare the web server's rules with what it must serve: all of public/",
+    ),
+    Rule(
+        r" 5\d\d  \w+",
+        "the server, or a proxy before it, has trouble of its own",
+        "look at the web server's log; the repository itself is as it was: kubedeb repo verify",
+    ),
+    Rule(
+        r"is configured multiple times in",
+        "two sources name the same repository and suite",
+        "keep one of the two files in /etc/apt/sources.list.d/",
+    ),
+    Rule(
+        r"have unmet dependencies|Unable to satisfy dependencies",
+        "a package that this one needs is in none of the client's sources, or not in a version that would do",
+        "look at the line with Depends; kubedeb repo search NAME; init --installable lets publish refuse this",
+    ),
+    Rule(
+        r"downgraded and -y was used without --allow-downgrades",
+        "the version that was asked for is older than the installed one, and apt was not told that this is meant",
+        "apt-get install --allow-downgrades NAME=VERSION; kubedeb repo rollback prints the whole line",
+    ),
+    Rule(
+        r"Could not (?:connect to|resolve)|Temporary failure resolving|Connection (?:failed|refused|timed out)",
         "the client does not reach the server",
         "compare the host and port in URIs; try the address with curl from the client",
     ),

@@ -8,7 +8,7 @@ from html import escape
 from urllib.parse import quote
 
 from kubedeb.errors import ExitCode, KubedebError
-from repo.clientfiles import sources_text
+from repo.clientfiles import keyring_name, sources_text
 from repo.keyset import read_keys
 from repo.live import Live, chunk_loader, read_live
 from repo.models import Identity, Package, pool_folder
@@ -22,14 +22,18 @@ body{max-width:75rem;margin:2rem auto;padding:0 1rem}
 table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #8884}
 td.n{text-align:right;white-space:nowrap}code,pre{font-family:ui-monospace,monospace;overflow-wrap:anywhere}
 pre{background:#8882;padding:.8rem;overflow:auto}input{font:inherit;width:100%;padding:.5rem;box-sizing:border-box}
-small{opacity:.75}"""
+small{opacity:.75}td:nth-child(2),td:nth-child(4){white-space:nowrap}main{overflow-x:auto}
+small code{display:inline-block;max-width:14ch;overflow:hidden;text-overflow:ellipsis;
+white-space:nowrap;vertical-align:bottom}"""
 SCRIPT = """const q=document.getElementById('q'),rows=[...document.querySelectorAll('tbody tr')],n=document.getElementById('n');
 function find(){const words=q.value.toLowerCase().split(/\\s+/);let c=0;
 for(const r of rows){const t=r.textContent.toLowerCase();
 r.hidden=!words.every(w=>t.includes(w));c+=!r.hidden}n.textContent=c}
 q.oninput=()=>{history.replaceState(null,'','#'+encodeURIComponent(q.value));find()};
 q.value=decodeURIComponent(location.hash.slice(1));find();
-document.getElementById('copy').onclick=()=>navigator.clipboard.writeText(document.getElementById('sources').textContent);"""
+const copy=document.getElementById('copy');
+copy.onclick=()=>{getSelection().selectAllChildren(document.getElementById('sources'));
+copy.textContent=document.execCommand('copy')?'copied':'selected: copy it'};"""
 
 SAID = {".intoto.jsonl": "statements", ".cdx.json": "CycloneDX", ".spdx.json": "SPDX", BUILDINFO: "buildinfo"}
 
@@ -80,12 +84,14 @@ def page(
 <title>{title}</title><style>{STYLE}</style>
 <h1>{title}</h1><p>Generation {generation}, {_day(date)}.</p>
 <p>{_keys(keys)}</p>
-<h2>Add it</h2><p>Put the archive's keyring where <code>Signed-By</code> says, and this into
-<code>/etc/apt/sources.list.d/{escape(identity.file_name)}.sources</code>: <button id="copy">copy</button></p>
-<pre id="sources">{escape(sources_text(identity))}</pre>
+<h2>Add it</h2><p>Put the archive's <a href="../../{escape(quote(keyring_name(identity)))}">keyring</a> where
+<code>Signed-By</code> says, its <a href="../../{escape(quote(identity.file_name))}.pref">preferences</a> into
+<code>/etc/apt/preferences.d/</code>, and this into <code>/etc/apt/sources.list.d/{escape(identity.file_name)}.sources</code>:
+<button id="copy">copy</button></p>
+<pre id="sources">{escape(sources_text(identity.only((suite,))))}</pre>
 <h2>Packages (<span id="n"></span>)</h2><input id="q" type="search" placeholder="name, version, sha256 …" aria-label="search">
-<table><thead><tr><th>package<th>version<th>architecture<th>added<th>bytes<th>source, sha256<th>said about it</thead><tbody>
-{body}</tbody></table><script>{SCRIPT}</script></html>
+<main><table><thead><tr><th>package<th>version<th>architecture<th>added<th>bytes<th>source, sha256<th>provenance</thead><tbody>
+{body}</tbody></table></main><script>{SCRIPT}</script></html>
 """
 
 
@@ -100,9 +106,14 @@ def _row(row: Package, added: int | None) -> str:
     link = "../../" + quote(row.member.pool_name)
     return (
         f'<tr><td><a href="{escape(link)}">{escape(row.name)}</a><td>{escape(row.version)}<td>{escape(row.architecture)}'
-        f'<td>{_day(added)}<td class="n">{row.size}<td>{escape(source)} <small><code>{escape(row.sha256)}</code></small>'
+        f'<td>{_day(added)}<td class="n">{row.size}<td>{escape(source)} {_digest(row.sha256)}'
         f"<td>{_said(row)}</tr>\n"
     )
+
+
+def _digest(sha256: str) -> str:
+    """Return a digest of which the beginning is shown, and all of it can be searched and copied."""
+    return f'<small><code title="{escape(sha256)}">{escape(sha256)}</code></small>'
 
 
 def _said(row: Package) -> str:

@@ -17,6 +17,7 @@ from typing import Protocol
 from aptclient import AptClient
 from cleanroot import Root
 from foreign import HandMade, Shaky, command, stanza, write_package
+from loopback import Loopback
 from uploads import Signer
 
 OLD = "20200101T000000"
@@ -184,6 +185,38 @@ def _https(root: Path, context: ssl.SSLContext) -> Iterator[int]:
         server.server_close()
 
 
+def refused(world: World) -> str:
+    return _always(world, 403)
+
+
+def in_trouble(world: World) -> str:
+    return _always(world, 503)
+
+
+def _always(world: World, code: int) -> str:
+    """Let apt ask a server that has one answer to all."""
+
+    class Refusing(Loopback):
+        def answer(self, request: http.server.BaseHTTPRequestHandler) -> None:
+            request.send_error(code)
+
+    with Refusing() as web:
+        return world.ask(web.url)
+
+
+def twice(world: World) -> str:
+    made = world.repository("twice")
+    text = f"Types: deb\nURIs: file:{made.root}\nSuites: bookworm\nComponents: main\nSigned-By: KEYS/key.gpg\n"
+    return world.apt.run([text, text], {"key.gpg": world.key()}, UPDATE)
+
+
+def unmet(world: World) -> str:
+    made = HandMade(world.folder / "unmet", world.signer, {})
+    package = write_package(world.folder / "unmet-in", "etcd-server", "3.5.16-1", more="Depends: no-such-thing (>= 7)\n")
+    made.publish(stanza(package, Depends="no-such-thing (>= 7)"), [package])
+    return world.served(made, UPDATE, ("apt-get", "install", "-s", "etcd-server"))
+
+
 def no_version(world: World) -> str:
     return world.served(world.repository("version"), UPDATE, ("apt-get", "install", "-s", "etcd-server=99"))
 
@@ -284,6 +317,10 @@ CASES: dict[str, tuple[Callable[[World], str], str]] = {
     "gone": (gone, "a file that the client's lists name is gone"),
     "unreachable": (unreachable, "the client does not reach the server"),
     "unresolved": (unresolved, "the client does not reach the server"),
+    "refused": (refused, "the server, or a proxy before it, does not let the client"),
+    "in trouble": (in_trouble, "the server, or a proxy before it, has trouble"),
+    "twice": (twice, "two sources name the same repository and suite"),
+    "unmet": (unmet, "a package that this one needs is in none"),
     "certificate": (certificate, "the client does not trust the server's TLS certificate"),
     "no version": (no_version, "the client's lists have no such package or version"),
     "no package": (no_package, "the client's lists have no such package or version"),

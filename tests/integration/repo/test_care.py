@@ -54,6 +54,25 @@ def test_the_page_is_searchable_in_a_browser(published: Made, tmp_path: Path, wo
     assert dom.count("<tr hidden") == 3 - shown
 
 
+def test_the_sources_of_the_page_can_be_copied(published: Made, tmp_path: Path) -> None:
+    assert published.repo("init", "--origin", "kubedeb", "--suite", "other") == 0
+    assert published.repo("publish", "other", "bookworm") == 0
+    assert published.repo("page", "bookworm") == 0
+    # The browser's own clipboard is for pages over https alone, so what counts is what is selected when it is asked to copy.
+    script = "document.execCommand=what=>{document.title=what+': '+getSelection();return true};copy.click()"
+    page = published.public / "dists/bookworm/index.html"
+    page.write_text(page.read_text().replace("</script>", f"{script}</script>"))
+    with Shaky(published.public) as web:
+        dom = browsed(f"{web.url}/dists/bookworm/index.html", tmp_path / "profile")
+    title = dom.partition("<title>")[2].partition("</title>")[0]
+    assert title.startswith("copy: Types: deb")
+    assert "Suites: bookworm\n" in title
+    assert ">copied</button>" in dom
+    links = [urljoin("dists/bookworm/index.html", link) for link in re.findall(r'href="([^"]+)"', dom)]
+    assert {"kubedeb-archive-keyring.gpg", "kubedeb.pref"} <= set(links)
+    assert all((published.public / link).is_file() for link in links)
+
+
 def browsed(url: str, profile: Path) -> str:
     """Return the page at `url` as a browser has it."""
     argv = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}", "--dump-dom", url]

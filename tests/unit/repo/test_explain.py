@@ -19,6 +19,11 @@ SAMPLES = (
     "W: Skipping acquire of configured file 'x/binary-amd64/Packages' as repository 'http://h s InRelease' "
     "doesn't have the component 'x' (component misspelt in sources.list?)",
     "E: Failed to fetch http://h/pool/a.deb  404  Not Found [IP: 127.0.0.1 80]",
+    "E: Failed to fetch http://h/dists/s/InRelease  403  Forbidden [IP: 127.0.0.1 80]",
+    "E: Failed to fetch http://h/dists/s/InRelease  503  Service Unavailable [IP: 127.0.0.1 80]",
+    "W: Target Packages (main/binary-amd64/Packages) is configured multiple times in /a.sources:1 and /b.sources:1",
+    "The following packages have unmet dependencies:\n etcd : Depends: no-such but it is not installable",
+    "E: Packages were downgraded and -y was used without --allow-downgrades.",
     "W: Failed to fetch http://h/dists/s/InRelease  Could not connect to h:80 (127.0.0.1). - connect (111: Connection refused)",
     "W: Failed to fetch https://h/dists/s/InRelease  Certificate verification failed: The certificate is NOT trusted.",
     "E: Version '9' for 'etcd-server' was not found",
