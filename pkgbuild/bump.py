@@ -54,8 +54,12 @@ def bumped(
 
 
 def unpinned(loaded: LoadedRecipe, version: str) -> list[tuple[Architecture, int, ArchiveSource]]:
-    """Return (architecture, place in its list, source) of what has no digest in a version's row."""
-    return [found for row in loaded.recipe.versions if row.version == version for found in row.unpinned()]
+    """Return (architecture, place in its list, source) of the archives that have no digest in a version's row."""
+    return [
+        (architecture, place, source)
+        for row in loaded.recipe.versions if row.version == version
+        for architecture, place, source in row.unpinned() if isinstance(source, ArchiveSource)
+    ]  # fmt: skip
 
 
 def pinned(
@@ -164,10 +168,11 @@ class _Finder:
         from pkgbuild.wheel import download
 
         file = source.file.replace(f"-{source.version}-", f"-{self._version}-", 1)
-        pin = SourcePin(source.kind, source.package, self._version, source.checksum, architecture.value, file=file)
+        pin = SourcePin(source.kind, source.package, self._version, Checksum.sha256(""), architecture.value, file=file)
         with tempfile.TemporaryDirectory(dir=self._folder) as name:
             digest = Checksum.sha256("").of(download(pin, Path(name))).value
-        row = {**source.model_dump(mode="json"), "version": self._version, "file": file, "sha256": digest}
+        kept = source.model_dump(mode="json", exclude={"unpinned"})
+        row = {**kept, "version": self._version, "file": file, "sha256": digest}
         return Found(row, f"accepted: what pip brought now for {file}, vouched for by nobody")
 
     def _debian(self, source: DebSource | DscSource, architecture: Architecture) -> Found:

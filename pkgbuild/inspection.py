@@ -40,14 +40,14 @@ def _control(spec: BuildSpec, found: Contents) -> Texts:
 
 
 def _contents(spec: BuildSpec, wanted: PackageSpec, found: Contents, copied: Mapping[tuple[str, str], str]) -> Texts:
-    declared = {*(path for path, _ in wanted.copies), *wanted.contents}
+    given = {path: sha256 for (package, path), sha256 in copied.items() if package == wanted.name}
+    declared = {*given, *wanted.contents}
     digests = {merged(entry.path): entry.sha256 for entry in found.entries if entry.kind != "folder"}
     yield from (("contents", f"lacks {path}") for path in declared - digests.keys())
     more = digests.keys() - declared - _without_saying(spec, wanted.name)
     yield from (("contents", f"holds {path}, which the recipe does not declare") for path in more)
-    for path, _ in wanted.copies:
-        if path in digests and digests[path] != copied[wanted.name, path]:
-            was = copied[wanted.name, path]
+    for path, was in given.items():
+        if path in digests and digests[path] != was:
             yield "copies", f"{path} is not bit for bit the source's (sha256 {digests[path]}, was {was})"
 
 

@@ -21,6 +21,7 @@ from pkgbuild.render import COPYRIGHT, LAID_OUT, TreeFile
 from pkgbuild.sandbox import PLAIN
 from pkgbuild.spec import BuildSpec, SourcePin
 from pkgbuild.unpack import Member, MemberKind, members
+from pkgbuild.wheeltree import place, refuse_twice
 
 OVERLAY = "overlay"
 """Where the rendered tree waits until dpkg-source has unpacked the package that it goes over."""
@@ -92,7 +93,9 @@ def write_tree(
         laid = [path for paths in places(spec).values() for path in paths]
         whole = dict(_whole_trees(spec))
         above = [tree_folder(spec.go)] if spec.go else []  # dpkg-source insists on making the last folder itself
-        for folder in _folders([*tree, *laid, *made, *above, *(f"{folder}/" for folder in whole.values())]):
+        first = _folders([*tree, *laid, *made, *above, *(f"{folder}/" for folder in whole.values())])
+        folders = set(first)
+        for folder in first:
             tar.addfile(_member(stamp, f"{root}/{folder}".rstrip("/"), 0, tarfile.DIRTYPE, 0o755))
         for path, file in sorted(tree.items()):
             mode = 0o755 if file.executable else 0o644
@@ -100,9 +103,13 @@ def write_tree(
         for name, beside in sorted(files.beside.items()):
             with beside.open("rb") as stream:
                 tar.addfile(_member(stamp, name, beside.stat().st_size, tarfile.REGTYPE, 0o644), stream)
+        wheels: dict[str, str] = {}
         for pin in spec.sources:
             if pin.kind != "dsc":
-                copied.update(_Source(tar, spec, stamp, pin, whole.get(pin.name, "")).copy(files.sources[pin.name]))
+                source = _Source(tar, spec, stamp, pin, whole.get(pin.name, ""), folders)
+                copied.update(source.copy(files.sources[pin.name]))
+                if pin.kind == "wheel":
+                    copied.update(source.lay_wheel(files.sources[pin.name], wheels))
     for (source, inside), paths in places(spec).items():
         if missing := [path for path in paths if path not in copied]:
             raise KubedebError(
@@ -124,14 +131,17 @@ def _whole_trees(spec: BuildSpec) -> list[tuple[str, str]]:
 
 @dataclass(frozen=True)
 class _Source:
-    """One fetched source on its way into the stream; `whole` is the folder that all of it goes to, or empty."""
+    """One fetched source on its way into the stream; `whole` is the folder that all of it goes to, or empty.
+
+    `folders` are those that the stream has already.
+    """
 
     tar: tarfile.TarFile
     spec: BuildSpec
     stamp: Stamp
     pin: SourcePin
     whole: str
-    folders: set[str] = field(default_factory=set)
+    folders: set[str]
 
     def copy(self, file: Path) -> dict[str, str]:
         """Write what is wanted of it and return {path in the tree: sha256} of the single files."""
@@ -146,15 +156,32 @@ class _Source:
                 copied.update(self._lay(member.stream, member.mode, member.size, paths))
         return copied
 
+    def lay_wheel(self, file: Path, before: dict[str, str]) -> dict[str, str]:
+        """Write a wheel into every environment of the build, note in `before` what is where, and return {path: sha256}."""
+        copied: dict[str, str] = {}
+        homes = [(package.name, *package.environment) for package in self.spec.packages if package.environment]
+        for member in members(file, self.pin) if homes else ():
+            below = [(f"{LAID_OUT}/{name}{prefix}/", place(member.path, python)) for name, prefix, python in homes]
+            paths = [top + path for top, path in below if path is not None]
+            if paths and member.stream is not None:
+                refuse_twice([(path, self.pin.file) for path in paths], before)
+                before.update(dict.fromkeys(paths, self.pin.file))
+                for path in paths:
+                    self._make_folders(path)
+                copied.update(self._lay(member.stream, member.mode, member.size, paths))
+        return copied
+
+    def _make_folders(self, path: str) -> None:
+        """Write the folders above a path that are not there yet: made by tar they would not be the builder's."""
+        for folder in _folders([path]):
+            if folder and folder not in self.folders:
+                self.folders.add(folder)
+                self.tar.addfile(_member(self.stamp, f"{tree_root(self.spec)}/{folder}", 0, tarfile.DIRTYPE, 0o755))
+
     def _unpack(self, member: Member, path: str, also: list[str], copied: dict[str, str]) -> None:
         if not path:
             return  # the single top folder that a release has, or a file beside it
-        # An archive need not list the folders above its files, and made by tar they would not be the builder's.
-        for folder in _folders([path.removeprefix(f"{self.whole}/")]):
-            if folder and folder not in self.folders:
-                self.folders.add(folder)
-                name = f"{tree_root(self.spec)}/{self.whole}/{folder}"
-                self.tar.addfile(_member(self.stamp, name, 0, tarfile.DIRTYPE, 0o755))
+        self._make_folders(path)  # an archive need not list the folders above its files
         if member.stream is not None:
             copied.update(self._lay(member.stream, member.mode, member.size, [path, *also]))
             return

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, model_validator
 
 from kubedeb.yamlfile import Quoted, StrictModel
-from pkgbuild.sources import ArchiveSource, Name, Source, UpstreamFiles
+from pkgbuild.sources import ArchiveSource, Name, Source, UpstreamFiles, WheelSource
 
 
 def _not_empty(value: Any) -> Any:
@@ -154,13 +154,13 @@ class Row(StrictModel):
         """Return the first two numbers of the version: 3.4 for 3.4.23."""
         return ".".join(self.version.split(".")[:2])
 
-    def unpinned(self) -> list[tuple[Architecture, int, ArchiveSource]]:
+    def unpinned(self) -> list[tuple[Architecture, int, ArchiveSource | WheelSource]]:
         """Return (architecture, place in its list, source) of what has no digest yet."""
         return [
             (architecture, place, source)
             for architecture, sources in self.sources.items()
             for place, source in enumerate(sources)
-            if isinstance(source, ArchiveSource) and source.unpinned is not None
+            if isinstance(source, ArchiveSource | WheelSource) and source.unpinned is not None
         ]
 
     def fill(self, text: str) -> str:
@@ -176,6 +176,13 @@ class Says(StrictModel):
     output: str = Field(description="`{version}` stands for the upstream version.")
 
 
+class Environment(StrictModel):
+    """A Python environment: every wheel of a version, laid out whole, bit for bit."""
+
+    prefix: AbsolutePath = Field(description="The folder of the environment: modules lie in lib/pythonX.Y/site-packages below.")
+    python: Annotated[Quoted, Field(pattern=r"^3\.[0-9]+$", description="The Python that runs it, in quotes.")]
+
+
 class Package(StrictModel):
     """One binary package: exactly these files, from there."""
 
@@ -186,6 +193,7 @@ class Package(StrictModel):
     programs: dict[AbsolutePath, Annotated[str, Field(pattern=r"^\.?[A-Za-z0-9._~/-]*$")]] = Field(
         default_factory=dict, description="Path in the package: the Go package that is compiled to it, ./cmd/hello."
     )
+    environment: Environment | None = Field(default=None, description="Of the version's wheels, for kind prebuilt.")
     contents: tuple[AbsolutePath, ...] = Field(
         default=(), description="Every other file in it; changelog and copyright go without saying."
     )
@@ -298,6 +306,8 @@ def wrong_for_kind(recipe: Recipe) -> str:
         return "the key go is for kind go, and needed there"
     if recipe.kind is not Kind.GO and any(package.programs for package in recipe.packages):
         return "programs are compiled by recipes of kind go only"
+    if recipe.kind is not Kind.PREBUILT and any(package.environment for package in recipe.packages):
+        return "an environment of wheels is laid out by recipes of kind prebuilt only"
     if recipe.kind is Kind.DEBIAN:
         return _wrong_for_debian(recipe)
     return _wrong_for_go(recipe, recipe.go) if recipe.go else ""

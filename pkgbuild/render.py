@@ -108,6 +108,8 @@ def install_list(package: Package, files: list[str]) -> str:
     """Return debian/PACKAGE.install for everything that is laid out for the package."""
     own = [name for name in files if name.startswith(f"{package.name}/")]
     laid = sorted([f"{package.name}{path}" for path in [*package.copies, *package.programs]] + own)
+    if package.environment:
+        laid.append(f"{package.name}{package.environment.prefix}")
     lines = [f"{LAID_OUT}/{path} {PurePosixPath(path).relative_to(package.name).parent}\n" for path in laid]
     return "".join(lines)
 

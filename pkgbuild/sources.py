@@ -16,16 +16,21 @@ Sha512 = Annotated[str, Field(pattern=r"^[0-9a-f]{128}$", description="The file'
 
 
 class _Packaged(StrictModel):
-    """A source that a package index names: by package and version, pinned by sha256."""
+    """A source that a package index names, by package and version."""
 
     package: Name
     version: Quoted
-    sha256: Sha256
 
     @property
     def name(self) -> str:
         """Return what paths into the source begin with."""
         return self.package
+
+
+class _Pinned(_Packaged):
+    """One that is pinned by sha256, always."""
+
+    sha256: Sha256
 
     @property
     def checksum(self) -> Checksum:
@@ -33,14 +38,14 @@ class _Packaged(StrictModel):
         return Checksum.sha256(self.sha256)
 
 
-class DebSource(_Packaged):
+class DebSource(_Pinned):
     """A binary Debian package that is re-used. It names no host: the machine's own apt sources know where Debian is."""
 
     kind: Literal["deb"]
     suite: Name = Field(description="The Debian suite whose signed index lists the package.")
 
 
-class DscSource(_Packaged):
+class DscSource(_Pinned):
     """A Debian source package. The `.dsc` is pinned, and names its other files by sha256."""
 
     kind: Literal["dsc"]
@@ -104,6 +109,23 @@ class WheelSource(_Packaged):
     kind: Literal["wheel"]
     package: Name = Field(description="The distribution's name, as its index normalises it.")
     file: str = Field(pattern=r"^[A-Za-z0-9._+-]+\.whl$", description="The wheel's file name: tags decide which one it is.")
+    sha256: Sha256 | None = None
+    unpinned: str | None = Field(default=None, min_length=1, description="Why it has no digest: it is never built then.")
+
+    @model_validator(mode="after")
+    def _pinned(self) -> WheelSource:
+        if (self.sha256 is None) != (self.unpinned is not None):
+            raise ValueError("a wheel is pinned by sha256 (or `unpinned: REASON`)")
+        return self
+
+    @property
+    def checksum(self) -> Checksum:
+        """Return the pin. Raises `KubedebError` (RECIPE) when there is none."""
+        if self.sha256 is None:
+            raise KubedebError(
+                f"source {self.name} is not pinned: {self.unpinned}", details=self.file, code=ExitCode.RECIPE
+            )  # fmt: skip
+        return Checksum.sha256(self.sha256)
 
 
 Source = Annotated[DebSource | DscSource | ArchiveSource | WheelSource, Field(discriminator="kind")]

@@ -69,7 +69,7 @@ class SaysSpec:
 class PackageSpec:
     """What one package must be: `copies` are (path in it, path in a source), `programs` (path in it, Go package).
 
-    `contents` are all other files, the programs among them.
+    `contents` are all other files, the programs among them; `environment` is (prefix, Python) of one made of all wheels.
     """
 
     name: str
@@ -79,6 +79,7 @@ class PackageSpec:
     unit: str | None
     says: SaysSpec | None
     programs: tuple[tuple[str, str], ...] = ()
+    environment: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,9 @@ class BuildSpec:
         deciding = {**asdict(self), "sources": [pin.deciding() for pin in self.sources]}
         if not self.build_profiles:  # what was built before there were any keeps its name
             del deciding["build_profiles"]
+        for package in deciding["packages"]:
+            if package["environment"] is None:
+                del package["environment"]
         return sha256_bytes(canonical_json(deciding).encode())
 
     @property
@@ -274,4 +278,5 @@ def _package(package: Package, version: str, architecture: Architecture) -> Pack
         if says
         else None,
         programs=tuple(sorted(package.programs.items())),
+        environment=(package.environment.prefix, package.environment.python) if package.environment else None,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 from kubedeb.errors import ExitCode, KubedebError
@@ -16,6 +17,11 @@ GONE = ("No matching distribution", "Could not find a version")
 def pip_environment() -> dict[str, str]:
     """Return what lets pip find its configuration, which the runner's clean environment would hide."""
     return {name: os.environ[name] for name in os.environ if name.startswith("PIP_") or name == "XDG_CONFIG_HOME"}
+
+
+def interpreter() -> str:
+    """Return a Python that has pip: this one, else the machine's own, as for an environment that came without it."""
+    return sys.executable if find_spec("pip") else "python3"
 
 
 def tag_options(file: str) -> list[str]:
@@ -35,7 +41,7 @@ def tag_options(file: str) -> list[str]:
 def download(pin: SourcePin, folder: Path) -> Path:
     """Fetch a wheel into `folder` and return its path. Raises `KubedebError`: SOURCE_GONE or FETCH."""
     command = [
-        sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--no-deps", "--only-binary=:all:",
+        interpreter(), "-m", "pip", "--disable-pip-version-check", "download", "--no-deps", "--only-binary=:all:",
         "--no-cache-dir", "--quiet", f"--dest={folder}", *tag_options(pin.file), f"{pin.name}=={pin.version}",
     ]  # fmt: skip
     try:
