@@ -106,10 +106,10 @@ def write_tree(
         wheels: dict[str, str] = {}
         for pin in spec.sources:
             if pin.kind != "dsc":
-                source = _Source(tar, spec, stamp, pin, whole.get(pin.name, ""), folders)
-                copied.update(source.copy(files.sources[pin.name]))
+                given = _Source(tar, spec, stamp, pin, whole.get(pin.name, ""), folders)
+                copied.update(given.copy(files.sources[pin.name]))
                 if pin.kind == "wheel":
-                    copied.update(source.lay_wheel(files.sources[pin.name], wheels))
+                    copied.update(given.lay_wheel(files.sources[pin.name], wheels))
     for (source, inside), paths in places(spec).items():
         if missing := [path for path in paths if path not in copied]:
             raise KubedebError(

@@ -13,9 +13,10 @@ from pkgbuild.sources import ArchiveSource, DebSource, DscSource, Source, WheelS
 HEAD = """\
 # Packages
 
-Made from the recipes by `script/docs`; do not edit. What each recipe makes, from which pinned bytes, and how its packages relate to
-others. Package versions carry a revision and a suffix for each suite: 1.10.13 is `1.10.13-1~deb12u1` on Debian 12. How large a build's
-packages are and whether they were built again to the same bytes is stated beside them ([attestations.md](attestations.md)).
+Made from the recipes by `script/docs`; do not edit. What each recipe makes, from which pinned bytes, and how its packages
+relate to others. Package versions carry a revision and a suffix for each suite: 1.10.13 is `1.10.13-1~deb12u1` on Debian 12.
+How large a build's packages are and whether they were built again to the same bytes is stated beside them
+([attestations.md](attestations.md)).
 """
 RELATIONS = ("Pre-Depends", "Depends", "Recommends", "Suggests", "Conflicts", "Breaks", "Replaces", "Provides")
 SHORT = 12

@@ -1,4 +1,4 @@
-"""The API server and kubectl from Debian's sources: compiled once, restamped by linking."""
+"""The API server and kubectl from Debian's sources: compiled once, restamped by linking, and started from their packages."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,12 @@ from typing import Any
 import pytest
 
 import partialrecipe
+import realserver
 from kubedeb.cli import run
 from kubedeb.errors import ExitCode
+from kubedeb.knowledge.loader import load as load_rows
+from kubedeb.versions import Version
+from lab.nodes import Lab
 from pkgbuild.store import Store
 
 pytestmark = [pytest.mark.docker, pytest.mark.long]  # a cold build is not shown to fit into a quarter of an hour
@@ -24,7 +27,7 @@ RECIPE = "kubernetes-source"
 PACKAGES = ("kube-apiserver", "kubectl")
 COMPILED, RESTAMPED = "1.20.2", "1.19.99"
 RESTAMP_SECONDS = 90
-Build = Callable[..., dict[str, Any]]
+FLAGS = [row for row in load_rows().flags if row.component == "kube-apiserver"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,10 @@ class Room:
     where: tuple[str, ...]
     builds: dict[str, dict[str, Any]]
     seconds: dict[str, float]
+
+    def debs(self, version: str) -> list[Path]:
+        """Return the packages of a version."""
+        return [Path(package["file"]) for package in self.builds[version]["packages"]]
 
 
 @pytest.fixture(scope="module")
@@ -86,3 +93,33 @@ def test_a_restamp_costs_its_link(room: Room) -> None:
 def test_what_the_cache_gave_is_what_is_made_without_it(room: Room, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["build", f"{RECIPE}@{RESTAMPED}", "--check", *room.where]) == ExitCode.DONE
     assert "built again, the same bytes" in capsys.readouterr().err
+
+
+def test_the_flag_table_holds_for_the_real_program(room: Room, tmp_path: Path) -> None:
+    """Each row about the API server, of either kind: the real 1.20.2 does not know what is gone, and knows what came."""
+    (deb,) = [path for path in room.debs(COMPILED) if path.name.startswith("kube-apiserver")]
+    subprocess.run(["dpkg-deb", "--extract", deb, tmp_path], check=True)
+    wrong = []
+    for row in FLAGS:
+        argv = [tmp_path / "usr/bin/kube-apiserver", f"{row.flag}=1", "--version"]
+        said = subprocess.run(argv, check=False, capture_output=True, text=True)
+        refused = said.returncode == 1 and f"unknown flag: {row.flag}" in said.stderr
+        if refused == row.accepted_by(Version.parse(COMPILED)):
+            wrong.append((row.flag, said.returncode, said.stderr.strip()[-200:]))
+    assert wrong == []
+    assert len(FLAGS) >= 10
+
+
+def test_it_starts_from_its_package_and_answers(room: Room, with_base: Store, tmp_path: Path) -> None:
+    etcd = ["--store", str(with_base.folder), "--cache", str(with_base.folder / "sources"), "-o", str(tmp_path)]
+    assert run(["build", "etcd@3.4.23", *etcd]) == ExitCode.DONE
+    with Lab(["api"]) as lab:
+        realserver.install(lab, "api", [*tmp_path.glob("etcd-server_*.deb"), *room.debs(COMPILED)])
+        idle = lab.run("api", "systemctl", "is-active", "etcd", "kube-apiserver", check=False).output.split()
+        assert idle == ["inactive", "inactive"], "an installation starts nothing"
+        realserver.start(lab, "api")
+        about = realserver.version(lab, "api")
+        assert (about["gitVersion"], about["major"], about["minor"]) == (f"v{COMPILED}", "1", "20")
+        assert about["buildDate"] == "2026-11-24T12:00:00Z"
+        spaces = realserver.kubectl(lab, "api", "get", "namespaces", "--output=name")[1].split()
+        assert {"namespace/default", "namespace/kube-system"} <= set(spaces)

@@ -15,6 +15,7 @@ from kubedeb.errors import ExitCode
 from repositories import VERSIONS, Made
 
 DOCS = Path(__file__).parents[3] / "docs/repository.md"
+UNITS = Path(__file__).parents[3] / "recipes/kubedeb/debian"
 ENGLISH = ('Acquire::Languages "en";',)
 APT_FILE = (
     'Acquire::IndexTargets::deb::Contents-deb { MetaKey "$(COMPONENT)/Contents-$(ARCHITECTURE)";'
@@ -138,11 +139,11 @@ def test_an_upgrade_comes_in_phases(published: Made, capsys: pytest.CaptureFixtu
     assert published.repo("add", "--suite", "bookworm", own) == ExitCode.PACKAGE
 
 
-def test_the_timer_of_the_documentation_is_one(tmp_path: Path) -> None:
-    text = DOCS.read_text().partition("### Signing again in time")[2].partition("\n#")[0]
-    blocks = re.findall(r"(?:^    .*\n)+", text, re.MULTILINE)
-    for name, block in zip(("kubedeb-resign@.service", "kubedeb-resign@.timer"), blocks, strict=True):
-        (tmp_path / name).write_text(re.sub(r"^    ", "", block, flags=re.MULTILINE).replace("/usr/bin/kubedeb", "/bin/true"))
+def test_the_timer_that_the_package_ships_is_one(tmp_path: Path) -> None:
+    assert "systemctl enable --now kubedeb-resign@bookworm.timer" in DOCS.read_text()
+    for name in ("kubedeb-resign@.service", "kubedeb-resign@.timer"):
+        text = (UNITS / f"kubedeb.{name}").read_text()
+        (tmp_path / name).write_text(text.replace("/usr/bin/kubedeb", "/bin/true"))
     done = subprocess.run(
         ["systemd-analyze", "verify", *(tmp_path / f"kubedeb-resign@bookworm.{end}" for end in ("service", "timer"))],
         capture_output=True, text=True, check=False,
