@@ -8,15 +8,15 @@ constraints.txt) sorts them and dates them all alike, and files that are not tra
 from __future__ import annotations
 
 import datetime
-import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+from kubedeb.errors import ExitCode
 from kubedeb.files import sha256_of
+from kubedeb.process import run
 from pkgbuild.library import load
 
 TOP = Path(__file__).resolve().parents[2]
@@ -38,7 +38,7 @@ def lay_out(out: Path) -> Path:
 
 def make_wheel(folder: Path, epoch: int) -> Path:
     """Build the wheel of the checkout's tracked files into `folder`, every file dated `epoch`."""
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=TOP, check=True, capture_output=True, text=True).stdout
+    listed = run(["git", "ls-files", "-z"], code=ExitCode.BUILD, cwd=TOP).text
     with tempfile.TemporaryDirectory() as name:
         tree = Path(name)
         for path in filter(None, listed.split("\0")):
@@ -46,9 +46,8 @@ def make_wheel(folder: Path, epoch: int) -> Path:
                 continue
             (tree / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(TOP / path, tree / path)
-        environment = {**os.environ, "SOURCE_DATE_EPOCH": str(epoch)}
         argv = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder.absolute())]
-        subprocess.run(argv, cwd=tree, env=environment, check=True, capture_output=True)
+        run(argv, code=ExitCode.BUILD, cwd=tree, env={"SOURCE_DATE_EPOCH": str(epoch)})
     (wheel,) = folder.glob("*.whl")
     return wheel
 

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import sys
 import tempfile
 import tomllib
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
+from kubedeb.errors import ExitCode
 from kubedeb.files import write_text
+from kubedeb.process import run
+from pkgbuild.wheel import pip_environment
 
 TOP = Path(__file__).resolve().parents[2]
 RECIPE = TOP / "recipes/kubedeb/recipe.yaml"
@@ -51,7 +53,7 @@ def resolved(machine: str) -> list[tuple[str, str, str, str]]:
             *(f"--platform={tag}" for tag in tags), "--constraint", str(TOP / "constraints.txt"),
             "--report", str(report), *wanted(),
         ]  # fmt: skip
-        subprocess.run(argv, check=True)
+        run(argv, code=ExitCode.FETCH, env=pip_environment(), timeout=1800)
         found = json.loads(report.read_text())["install"]
     wheels = []
     for one in found:

@@ -1,0 +1,103 @@
+"""kubedeb as a Debian package: built from the checkout, installed in a clean Debian 12, run there without any network."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cleanroot import Root, clean_image, clean_root
+from kubedeb import __version__
+from kubedeb.cli import run
+from kubedeb.errors import ExitCode
+from pkgbuild.store import Store
+
+pytestmark = [pytest.mark.docker, pytest.mark.turn]
+TOP = Path(__file__).parents[3]
+SHIPPED = {path.parent.name for path in (TOP / "recipes").glob("*/recipe.yaml")}
+
+
+def lay_out(folder: Path) -> Path:
+    """Make the wheel and the pinned recipe in `folder`, as script/package does; return the wheel."""
+    subprocess.run([sys.executable, TOP / "script/lib/package.py", folder], check=True, cwd=TOP, capture_output=True)
+    (wheel,) = (folder / "wheel").glob("*.whl")
+    return wheel
+
+
+@pytest.fixture(scope="module")
+def built(with_base: Store, kept: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the package, inspected as every build is; return it."""
+    folder = tmp_path_factory.mktemp("own")
+    wheel = lay_out(folder)
+    where = ["--recipes", str(folder / "recipes"), "--store", str(with_base.folder), "--cache", str(kept / "sources")]
+    assert run(["recipe", "fetch", "kubedeb", *where, "--from", str(wheel.parent)]) == ExitCode.DONE
+    assert run(["build", "kubedeb", *where, "-o", str(folder / "out")]) == ExitCode.DONE
+    (package,) = (folder / "out").glob("*.deb")
+    return package
+
+
+@pytest.fixture(scope="module")
+def root(built: Path) -> Iterator[Root]:
+    """Install it in a clean Debian 12, whose own archive has all that it depends on."""
+    with clean_image() as image, clean_root(image) as made:
+        made.put("/packages/kubedeb.deb", built.read_bytes())
+        ok(made, "apt-get", "update")
+        ok(made, "apt-get", "install", "-y", "--no-install-recommends", "systemd", "/packages/kubedeb.deb")
+        yield made
+
+
+def ok(root: Root, *command: str) -> str:
+    status, said = root.run(*command)
+    assert status == 0, said
+    return said
+
+
+def alone(root: Root, *command: str) -> str:
+    """Run a command without a network."""
+    return ok(root, "unshare", "--net", *command)
+
+
+def test_the_same_files_are_the_same_wheel(tmp_path: Path) -> None:
+    first, second = (hashlib.sha256(lay_out(tmp_path / name).read_bytes()).hexdigest() for name in ("first", "second"))
+    assert first == second
+    assert first in (tmp_path / "second/recipes/kubedeb/recipe.yaml").read_text()
+
+
+def test_it_runs_without_a_network_and_without_python_packages_of_debian(root: Root) -> None:
+    assert __version__ in alone(root, "kubedeb", "--version")
+    assert {line.split()[0] for line in alone(root, "kubedeb", "recipe", "list").splitlines()[1:]} >= SHIPPED
+    assert "etcd" in alone(root, "kubedeb", "rules", "list")
+    assert alone(root, "kubedeb", "recipe", "lint", "helm").startswith("helm: ok")
+    code = "import boto3, distributed, docker, pydantic, sys; print(sys.prefix, pydantic.__file__)"
+    prefix, place = alone(root, "/usr/lib/kubedeb/bin/python3", "-I", "-c", code).split()
+    assert (prefix, place.startswith(prefix)) == ("/usr/lib/kubedeb", True)
+
+
+def test_it_publishes_and_signs_again_with_nothing_else_installed(root: Root) -> None:
+    where = ("--repository", "/srv/apt")
+    alone(root, "kubedeb", "repo", "init", *where, "--origin", "example", "--suite", "bookworm", "--valid-for", "10")
+    alone(root, "kubedeb", "repo", "add", *where, "--suite", "bookworm", "--publish", "/packages/kubedeb.deb")
+    assert "generation 2" in alone(root, "kubedeb", "repo", "resign", *where, "bookworm")
+
+
+def test_the_timer_is_there_and_nothing_is_on(root: Root) -> None:
+    ok(root, "systemd-analyze", "verify", "kubedeb-resign@bookworm.timer", "kubedeb-resign@bookworm.service")
+    assert "kubedeb" not in ok(root, "find", "/etc/systemd", "-name", "kubedeb*")
+    assert "/var/lib/kubedeb" in ok(root, "getent", "passwd", "kubedeb")
+
+
+def test_shells_complete_it(root: Root) -> None:
+    script = "source /usr/share/bash-completion/completions/kubedeb && complete -p kubedeb"
+    assert "_kubedeb_completion" in ok(root, "bash", "-c", script)
+    asked = "COMP_WORDS='kubedeb rec' COMP_CWORD=1 _KUBEDEB_COMPLETE=bash_complete kubedeb"
+    assert "plain,recipe" in ok(root, "bash", "-c", asked)
+
+
+def test_a_purge_leaves_nothing_of_it(root: Root) -> None:
+    """The last of the module: the package is gone afterwards."""
+    ok(root, "dpkg", "--purge", "kubedeb")
+    assert root.run("ls", "/usr/lib/kubedeb")[0] == 2, "no compiled module is left either"
