@@ -49,12 +49,15 @@ def prove(
     from kubedeb.errors import storage_errors
     from kubedeb.files import canonical_json, write_text
     from kubedeb.knowledge import load as load_knowledge
-    from upgrade_plans import factsfile, planfile
+    from upgrade_plans import factsfile, planfile, upgradefile
     from upgrade_plans.prover import prove as judge
     from upgrade_plans.prover.certificate import certificate
     from upgrade_plans.prover.symmetry import Reductions
     from upgrade_plans.render import refusal, verdict_text
 
+    if upgradefile.is_whole(plan_file):
+        _whole(plan_file, facts_file, certificate_file, checked_file, without, as_json=as_json)
+        return
     read = planfile.load(plan_file)
     facts = factsfile.load(facts_file) if facts_file else None
     if facts is not None:
@@ -79,6 +82,51 @@ def prove(
         )  # fmt: skip
     if not as_json:
         for line in verdict_text(verdict, knowledge):
+            click.echo(line)
+
+
+def _whole(
+    plan_file: Path,
+    facts_file: Path | None,
+    certificate_file: Path | None,
+    checked_file: Path | None,
+    without: tuple[str, ...],
+    *,
+    as_json: bool,
+) -> None:
+    """Prove the plan of a whole stack."""
+    from kubedeb.errors import storage_errors
+    from kubedeb.files import canonical_json, write_text
+    from kubedeb.knowledge import load as load_knowledge
+    from upgrade_plans import factsfile, upgradefile, wholerender
+    from upgrade_plans.canonical import digest
+    from upgrade_plans.prover.whole import certificate, prove_whole
+
+    if without or checked_file is not None:
+        option = "--without" if without else "--check"
+        raise KubedebError(f"{option} is for plans of etcd alone (format 1)", code=ExitCode.USAGE)
+    plan, knowledge = upgradefile.load(plan_file), load_knowledge()
+    facts = digest(factsfile.load(facts_file)) if facts_file else None
+    if facts is not None and facts != plan.inputs.facts:
+        raise KubedebError(
+            "the plan was made from other facts than these", details=f"It names {plan.inputs.facts}; these are {facts}.",
+            hint="Make the plan from these facts: kubedeb plan make.", code=ExitCode.FACTS,
+        )  # fmt: skip
+    verdict = prove_whole(plan, knowledge, facts)
+    document = certificate(plan, knowledge, verdict)
+    if certificate_file is not None:
+        with storage_errors("the certificate", ExitCode.PLAN):
+            write_text(certificate_file, canonical_json(document))
+    if as_json:
+        print_json(document)
+    if not verdict.proven:
+        first, *more = wholerender.refusal(verdict, knowledge)
+        raise KubedebError(
+            f"the plan is refused ({first.removeprefix('REFUSED: ')})", details="\n".join(more), code=ExitCode.REFUSED,
+            hint="Let the planner make it (kubedeb plan make), or mend the step that the story ends in.",
+        )  # fmt: skip
+    if not as_json:
+        for line in wholerender.proof(plan, verdict, knowledge):
             click.echo(line)
 
 

@@ -1,0 +1,52 @@
+"""`kubedeb prove` on the plan of a whole stack: what people see, the certificate, the exit codes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import byhand
+from kubedeb.cli import run
+from kubedeb.errors import ExitCode
+from upgrade_plans import upgradefile
+
+CASES = {str(case["name"]): case["plan"] for case in byhand.cases()}
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_proof_says_what_it_rests_on_and_leaves_a_certificate(capsys: pytest.CaptureFixture[str]) -> None:
+    upgradefile.save(Path("p.json"), CASES["Kubernetes alone is proven"])
+    assert run(["prove", "p.json", "--certificate", "c.json"]) == ExitCode.DONE
+    said = capsys.readouterr().out
+    assert "PROVEN: in the model stack-sequence/1" in said
+    assert "proven apart: API servers, managers and workers, in stack-rolling/1 (each step bounded)" in said
+    assert "m1: a fault of a host, about 60 s" in said
+    document = json.loads(Path("c.json").read_text())
+    assert document["proven"]
+    assert document["states"] == sum(count for count, _ in document["evidence"]["places"].values())
+    assert document["levels"]["N"] + document["levels"]["R"] == document["states"]
+    assert {"step": "m1", "fault": "host"} in [{key: one[key] for key in ("step", "fault")} for one in document["exposures"]]
+
+
+def test_a_refusal_tells_the_way_into_it_and_what_is_where(capsys: pytest.CaptureFixture[str]) -> None:
+    upgradefile.save(Path("p.json"), CASES["kubelets to 1.9 while one API server is 1.8"])
+    assert run(["prove", "p.json", "--certificate", "c.json"]) == ExitCode.REFUSED
+    said = capsys.readouterr().err
+    assert "skew-kubelet: kubelet 1.9.11 beside kube-apiserver 1.8.15 [workers]" in said
+    assert "rule kubelet-skew-old" in said
+    assert "6 steps go through as planned" in said
+    assert "kube-apiserver: m1 1.9.11 on v3, m2 1.8.15 on v3" in said
+    document = json.loads(Path("c.json").read_text())
+    assert document["counterexample"][-1] == {"step": "workers", "what": "begin", "part": "", "planned": True}
+
+
+def test_what_is_for_plans_of_etcd_alone_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    upgradefile.save(Path("p.json"), CASES["Kubernetes alone is proven"])
+    assert run(["prove", "p.json", "--without", "rows"]) == ExitCode.USAGE
+    assert "--without is for plans of etcd alone" in capsys.readouterr().err

@@ -1,0 +1,108 @@
+"""The invariants of docs/model.md, 15, about where data lies and who writes it: the stores, the migration, the backups."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kubedeb.versions import Version
+from upgrade_plans.models.upgradekinds import StepKind as Kind
+from upgrade_plans.models.upgradekinds import Store
+from upgrade_plans.prover.wholecase import Key, WholeCase
+from upgrade_plans.prover.wholestate import BOTH, FORWARD, PENDING, State, View
+
+Clause = tuple[str, str, tuple[str, ...]]
+DEFAULT = "kube-apiserver-etcd3-default"
+
+
+def data(case: WholeCase, state: State, view: View) -> Iterator[Clause]:
+    """Yield what a state violates of the invariants about data."""
+    yield from _store(state, view)
+    if view.step is None:
+        return
+    if view.step.kind is Kind.MIGRATE and state.direction == FORWARD and any(state.parts):
+        yield from _migration(case, state, view)
+    if any(state.parts) and state.direction == FORWARD:
+        yield from _backups(case, state, view)
+
+
+def _store(state: State, view: View) -> Iterator[Clause]:
+    """Judge where API servers write, and would write after a reboot."""
+    memory = state.memory
+    if memory.newest is None:
+        return
+    writes = {one.store for one in view.servers if one.run is not None and one.store is not None}
+    boots = {one.boot for one in view.servers if one.starts is not None and one.boot is not None}
+    if memory.newest != BOTH:
+        if any(store != memory.newest for store in writes):
+            yield "etcd-store", "writes", (DEFAULT,)
+        if any(store != memory.newest for store in boots):
+            yield "etcd-store", "boots", (DEFAULT,)
+    if len(writes | boots) > 1:
+        yield "etcd-store", "two", (DEFAULT,)
+    if Store.V3 in writes | boots and memory.migrated and not memory.compared:
+        yield "store-agree", "uncompared", ()
+    if any(store == Store.V2 for store in writes | boots) and "/registry" in memory.gone:
+        yield "etcd-store", "deleted", ()
+
+
+def _migration(case: WholeCase, state: State, view: View) -> Iterator[Clause]:
+    """Judge the copying of one store into the other."""
+    memory = state.memory
+    if view.servers and view.runs("kube-apiserver"):
+        yield "write-stop", "servers", ("storage-hop-etcd2-etcd3",)
+    if not view.around.closed:
+        yield "write-stop", "open", ("storage-hop-etcd2-etcd3",)
+    if view.runs("etcd"):
+        yield "write-stop", "members", ()
+    if not memory.sentinel:
+        yield "watch-continuity", "sentinel", ()
+    if not memory.cold:
+        yield "snapshot", "cold", ("etcd-snapshot-v3-only",)
+    if view.around.calico == "after" or case.plan.stores.calico is Store.V3:
+        yield "calico-datastore", "copied", ("calico-3-after-migration",)
+    parts = {part.name for part in case.steps[state.step].parts}
+    if parts != {where for _, where in case.members}:
+        yield "store-agree", "members", ()
+
+
+def _backups(case: WholeCase, state: State, view: View) -> Iterator[Clause]:
+    """Judge whether what a step puts out of reach was saved, and the backup proven."""
+    one, memory = case.steps[state.step], state.memory
+    step = one.step
+    named = [block.backup for block in step.blocks if block.backup is not None]
+    if any(backup not in memory.proven for backup in named):
+        yield "snapshot", "unproven", ("etcd-backup-drill",)
+    endangered = _endangered(case, state, view)
+    held: set[Store] = set()
+    for backup in named:
+        saved = case.steps[case.index[backup]].step.backup if backup in case.index else None
+        held |= set(saved.stores) if saved is not None else set()
+    if not endangered <= held:
+        yield "snapshot", "stores", ("etcd-backup-first",)
+    if step.kind is Kind.ETCD_HOP and step.to is not None and not one.floor and PENDING not in state.parts:
+        to, old = Version.parse(step.to), case.boundaries[state.step].hosts
+        raised = any(record.run is not None and record.run.line < to.line for key, record in old.items() if key[0] == "etcd")
+        if raised and all(_moved(view, key, to) for key in case.members):
+            yield "snapshot", "unblocked", ("etcd-no-downgrade",)
+
+
+def _moved(view: View, key: Key, to: Version) -> bool:
+    """Say whether a member runs, or is about to run, a version."""
+    return any(one.run == to for one in view.may[key])
+
+
+def _endangered(case: WholeCase, state: State, view: View) -> set[Store]:
+    """Return the stores with data that a step of this kind can lose."""
+    step = view.step
+    if step is None or not step.blocks:
+        return set()
+    if step.kind is Kind.DELETE_KEYS:
+        return {step.store} if step.store is not None else set()
+    if step.kind is not Kind.ETCD_HOP:
+        return set()
+    calico = case.plan.stores.calico
+    if calico is not None and view.around.calico == "after":
+        calico = Store.V3
+    newest = state.memory.newest
+    kubernetes = {Store.V2, Store.V3} if newest == BOTH else {newest}
+    return {store for store in (*kubernetes, calico) if isinstance(store, Store)}

@@ -1,0 +1,147 @@
+"""The transition system of a whole stack's plan (docs/model.md, 12): places, and what leads on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+
+from kubedeb.versions import Version
+from upgrade_plans.models.upgrade import Step
+from upgrade_plans.models.upgradekinds import Check
+from upgrade_plans.prover.wholecase import Key, Record, WholeCase
+from upgrade_plans.prover.wholechecks import Asked, holds
+from upgrade_plans.prover.wholekinds import stated
+from upgrade_plans.prover.wholememory import remember
+from upgrade_plans.prover.wholestate import BACK, DONE, ENDED, FLEET, FORWARD, IN_HAND, PENDING, Memory, State, View, resting
+
+Move = tuple[str, str, State]
+"""What happens (begin, end, act, advance, turn), to which part, and the state after it."""
+
+
+class Machine:
+    """Successors of a state, without faults: docs/model.md, 14 says why none is needed."""
+
+    def __init__(self, case: WholeCase) -> None:
+        self.case = case
+        self.view = cache(self._view)
+        self.lowest = cache(self._from)
+
+    def initial(self) -> State:
+        """Return the state that the plan begins in."""
+        plan = self.case.plan
+        cluster = Version.parse(plan.cluster_version).line if plan.cluster_version else None
+        memory = Memory(cluster, frozenset(), plan.stores.kubernetes)
+        return self._settled(State(FORWARD, 0, self._all(0, PENDING), memory))
+
+    def _all(self, step: int, stage: int) -> tuple[int, ...]:
+        if step >= len(self.case.steps):
+            return ()
+        return (stage,) * max(1, len(self.case.steps[step].parts))
+
+    def finished(self, state: State) -> bool:
+        """Say whether the plan is at its end or was turned back as far as it goes."""
+        return state.direction == ENDED or state.step == len(self.case.steps)
+
+    def _view(self, step: int, parts: tuple[int, ...]) -> View:
+        before = self.case.boundaries[step]
+        if step == len(self.case.steps) or not any(parts):
+            here = self.case.steps[step].step if step < len(self.case.steps) else None
+            return View({key: (one,) for key, one in before.hosts.items()}, before.fleet, frozenset(), before, here)
+        compiled, after = self.case.steps[step], self.case.boundaries[step + 1]
+        may: dict[Key, tuple[Record, ...]] = {key: (one,) for key, one in before.hosts.items()}
+        fleet, hand = before.fleet, set[Key]()
+        for part, stage in zip(compiled.parts, parts, strict=False):
+            for key, (old, new) in part.hosts.items():
+                may[key] = (old, new) if stage == IN_HAND else (new,) if stage == DONE else (old,)
+            if part.fleet:
+                fleet = (before.fleet, before.fleet | after.fleet, after.fleet)[stage]
+            if stage == IN_HAND:
+                hand |= {FLEET} if part.fleet else set(part.hosts)
+        around = after if all(stage == DONE for stage in parts) else before
+        return View(may, fleet, frozenset(hand), around, compiled.step)
+
+    # What leads on.
+
+    def successors(self, state: State) -> Iterator[Move]:
+        """Yield what may happen next, in a fixed order."""
+        if self.finished(state):
+            return
+        yield from self._forward(state) if state.direction == FORWARD else self._back(state)
+
+    def _forward(self, state: State) -> Iterator[Move]:
+        one = self.case.steps[state.step]
+        room = PENDING in state.parts and state.parts.count(IN_HAND) < one.step.window
+        if room and self._holds(one.step.pre, state, one.step):
+            for number, stage in enumerate(state.parts):
+                if stage == PENDING:
+                    reached = IN_HAND if one.parts else DONE
+                    yield "begin" if one.parts else "act", self._name(state, number), self._to(state, number, reached)
+        for number, stage in enumerate(state.parts):
+            if stage == IN_HAND:
+                yield "end", self._name(state, number), self._to(state, number, DONE)
+        if all(stage == DONE for stage in state.parts) and self._holds(one.step.post, state, one.step, post=True):
+            following = State(FORWARD, state.step + 1, self._all(state.step + 1, PENDING), state.memory)
+            yield "advance", "", self._settled(following, state)
+        if self.may_turn(state):
+            yield "turn", "", state._replace(direction=BACK)
+
+    def _back(self, state: State) -> Iterator[Move]:
+        one = self.case.steps[state.step]
+        checks = one.step.undo.pre if one.step.undo is not None else ()
+        ready = state.parts.count(IN_HAND) < one.step.window and self._holds(checks, state, one.step)
+        for number, stage in enumerate(state.parts):
+            if stage == DONE and (ready or not one.parts):
+                yield "begin", self._name(state, number), self._to(state, number, IN_HAND if one.parts else PENDING)
+            if stage == IN_HAND:
+                yield "end", self._name(state, number), self._to(state, number, PENDING)
+        if not any(state.parts):
+            if state.step <= self._lowest(state):
+                yield "ended", "", state._replace(direction=ENDED)
+            else:
+                below = state.step - 1
+                yield "advance", "", self._settled(State(BACK, below, self._all(below, DONE), state.memory), state)
+
+    def _name(self, state: State, number: int) -> str:
+        parts = self.case.steps[state.step].parts
+        return parts[number].name if parts else ""
+
+    def _to(self, state: State, number: int, stage: int) -> State:
+        parts = (*state.parts[:number], stage, *state.parts[number + 1 :])
+        return self._settled(state._replace(parts=parts), state)
+
+    # The way back.
+
+    def may_turn(self, state: State) -> bool:
+        """Say whether there is a way back: a boundary at rest that neither a block nor a step without an undo is above."""
+        begun = any(state.parts)
+        if begun and not self._undone(state.step):
+            return False
+        return self._lowest(state) <= state.step
+
+    def _undone(self, step: int) -> bool:
+        """Say whether a step can be taken back: it says how, or nothing of it stays."""
+        one = self.case.steps[step].step
+        return one.undo is not None or not stated(one)
+
+    def _lowest(self, state: State) -> int:
+        """Return the lowest boundary at rest that can be reached going back; one above the state's own when there is none."""
+        return self.lowest(state.step, state.memory.floor)
+
+    def _from(self, step: int, floor: int) -> int:
+        found = step + 1
+        for boundary in range(step, floor - 1, -1):
+            if resting(self.case.boundaries[boundary]):
+                found = boundary
+            if boundary and not self._undone(boundary - 1):
+                break
+        return found
+
+    # What the world remembers.
+
+    def _settled(self, state: State, past: State | None = None) -> State:
+        memory = remember(self.case, self.view(state.step, state.parts), state, past)
+        return state if memory == state.memory else state._replace(memory=memory)
+
+    def _holds(self, checks: tuple[Check, ...], state: State, step: Step, *, post: bool = False) -> bool:
+        view = self.view(state.step, state.parts)
+        return all(holds(check, Asked(self.case, view, state, step, post)) for check in checks)

@@ -1,0 +1,167 @@
+"""The segments of a whole stack's plan that move counted units or members, each judged in its own model, the rest at rest.
+
+`docs/model.md`, 16: API servers, managers and workers in `stack-rolling/1` (one segment, the order of the plan), each hop of
+etcd in `etcd-rolling/1`. Hops that differ in their versions' names only are judged once.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from kubedeb.knowledge import Knowledge
+from kubedeb.versions import Version
+from upgrade_plans.models import plan as rolling
+from upgrade_plans.models import stackplan as counted
+from upgrade_plans.models.surroundings import ManagersReach
+from upgrade_plans.models.upgrade import Step, Upgrade
+from upgrade_plans.models.upgradekinds import StepKind as Kind
+from upgrade_plans.prover.prove import prove
+from upgrade_plans.prover.stackprove import prove_stack
+from upgrade_plans.prover.verdict import Violation
+
+MOVED = {Kind.APISERVER: counted.StackKind.APISERVER, Kind.MANAGERS: counted.StackKind.MANAGERS,
+         Kind.WORKERS: counted.StackKind.WORKERS}  # fmt: skip
+STAND_IN = "0" * 64
+ELSEWHERE = ("packages", "snapshot", "plan")
+"""Of a hop: judged in the sequence, of the whole plan."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A segment's verdict: its model, what it is about, states (None: bounded, not counted), exposures and violations."""
+
+    model: str
+    about: str
+    states: int | None
+    exposures: tuple[tuple[str, str, int], ...]
+    violations: tuple[Violation, ...]
+    findings: tuple[str, ...] = ()
+
+
+def segments(plan: Upgrade, knowledge: Knowledge) -> tuple[Segment, ...]:
+    """Judge every segment of a plan that passed the static checks of its sequence."""
+    return (*_counted(plan, knowledge), *_hops(plan, knowledge))
+
+
+# Counted units.
+
+
+def _counted(plan: Upgrade, knowledge: Knowledge) -> Iterator[Segment]:
+    steps = [step for step in plan.steps if step.kind in MOVED]
+    if not steps:
+        return
+    verdict = prove_stack(_stack(plan, steps), knowledge)
+    yield Segment("stack-rolling/1", "API servers, managers and workers", verdict.states, verdict.exposures,
+                  verdict.violations, verdict.findings)  # fmt: skip
+
+
+def _stack(plan: Upgrade, steps: list[Step]) -> counted.StackPlan:
+    """Return the part of a plan that moves API servers, managers and workers; everything else stands still in it."""
+    via = counted.Via.BESIDE if plan.managers_reach is ManagersReach.LOOPBACK else counted.Via.BALANCER
+    servers = tuple(
+        counted.Server(node=host.node, row=host.row or host.node, version=one.running or one.installed or "0.0.0",
+                       installed=one.installed, managers=_version(host.daemons.get("kube-controller-manager")), via=via)
+        for host in plan.hosts if (one := host.daemons.get("kube-apiserver")) is not None
+    )  # fmt: skip
+    workers = tuple(
+        counted.Workers(id=group.id, count=group.count, row=group.row or group.id, taints=group.taints, down=group.down,
+                        version=_version(kubelet) or "0.0.0", installed=kubelet.installed,
+                        proxy=_version(group.daemons.get("kube-proxy")))
+        for group in plan.workers if (kubelet := group.daemons.get("kubelet")) is not None
+    )  # fmt: skip
+    return counted.StackPlan(
+        cluster=plan.cluster, servers=servers, workers=workers,
+        pool=counted.Pool(threshold=plan.balancer.threshold if plan.balancer else 0.0), needed=plan.needed,
+        bgp=plan.bgp_per_row, steps=(*_downloads(steps), *(_counted_step(step) for step in steps)),
+    )  # fmt: skip
+
+
+def _downloads(steps: list[Step]) -> Iterator[counted.StackStep]:
+    """Yield a download for each step: whether the plan has one is judged in its sequence."""
+    for step in steps:
+        yield counted.StackStep.model_validate(
+            {"id": f"download-{step.id}", "kind": "download", "takes": step.takes, "from": step.from_, "to": step.to}
+        )
+
+
+def _version(daemon: object) -> str | None:
+    running, installed = getattr(daemon, "running", None), getattr(daemon, "installed", None)
+    return running or installed
+
+
+def _counted_step(step: Step) -> counted.StackStep:
+    known = {check.value for check in counted.StackCheck}
+    return counted.StackStep.model_validate(
+        {"id": step.id, "kind": MOVED[step.kind], "takes": step.takes, "from": step.from_, "to": step.to,
+         "window": step.window, "per_row": step.per_row, "bgp": step.bgp,
+         "pre": [check.value for check in step.pre if check.value in known], "undo": step.undo is not None}
+    )  # fmt: skip
+
+
+# Members of etcd.
+
+
+def _hops(plan: Upgrade, knowledge: Knowledge) -> Iterator[Segment]:
+    known: dict[object, Segment] = {}
+    for step in plan.steps:
+        if step.kind is not Kind.ETCD_HOP or len(step.takes) < 2 or step.from_ is None or step.to is None:
+            continue
+        old, new = Version.parse(step.from_).line, Version.parse(step.to).line
+        follows = old == new or knowledge.next_line("etcd", old) == new
+        alike = (tuple(step.takes), step.pre, step.post, bool(step.blocks), bool(step.undo), old == new, follows, step.window)
+        if alike not in known:
+            verdict = prove(_hop(plan, step), None, knowledge)
+            wrong = tuple(replace(one, step=step.id) for one in verdict.violations if one.invariant not in ELSEWHERE)
+            exposed: Counter[str] = Counter()
+            for one in verdict.exposures:
+                exposed[one.fault] += one.states
+            exposures = tuple((step.id, fault, states) for fault, states in exposed.items())
+            known[alike] = Segment("etcd-rolling/1", step.id, verdict.states, exposures, wrong)
+        first = known[alike]
+        yield first if first.about == step.id else Segment(first.model, f"{step.id}, alike {first.about}", first.states,
+                                                            first.exposures, first.violations, first.findings)  # fmt: skip
+
+
+def _hop(plan: Upgrade, step: Step) -> rolling.Plan:
+    """Return a hop as a plan of its own: packages and a proven backup, then member after member, the blocks at the last.
+
+    The order of the members is one of all: they are alike but for their names, and whoever leads, the proof holds.
+    """
+    nodes = tuple(step.takes)
+    old, new = str(step.from_), str(step.to)
+    known = {check.value for check in rolling.Check}
+    pre = [check.value for check in step.pre if check.value in known]
+    # There a postcondition asks for the version that the step began with; the step below waits for the new one.
+    post = [check.value for check in step.post if check.value in known and check.value != "cluster-version"]
+    base: dict[str, object] = {"from": old, "to": new, "reason": step.reason}
+    prepared = [
+        {**base, "id": "download", "kind": "download", "nodes": nodes},
+        {**base, "id": "backup", "kind": "backup", "nodes": nodes[:1]},
+        {**base, "id": "drill", "kind": "drill", "nodes": nodes[:1]},
+    ]
+    moved = []
+    for number, node in enumerate(nodes):
+        last = number == len(nodes) - 1
+        one = {**base, "id": f"{step.id}-{number}", "kind": "change", "nodes": [node], "pre": pre, "post": post}
+        if last and step.blocks:
+            one |= {"blocks": [{"state": block.state, "by": block.by, "loss": block.loss} for block in step.blocks],
+                    "max_backup_age": step.max_backup_age, "pre": sorted({*pre, "backup-proven"})}  # fmt: skip
+        elif step.undo is not None:
+            one["undo"] = {"to": old, "pre": ["members-healthy"]}
+        moved.append(one)
+    moved.append({**base, "id": "await", "kind": "await-version", "nodes": nodes})
+    line = Version.parse(old)
+    rows = {host.node: host.row or host.node for host in plan.hosts}
+    return rolling.Plan.model_validate(
+        {"cluster": plan.cluster, "cluster_id": plan.etcd_cluster_id or "etcd",
+         "cluster_version": f"{line.major}.{line.minor}.0",
+         "target": {"etcd": new}, "inputs": {"facts": "", "cluster_file": "", "knowledge": ""},
+         "members": [{"node": node, "row": rows.get(node, node), "member_id": node, "running": old, "installed": old}
+                     for node in nodes],
+         "releases": {version: {"packages": {"etcd-server": {"version": f"{version}-1", "sha256": STAND_IN}}}
+                      for version in (old, new)},
+         "phases": [{"id": "ready", "title": "ready", "reason": step.reason, "steps": prepared},
+                    {"id": "hop", "title": step.title, "reason": step.reason, "steps": moved}]}
+    )  # fmt: skip
