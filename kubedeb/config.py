@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kubedeb.errors import ExitCode
+from kubedeb.records import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Setting:
     """One setting: its name in the file, its environment variable and what it is for."""
 
@@ -20,7 +20,7 @@ class Setting:
     help: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Value:
     """A setting's value as text, and where it came from: `flag`, `environment NAME`, `file PATH:LINE` or `default`."""
 

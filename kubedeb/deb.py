@@ -14,10 +14,11 @@ import re
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Protocol, cast
 
+from kubedeb.records import frozen
 from kubedeb.stanza import MAX_CONTROL, Stanza, StanzaError, one
 
 BLOCK = 256 * 1024
@@ -43,7 +44,7 @@ class DebError(ValueError):
     """A file is not a Debian package that dpkg and apt would take."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Deb:
     """What one pass over a `.deb` says: size in bytes, sha256 in hex, the control stanza."""
 
@@ -67,7 +68,7 @@ class Deb:
         return self.control["Architecture"]
 
 
-@dataclass(frozen=True)
+@frozen
 class Entry:
     """One entry of the package's data: absolute path, kind, permission bits, size in bytes, target of a link.
 
@@ -83,7 +84,7 @@ class Entry:
     sha256: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class Contents:
     """All that a package says and unpacks: `scripts` by name, `conffiles` as written, the content of the files asked for."""
 

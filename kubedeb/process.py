@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import io
 import os
-import pickle
 import select
-import shlex
 import shutil
 import signal
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
 
 from kubedeb.errors import ExitCode, KubedebError
+from kubedeb.records import frozen
 
 if TYPE_CHECKING:
     import sh
@@ -42,7 +40,7 @@ PASSED_ON = (
 Argument = str | Path
 
 
-@dataclass(frozen=True)
+@frozen
 class Result:
     """A finished process: what ran, its exit status, its whole output in bytes, its wall time in seconds."""
 
@@ -60,6 +58,8 @@ class Result:
     @property
     def command(self) -> str:
         """Return the command line as one pastes it into a shell."""
+        import shlex
+
         return shlex.join(self.argv)
 
 
@@ -109,6 +109,8 @@ def run(
     words = tuple(str(word) for word in argv)
     began = time.monotonic()
     if log is not None and announce:
+        import shlex
+
         log.write(f"$ {shlex.join(words)}\n".encode())
     heard = log is not None or on_line is not None or on_error_line is not None
     if heard or cwd is not None or not _has_pidfd():
@@ -126,7 +128,7 @@ def run(
     return result
 
 
-@dataclass(frozen=True)
+@frozen
 class _Ended:
     """How a process ended: its status, its output, whether its time had run out, whether there is no such program."""
 
@@ -318,6 +320,8 @@ class _Helper:
 
     def result(self) -> list[Any]:
         """Wait for the share, and return it. Raises what was raised there."""
+        import pickle
+
         self._reader.join()
         self.end()
         killed: tuple[list[Any], Any] = [], (RuntimeError, ("a helper process was killed",), {})
@@ -342,6 +346,8 @@ class _Helper:
 
 def _do_share(work: Callable[[Any], Any], items: Sequence[Any], into: int) -> None:
     """Be the helper. It ends itself by a signal, so that nothing of the parent's is run at its end."""
+    import pickle
+
     try:
         try:
             answer = pickle.dumps(([work(item) for item in items], None))

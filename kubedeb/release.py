@@ -6,17 +6,17 @@ Format: https://wiki.debian.org/DebianRepository/Format.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePosixPath
 
 from kubedeb.dates import read_date
+from kubedeb.records import frozen
 from kubedeb.stanza import Stanza, one
 
 CHECKSUM = re.compile(r"([0-9a-f]{64})\s+([0-9]+)\s+(\S+)")
 
 
-@dataclass(frozen=True)
+@frozen
 class Digest:
     """What a signed file says about another: size in bytes and sha256 in hex."""
 
@@ -24,7 +24,7 @@ class Digest:
     sha256: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Release:
     """A suite's signed Release: its text, its fields, and the digest of every index by path below `dists/SUITE/`."""
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
+from kubedeb.records import frozen
 from repo.catalog import Catalog
 from repo.intake import Candidate, Findings, collect
 from repo.models import SOURCE, Action, Key, Package, Suite
@@ -15,7 +16,7 @@ from repo.snapshots import near
 from repo.transaction import Transaction, quiet, transaction
 
 
-@dataclass(frozen=True)
+@frozen
 class Added:
     """What `add` did: packages put into the draft, packages that the suite had already, files that are no packages."""
 
@@ -25,7 +26,7 @@ class Added:
     passed_over: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class Looked:
     """Files that were looked at and found good, for a suite."""
 

@@ -10,16 +10,17 @@ import json
 import os
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 from kubedeb.files import canonical_json
+from kubedeb.records import frozen
 from repo.place import Repository
 from repo.store import Raced
 
 
-@dataclass(frozen=True)
+@frozen
 class Why:
     """What a move is: `publish`, `promote`, `rollback`, …, the reason that somebody gave, and where its packages come from."""
 
@@ -28,7 +29,7 @@ class Why:
     source: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class Record:
     """One move of one suite. `at` is in seconds since the epoch; `together` names all suites of a release set."""
 

@@ -5,20 +5,20 @@ from __future__ import annotations
 import hashlib
 import tarfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from kubedeb.aptrepo import MAX_RELEASE, verified
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import CHUNK, replacing
+from kubedeb.records import frozen
 from kubedeb.release import Digest, Release, parse_release
 from repo.downloads import Downloads
 
 MANIFEST = "MANIFEST"
 
 
-@dataclass(frozen=True)
+@frozen
 class Bundle:
     """A place whose files are those that a manifest lists, each checked; `files` says where each lies."""
 

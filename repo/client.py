@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import sha256_of, write_text
 from kubedeb.process import ProcessError, Result, run
+from kubedeb.records import frozen
 from kubedeb.release import Digest
 from repo.keys import signers
 from repo.models import COMPONENT, Suite
@@ -19,7 +19,7 @@ from repo.models import COMPONENT, Suite
 COMPLAINT = re.compile(r"^[WE]: .*", re.MULTILINE)
 
 
-@dataclass(frozen=True)
+@frozen
 class Staged:
     """A tree to be judged: where it lies, its suite, the digests of its indices below `dists/SUITE`, its keyring.
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+
+from kubedeb.records import frozen
 
 # apt takes a Release dated at most 10 s in the future (Acquire::Max-FutureTime).
 MAX_AHEAD = 5
@@ -14,7 +15,7 @@ class ClockError(ValueError):
     """The clock is further behind the last generation than one waits for."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Dated:
     """A generation's date, in seconds since the epoch, and how many seconds to wait before it may go live."""
 

@@ -11,7 +11,8 @@ import gzip
 import lzma
 import zlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+
+from kubedeb.records import frozen
 
 XZ_HEADER = b"\xfd7zXZ\x00"
 XZ_FLAGS = bytes((0, lzma.CHECK_CRC64))
@@ -20,7 +21,7 @@ XZ_END = 12
 XZ_FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": 1 << 20}]
 
 
-@dataclass(frozen=True)
+@frozen
 class Form:
     """A way to compress an index: `pack` one piece by itself, `join` packed pieces into one file."""
 

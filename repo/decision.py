@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from kubedeb.records import frozen
 from kubedeb.release import Release
 from repo.indices import Listed, index_paths
 from repo.live import Live
@@ -12,7 +13,7 @@ from repo.models import Member, Suite
 from repo.snapshots import Applied, Rows, Snapshot
 
 
-@dataclass(frozen=True)
+@frozen
 class Decision:
     """What publishing a suite would make of it; `reason` is empty when that is what it serves already.
 

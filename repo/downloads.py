@@ -18,6 +18,7 @@ from kubedeb.aptrepo import AptRepository
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
 from kubedeb.files import sha256_of
 from kubedeb.places import Place, Web
+from kubedeb.records import frozen
 from repo.foreign import Wanted
 from repo.place import Layout
 
@@ -25,7 +26,7 @@ TOGETHER = 8
 Say = Callable[[str], None]
 
 
-@dataclass(frozen=True)
+@frozen
 class Downloads:
     """The folder `downloads/` of a repository: each file under its sha256, one that is not whole yet with `.part` behind."""
 
@@ -111,7 +112,7 @@ def empty(folder: Path) -> None:
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
-@dataclass(frozen=True)
+@frozen
 class _Stoppable:
     """A place whose files end with an error when one has given up: nobody waits for what is no longer wanted."""
 

@@ -12,13 +12,13 @@ import tarfile
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kubedeb.config import resolve
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.process import run
+from kubedeb.records import frozen
 from repo.client import COMPLAINT, Staged, apt_configuration
 from repo.indices import index_objects
 from repo.models import COMPONENT
@@ -55,7 +55,7 @@ ALGORITHMS = 'APT::Key::Assert-Pubkey-Algo ">=rsa3072,ed25519,ed448,nistp256,nis
 LIST = re.compile(r"^([0-9a-f]{64})  \S*_binary-([a-z0-9-]+)_Packages$", re.MULTILINE)
 
 
-@dataclass(frozen=True)
+@frozen
 class Client:
     """An apt in an image: how it is called, and the image."""
 

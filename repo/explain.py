@@ -6,10 +6,11 @@ Each was captured from apt as it was provoked, of bullseye (2.2), bookworm (2.6)
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from kubedeb.records import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Rule:
     """What apt says (a regular expression), why, and what helps."""
 

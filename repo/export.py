@@ -13,7 +13,7 @@ import tarfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
@@ -23,6 +23,7 @@ from kubedeb.aptrepo import verified
 from kubedeb.dates import written
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
 from kubedeb.files import CHUNK, replacing, sha256_bytes, sync_tree
+from kubedeb.records import frozen
 from kubedeb.release import Digest, Release, parse_release
 from repo.bundle import MANIFEST
 from repo.clientfiles import sources_text
@@ -42,7 +43,7 @@ from repo.snapshots import rows_of
 from repo.transaction import Say, transaction
 
 
-@dataclass(frozen=True)
+@frozen
 class Exported:
     """What was written: a tar or a folder, the suite that apt is to ask for, and how much it is."""
 
@@ -55,7 +56,7 @@ class Exported:
     bytes: int
 
 
-@dataclass(frozen=True)
+@frozen
 class Piece:
     """A file of an export: its digest, and how to open it; it is None when the store has it no longer."""
 

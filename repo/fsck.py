@@ -16,6 +16,7 @@ from kubedeb.aptrepo import signed_by, verified
 from kubedeb.deb import inflate
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import canonical_json, sha256_bytes
+from kubedeb.records import frozen
 from kubedeb.release import Digest, Release, parse_release
 from kubedeb.stanza import control_text
 from repo.audit import object_name as record_name
@@ -44,7 +45,7 @@ FORMS = (".gz", ".xz", ".zst")
 Source = Callable[[], bytes | None] | None
 
 
-@dataclass(frozen=True)
+@frozen
 class Fault:
     """An object that is missing or damaged, and whether it was remade."""
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import sha256_bytes
+from kubedeb.records import frozen
 from repo.models import SOURCE, Package, Suite, pool_folder
 from repo.place import Repository
 from repo.poolfiles import beside
@@ -23,7 +23,7 @@ GATE = re.compile(r"(?P<kind>[a-z]+|https?://[!-<>-~]+)(?:=(?P<count>[1-9][0-9]?
 LARGEST = 16 * 1024 * 1024
 
 
-@dataclass(frozen=True)
+@frozen
 class Gate:
     """A statement that a package needs: its name for people, the predicate's type, by how many makers."""
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
-from dataclasses import dataclass
 
+from kubedeb.records import frozen
 from kubedeb.versions import DebianVersion
 from repo.audit import Why
 from repo.live import Live, chunk_loader, generation_name, read_live
@@ -30,7 +30,7 @@ POOL = re.compile(r"pool/[0-9a-f]{2}/(?P<sha256>[0-9a-f]{64})/[^/]+")
 TRIES = 5
 
 
-@dataclass(frozen=True)
+@frozen
 class Held:
     """A package that no suite serves, its size in bytes, and who holds it; nobody: it goes."""
 
@@ -39,7 +39,7 @@ class Held:
     holders: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class Collected:
     """What gc did, or would do: packages that left a suite, packages held or gone, and the objects deleted."""
 

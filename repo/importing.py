@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from kubedeb.aptrepo import AptRepository, AptRepositoryError
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.places import Folder
+from kubedeb.records import frozen
 from kubedeb.release import Release
 from repo.add import Looked, other_bytes, refuse, take
 from repo.bundle import MANIFEST, open_bundle
@@ -30,7 +31,7 @@ from repo.uploads import public_keys
 ATTEMPTS = 3
 
 
-@dataclass(frozen=True)
+@frozen
 class Origin:
     """Which packages of which repository: `suites` of it (one that ends in `/` is a flat repository's folder).
 
@@ -48,7 +49,7 @@ class Origin:
     allow_expired: bool = False
 
 
-@dataclass(frozen=True)
+@frozen
 class Seen:
     """What the other repository said: its Releases by suite, and the packages chosen."""
 
@@ -56,7 +57,7 @@ class Seen:
     offers: tuple[Offer, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class Brought:
     """What is here and was found good: packages that are new to the pool, those that it has, and the bytes that came."""
 
@@ -67,7 +68,7 @@ class Brought:
     bytes: int = 0
 
 
-@dataclass(frozen=True)
+@frozen
 class Imported:
     """What came: packages new in the suite's draft, those that it had, and how many bytes had to be brought here."""
 

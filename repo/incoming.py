@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import write_text
+from kubedeb.records import frozen
 from repo.add import add
 from repo.place import Repository
 from repo.publish import publish
@@ -22,7 +22,7 @@ from repo.uploads import Changes, read_changes
 REJECTED = "rejected"
 
 
-@dataclass(frozen=True)
+@frozen
 class Uploads:
     """On which terms uploads are taken: `mapping` from a Distribution to a suite, by itself where none is given.
 
@@ -35,7 +35,7 @@ class Uploads:
     publish: bool = True
 
 
-@dataclass(frozen=True)
+@frozen
 class Processed:
     """What became of an upload: accepted, rejected or waiting, why, and the packages it brought (`name version arch`)."""
 

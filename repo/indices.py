@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from functools import partial
 from hashlib import sha256
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from kubedeb.dates import written
 from kubedeb.files import sha256_bytes
+from kubedeb.records import frozen
 from kubedeb.release import Digest
 from repo.models import COMPONENT, FORMS, SOURCE, Identity, Package, Suite
 from repo.snapshots import Load, Snapshot
@@ -39,7 +39,7 @@ class Told(Enum):
     OTHER = "other"
 
 
-@dataclass(frozen=True)
+@frozen
 class Kind:
     """An index that is put together chunk by chunk: its path below the suite's folder, and what packages contribute to it.
 
@@ -57,7 +57,7 @@ class Kind:
         return self.path + self.variant
 
 
-@dataclass(frozen=True)
+@frozen
 class Indices:
     """A suite's indices: what Release lists, and the bytes of all compressed forms by path.
 
@@ -68,7 +68,7 @@ class Indices:
     data: dict[str, bytes]
 
 
-@dataclass(frozen=True)
+@frozen
 class Listed:
     """Indices that are in the store already: the suite in whose folder they lie, and what its Release says of them."""
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
 from kubedeb.files import sync_all
+from kubedeb.records import frozen
 from repo.gates import parse_gate
 from repo.keyset import write_keys, write_public
 from repo.models import Identity, Suite, SuiteOptions
@@ -26,7 +27,7 @@ STORAGE = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._/-]*)?
 FROZEN = ("not_automatic", "but_automatic_upgrades")
 
 
-@dataclass(frozen=True)
+@frozen
 class Wish:
     """What `init` was asked for; None: as it is, or the default."""
 
@@ -40,7 +41,7 @@ class Wish:
     options: Mapping[str, object] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@frozen
 class Initialised:
     """What `init` did: the repository, and one line for each thing that it made or changed."""
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import write_text
 from kubedeb.process import run
+from kubedeb.records import frozen
 from kubedeb.stanza import one
 from repo.client import apt_configuration
 from repo.live import Live, chunk_loader, read_live
@@ -121,7 +122,7 @@ def _binaries(load: Load, snapshot: Snapshot) -> list[Package]:
     return [row for row in rows_of(load, snapshot) if row.architecture != SOURCE]
 
 
-@dataclass(frozen=True)
+@frozen
 class _Judge:
     """dose-debcheck for one suite; what lies behind the suite is written down once for each architecture."""
 

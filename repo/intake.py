@@ -15,8 +15,6 @@ from kubedeb.process import spread
 from repo.binaries import read_binary
 from repo.models import Package, package_of, pool_folder
 from repo.poolfiles import BUILDINFO, STATEMENTS, PoolFile, objects, parse_files, with_beside
-from repo.sources import control_stanza, read_source
-from repo.uploads import read_changes, wrong_file
 
 MAX_BESIDE = 256 * 1024 * 1024
 BUILDER = re.compile(r"\.[A-Za-z0-9_-]+")
@@ -95,6 +93,8 @@ def _take(path: Path, keyring: Path | None, out: _Given, findings: Findings, pas
 
 def _take_upload(path: Path, keyring: Path | None, out: _Given, findings: Findings, passed_over: list[str]) -> None:
     """Take the files that a `.changes` file lists, each compared with the sha256 and size that it gives."""
+    from repo.uploads import read_changes, wrong_file
+
     try:
         changes = read_changes(path, keyring)
     except OSError as error:
@@ -142,6 +142,8 @@ def _inspect(path: Path) -> Candidate | str:
 
 
 def _source(path: Path) -> Candidate:
+    from repo.sources import read_source
+
     package, files = read_source(path)
     folder = pool_folder(package.sha256)
     return Candidate(path, package, tuple((f"{folder}/{file.name}", path.parent / file.name, file.sha256) for file in files))
@@ -215,6 +217,8 @@ def _build_records(candidates: Iterable[Candidate], findings: Findings) -> dict[
 
 
 def _recorded(buildinfo: Path) -> set[str]:
+    from repo.sources import control_stanza
+
     stanza = control_stanza(buildinfo.read_bytes())
     return {file.sha256 for file in parse_files(stanza.get("Checksums-Sha256", ""))}
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import canonical_json, sha256_bytes, write_text
+from kubedeb.records import frozen
 from repo.audit import Record, note, parse_record
 from repo.keys import Signed
 from repo.live import generation_name, read_live
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from repo.transaction import Transaction
 
 
-@dataclass(frozen=True)
+@frozen
 class Move:
     """A suite's next generation: its InRelease and Release.gpg, its date, the sha256 of what it replaces (empty: nothing)."""
 

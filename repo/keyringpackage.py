@@ -10,13 +10,13 @@ import tempfile
 import time
 from calendar import timegm
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from kubedeb.errors import ExitCode
 from kubedeb.files import canonical_json, sha256_bytes, sha256_of, write_text
 from kubedeb.process import run
+from kubedeb.records import frozen
 from kubedeb.stanza import one
 from repo.add import add
 from repo.audit import Why
@@ -35,7 +35,7 @@ CONTENT_FIELD = "Kubedeb-Content"
 STAMP = "%Y.%m.%d.%H%M%S"
 
 
-@dataclass(frozen=True)
+@frozen
 class Plan:
     """A keyring package: its files by path from the root, the keys in it, and the time that is its version."""
 
@@ -50,7 +50,7 @@ class Plan:
         return time.strftime(STAMP, time.gmtime(self.stamp))
 
 
-@dataclass(frozen=True)
+@frozen
 class Offered:
     """What a suite serves now: the package's version, the generation, and whether it is new there."""
 

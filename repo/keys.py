@@ -6,18 +6,16 @@ A key on a smart card, or one with a passphrase, stays in the gpg home of its ow
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.process import ANY_STATUS, Result, run, side_by_side
+from kubedeb.records import frozen
 from repo.keyhome import has_agent, needs_short_name, short_name_prefix, short_names
 
 AGENT_SECONDS = 2
@@ -26,7 +24,7 @@ PINENTRY = ("GPG_TTY", "DISPLAY", "XAUTHORITY", "WAYLAND_DISPLAY", "DBUS_SESSION
 HINT = "The archive's key lies in the folder `gnupg` of the repository; restore it from its backup."
 
 
-@dataclass(frozen=True)
+@frozen
 class Signed:
     """A Release, signed both ways: `inline` is InRelease, `detached` is Release.gpg."""
 
@@ -34,7 +32,7 @@ class Signed:
     detached: bytes
 
 
-@dataclass(frozen=True)
+@frozen
 class Keys:
     """A gpg home: the private one of a repository, or (`ours` is False) somebody's own, whose agent is left alone."""
 
@@ -124,6 +122,8 @@ class Keys:
             with self._gpg():
                 pass
         for folder in short_names(self.home):
+            import shutil
+
             shutil.rmtree(folder)
 
     @contextmanager
@@ -138,7 +138,7 @@ class Keys:
                 _end_agent(home)
 
 
-@dataclass(frozen=True)
+@frozen
 class _Gpg:
     home: Path
     ours: bool = True
@@ -191,7 +191,9 @@ def _short(home: Path) -> Iterator[Path]:
     if not needs_short_name(home):
         yield home.absolute()
         return
-    with tempfile.TemporaryDirectory(prefix=short_name_prefix(home)) as folder:
+    from tempfile import TemporaryDirectory
+
+    with TemporaryDirectory(prefix=short_name_prefix(home)) as folder:
         short = Path(folder) / "home"
         short.symlink_to(home.absolute())
         yield short
@@ -212,7 +214,9 @@ def parse_keys(colons: str) -> dict[str, int | None]:
 
 def shown(public: bytes) -> dict[str, int | None]:
     """Return when each key of a keyring's bytes expires (seconds since the epoch, None: never), by fingerprint."""
-    with tempfile.TemporaryDirectory(prefix="kubedeb-keys-") as home:
+    from tempfile import TemporaryDirectory
+
+    with TemporaryDirectory(prefix="kubedeb-keys-") as home:
         argv = ["gpg", "--homedir", home, "--batch", "--with-colons", "--show-keys"]
         return parse_keys(run(argv, stdin=public, code=ExitCode.KEY, announce=False).text)
 
@@ -222,7 +226,9 @@ def signers(document: bytes, keyring: Path, signed: Path | None = None) -> froze
 
     None at all when one signature is bad, as apt sees it.
     """
-    with tempfile.TemporaryDirectory(prefix="kubedeb-signers-") as folder:
+    from tempfile import TemporaryDirectory
+
+    with TemporaryDirectory(prefix="kubedeb-signers-") as folder:
         path = Path(folder, "signature")
         path.write_bytes(document)
         options: list[str | Path] = ["--weak-digest", "SHA1", "--status-fd", "1", "--keyring", keyring.absolute()]

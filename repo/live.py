@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from dataclasses import dataclass
 from functools import lru_cache
 
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import sha256_bytes
+from kubedeb.records import frozen
 from kubedeb.release import Release, parse_release
 from kubedeb.stanza import control_text
 from repo.catalog import trusted
@@ -23,7 +23,7 @@ HINT = (
 )
 
 
-@dataclass(frozen=True)
+@frozen
 class Live:
     """A suite's live generation: its number, what it was signed as, the snapshot that it serves, and the store's tag of it.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 from kubedeb.aptrepo import AptRepository
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import canonical_json, sha256_bytes, write_bytes, write_text
+from kubedeb.records import frozen
 from kubedeb.release import Release
 from repo.audit import Why
 from repo.downloads import downloads
@@ -30,7 +31,7 @@ from repo.transaction import Say, Transaction, transaction
 from repo.uploads import public_keys
 
 
-@dataclass(frozen=True)
+@frozen
 class Mirror:
     """A mirrored suite: where from, and what was seen there last.
 
@@ -45,7 +46,7 @@ class Mirror:
     generation: int = 0
 
 
-@dataclass(frozen=True)
+@frozen
 class Mirrored:
     """What one look brought: nothing where `imported` is None, because nothing has changed there or here."""
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+from kubedeb.records import frozen
 
 if TYPE_CHECKING:
-    from kubedeb.deb import Deb
+    pass
+from kubedeb.deb import Deb
 
 COMPONENT = "main"
 # The architecture of a row that is a source package.
@@ -41,13 +44,7 @@ class Named:
         return " ".join(self.key)
 
 
-@dataclass(frozen=True, order=True, slots=True)
-class Package(Named):
-    """A package in the pool, known by the sha256 of its bytes; `stanza` is its part of an index.
-
-    A source package has the architecture `source`, the sha256 and size of its `.dsc`, and its stanza of Sources.
-    """
-
+class _PackageFields(NamedTuple):
     name: str
     version: str
     architecture: str
@@ -55,10 +52,20 @@ class Package(Named):
     size: int
     stanza: str
 
+
+class Package(_PackageFields, Named):
+    """A package in the pool, known by the sha256 of its bytes; `stanza` is its part of an index.
+
+    A source package has the architecture `source`, the sha256 and size of its `.dsc`, and its stanza of Sources. It is a tuple,
+    because a suite may have a hundred thousand of them.
+    """
+
+    __slots__ = ()
+
     @property
     def member(self) -> Member:
         """Return the package as drafts and diffs name it."""
-        return Member(self.name, self.version, self.architecture, self.sha256)
+        return Member(*self[:4])
 
 
 def pool_folder(sha256: str) -> str:
@@ -89,7 +96,7 @@ def package_of(deb: Deb) -> Package:
     return Package(deb.name, deb.version, deb.architecture, deb.sha256, deb.size, stanza)
 
 
-@dataclass(frozen=True)
+@frozen
 class SuiteOptions:
     """How a suite is published. `not_automatic` and `but_automatic_upgrades` are frozen when it is made: apt refuses a change.
 
@@ -120,7 +127,7 @@ class SuiteOptions:
     background: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@frozen
 class Suite:
     """A suite: its name (also its codename), the architectures it has indices for, and how it is published."""
 
@@ -129,7 +136,7 @@ class Suite:
     options: SuiteOptions = SuiteOptions()
 
 
-@dataclass(frozen=True)
+@frozen
 class Identity:
     """Who the repository is. Origin and label are frozen at `init`: apt refuses a repository that changes them.
 
@@ -158,14 +165,17 @@ class Identity:
         return self.origin.lower()
 
 
-@dataclass(frozen=True, order=True, slots=True)
-class Member(Named):
-    """A package without its stanza, as drafts and diffs name it."""
-
+class _MemberFields(NamedTuple):
     name: str
     version: str
     architecture: str
     sha256: str
+
+
+class Member(_MemberFields, Named):
+    """A package without its stanza, as drafts and diffs name it."""
+
+    __slots__ = ()
 
     @property
     def pool_name(self) -> str:
@@ -180,7 +190,7 @@ class Action(Enum):
     REMOVE = "remove"
 
 
-@dataclass(frozen=True)
+@frozen
 class Change:
     """One change of a draft. A draft is changes, not a set, so that it can be applied to a newer generation too."""
 

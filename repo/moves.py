@@ -6,10 +6,11 @@ Every move is a new generation, dated later and signed anew: apt ignores, withou
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from kubedeb.errors import ExitCode, KubedebError
+from kubedeb.records import frozen
 from repo.audit import Why
 from repo.hosts import Downgrade, downgrades
 from repo.live import Live, chunk_loader, generation_name, read_live
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from repo.staging import Check
 
 
-@dataclass(frozen=True)
+@frozen
 class Plan:
     """A move that was looked at: from where to where, which packages come and go, and which of them go down on hosts."""
 
@@ -41,7 +42,7 @@ class Plan:
         return self.before == self.source.snapshot.id
 
 
-@dataclass(frozen=True)
+@frozen
 class Moved:
     """What a move did, and what hosts must do that have something newer."""
 

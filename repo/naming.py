@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from kubedeb.aptrepo import signed_by, verified
 from kubedeb.errors import ExitCode, KubedebError
+from kubedeb.records import frozen
 from kubedeb.release import Digest, parse_release
 from repo.audit import who
 from repo.contents import lister
@@ -32,7 +33,7 @@ from repo.transaction import Say, Transaction, transaction
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_-]{0,63}")
 
 
-@dataclass(frozen=True)
+@frozen
 class Served:
     """A named snapshot, the suite that apt asks for to get it, and who accepted it."""
 

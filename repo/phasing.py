@@ -8,7 +8,6 @@ come at once. It is a matter of the suite, not of the package: its bytes stay.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 from kubedeb.errors import ExitCode, KubedebError
 from repo.audit import Why
@@ -44,7 +43,7 @@ def phase(repository: Repository, suite: str, query: str, percent: int, say: Say
         if not found:
             raise KubedebError(f"nothing that {suite} serves is {query!r}", hint=f"kubedeb repo list --suite {suite}",
                                code=ExitCode.PACKAGE)  # fmt: skip
-        return apply(before, opened.load, set(), [replace(row, stanza=phased(row.stanza, percent)) for row in found])
+        return apply(before, opened.load, set(), [row._replace(stanza=phased(row.stanza, percent)) for row in found])
 
     name = repository.suite(suite).name
     wish = Wish(name, target, Why("phase", reason, query), f"{query} for {percent} % of the hosts", again=False)

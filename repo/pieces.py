@@ -12,9 +12,9 @@ import sqlite3
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
+from kubedeb.records import frozen
 from repo.compression import FORMS
 
 SCHEMA = """
@@ -27,7 +27,7 @@ CREATE TABLE IF NOT EXISTS paths (sha256 TEXT PRIMARY KEY, data BLOB NOT NULL) S
 BATCH = 64
 
 
-@dataclass(frozen=True)
+@frozen
 class Pieces:
     """The open cache. `place` is a path below a suite's folder; the form of the plain text is empty."""
 

@@ -12,12 +12,13 @@ import fcntl
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
 from kubedeb.files import canonical_json, write_text
+from kubedeb.records import frozen
 from repo.keyhome import left_behind
 from repo.models import Identity, Suite, SuiteOptions
 from repo.store import FolderStore, Store
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 NO_ROOM = ("No space left on device", "Disk quota exceeded", "Read-only file system")
 
 
-@dataclass(frozen=True)
+@frozen
 class Layout:
     """The names below a repository's root."""
 
@@ -108,7 +109,7 @@ class Layout:
         return s3_store(self.storage, self.endpoint_url)
 
 
-@dataclass(frozen=True)
+@frozen
 class Terms:
     """How severe this run is with what goes live.
 
@@ -119,7 +120,10 @@ class Terms:
     everywhere: bool = False
 
 
-@dataclass(frozen=True)
+ORDINARY = Terms()
+
+
+@frozen
 class Repository:
     """A repository that is there: its layout and its identity, and the terms on which something may go live."""
 
@@ -171,7 +175,7 @@ def write_identity(layout: Layout, identity: Identity) -> None:
     write_text(layout.identity, canonical_json(asdict(identity)), sync=True)
 
 
-def open_repository(root: Path, terms: Terms = Terms()) -> Repository:
+def open_repository(root: Path, terms: Terms = ORDINARY) -> Repository:
     """Return the repository at `root`. Raises `KubedebError` (REPOSITORY) when there is none."""
     layout = Layout(root.absolute())
     identity = read_identity(layout)

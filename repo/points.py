@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from kubedeb.aptrepo import verified
 from kubedeb.errors import ExitCode, KubedebError
+from kubedeb.records import frozen
 from kubedeb.release import parse_release
 from repo.indices import SNAPSHOT_FIELD, Listed
 from repo.live import generation_name, read_live, read_snapshot, unreadable
@@ -18,7 +18,7 @@ IDENTITY = re.compile(r"[0-9a-f]{64}")
 GENERATION = re.compile(r"(?P<suite>[^@]+)@(?P<number>[1-9]\d{0,8})")
 
 
-@dataclass(frozen=True)
+@frozen
 class Point:
     """A set of packages and how it is called; suite and generation where it was published (empty and 0: unknown).
 

@@ -7,7 +7,7 @@ stanza by the field `Kubedeb-Beside`, one file a line: sha256, size, name; the n
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.stanza import one
@@ -61,7 +61,7 @@ def with_beside(package: Package, files: Iterable[PoolFile]) -> Package:
     """Return the package with these files beside it too; a file takes the place of one of the same name."""
     merged = {file.name: file for file in (*beside(package), *files)}
     head = package.stanza.partition(f"\n{FIELD}:\n")[0].removesuffix("\n")
-    return replace(package, stanza=f"{head}\n{FIELD}:\n{files_text(merged.values())}") if merged else package
+    return package._replace(stanza=f"{head}\n{FIELD}:\n{files_text(merged.values())}") if merged else package
 
 
 def objects(package: Package) -> dict[str, PoolFile]:

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from kubedeb.errors import ExitCode, KubedebError
+from kubedeb.records import frozen
 from repo.audit import Why
 from repo.decision import Decision, decide
 from repo.expiry import check_expiry
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 RACES = 10
 
 
-@dataclass(frozen=True)
+@frozen
 class Published:
     """What publish did; `changed` is False when the suite serves this already and nothing was written.
 
@@ -56,7 +57,7 @@ class Published:
 Target = Callable[[Transaction, Live | None], Applied]
 
 
-@dataclass(frozen=True)
+@frozen
 class Wish:
     """A suite, what it is to serve, and why; `asked` is a reason to make a generation, with `again` though nothing changes.
 

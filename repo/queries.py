@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from enum import Enum
 
 from kubedeb.errors import ExitCode, KubedebError
+from kubedeb.records import frozen
 from kubedeb.stanza import one
 from kubedeb.versions import DebianVersion
 from repo.catalog import open_catalog
@@ -25,7 +25,7 @@ class State(Enum):
     LEAVING = "leaving"
 
 
-@dataclass(frozen=True)
+@frozen
 class Row:
     """A package in a suite."""
 
@@ -56,7 +56,7 @@ def asked_for(query: str) -> Query:
         ) from error  # fmt: skip
 
 
-@dataclass(frozen=True)
+@frozen
 class Found:
     """A package that has the words searched for: its row, and the first line of its description."""
 
@@ -91,7 +91,7 @@ def _rows(repository: Repository, suite: str) -> list[Row]:
     return [Row(suite, member, states[member]) for member in ordered]
 
 
-@dataclass(frozen=True)
+@frozen
 class Shown:
     """One package with the suites that have it."""
 

@@ -7,10 +7,10 @@ globs in name and version, and `NAME=VERSION` as apt writes it.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from kubedeb.deb import PACKAGE
+from kubedeb.records import frozen
 from kubedeb.versions import DebianVersion, compare_debian
 
 TERM = re.compile(
@@ -22,7 +22,7 @@ TERM = re.compile(
 SIGNS = {"<<": (-1,), "<=": (-1, 0), "<": (-1, 0), "=": (0,), ">=": (0, 1), ">": (0, 1), ">>": (1,)}
 
 
-@dataclass(frozen=True)
+@frozen
 class Term:
     """One relation: a name (with globs in a query), what the version must be, which architectures it is about."""
 
@@ -50,7 +50,7 @@ class Term:
         return compare_debian(version, self.version) in SIGNS[self.operator]
 
 
-@dataclass(frozen=True)
+@frozen
 class Query:
     """What must all hold of a package, each as any of its alternatives."""
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Sequence, Set
-from dataclasses import dataclass
 
 from kubedeb.errors import ExitCode, KubedebError
+from kubedeb.records import frozen
 from kubedeb.versions import DebianVersion
 from repo.models import Action, Member
 from repo.place import Repository
@@ -15,7 +15,7 @@ from repo.snapshots import Snapshot, near, rows_of
 from repo.transaction import Transaction, quiet, transaction
 
 
-@dataclass(frozen=True)
+@frozen
 class Removed:
     """What `remove` did: packages that leave with the next publish, packages that only waited in the draft."""
 

@@ -8,9 +8,9 @@ the index of A that the last Release but one still names.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from kubedeb.errors import KubedebError
+from kubedeb.records import frozen
 from kubedeb.release import Release, parse_release
 from kubedeb.stanza import control_text
 from repo.indices import GENERATION_FIELD, SNAPSHOT_FIELD, index_objects
@@ -19,7 +19,7 @@ from repo.models import Suite
 from repo.place import Repository
 
 
-@dataclass(frozen=True)
+@frozen
 class Generation:
     """A generation that was live: when it was superseded (None: it is live), the index objects that it names, its snapshot."""
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from kubedeb.armor import PUBLIC_KEY, binary
 from kubedeb.errors import ExitCode, KubedebError
+from kubedeb.records import frozen
 from kubedeb.stanza import one
 from repo.audit import Why
 from repo.clientfiles import package_name
@@ -31,7 +32,7 @@ from repo.transaction import Say, Transaction, transaction
 KEYS_FIELD = "Kubedeb-Keys"
 
 
-@dataclass(frozen=True)
+@frozen
 class Stepped:
     """What a step did: the key as it is now, and the generations (suite, number) that were signed again."""
 

@@ -8,8 +8,10 @@ served (apt-secure(8), and measured).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import Enum
+
+from kubedeb.records import frozen
 
 DAY = 86400
 # A key that expires within this time fails `--strict`: so long it takes to bring a new one to every machine.
@@ -67,7 +69,7 @@ class RotationError(ValueError):
         self.forcible = forcible
 
 
-@dataclass(frozen=True)
+@frozen
 class ArchiveKey:
     """A key of the archive. Times are seconds since the epoch; `expires` 0: never.
 
@@ -83,7 +85,7 @@ class ArchiveKey:
     offered: Mapping[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@frozen
 class Keyset:
     """All keys that the archive ever had, the oldest first."""
 
@@ -127,7 +129,7 @@ class Keyset:
         return found[0]
 
 
-@dataclass(frozen=True)
+@frozen
 class Facts:
     """What decides whether a step is safe: the clock, who signed what is served, which keys each live keyring package has.
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -16,6 +15,7 @@ from urllib.parse import urlsplit
 
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import CHUNK
+from kubedeb.records import frozen
 from repo.store import Raced, cache_control, changed
 
 UPLOADS = 16
@@ -27,7 +27,7 @@ RACED = ("412", "PreconditionFailed", "409", "ConditionalRequestConflict")
 DELETED_AT_ONCE = 1000
 
 
-@dataclass(frozen=True)
+@frozen
 class S3Store:
     """A store below `s3://bucket/prefix`. `client` is boto3's; it is safe to use from several threads."""
 
@@ -189,7 +189,7 @@ class S3Store:
         )  # fmt: skip
 
 
-@dataclass(frozen=True)
+@frozen
 class _Body:
     """An object's bytes while they come; what breaks off is an error of the store."""
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
+from kubedeb.records import frozen
 from kubedeb.release import Release, parse_release
 from kubedeb.stanza import control_text
 from repo.indices import GENERATION_FIELD, SNAPSHOT_FIELD
@@ -22,7 +22,7 @@ POOLED = re.compile(r"pool/[0-9a-f]{2}/([0-9a-f]{64})/([a-z0-9][a-z0-9+.-]*)_")
 ADDRESS = re.compile(r"[a-z0-9+]+:/{1,3}([^\s']+)")
 
 
-@dataclass(frozen=True)
+@frozen
 class Sighting:
     """A generation that apt's words are about, the one that is live now (0: not known here), and how it is known."""
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 
-from kubedeb import armor
-from kubedeb.config import resolve
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.process import run
 from repo.keys import Keys, Signed
@@ -35,6 +32,8 @@ def sign_with(own: Keys, keys: Sequence[ArchiveKey], text: str) -> Signed:
     signed = [_sign(own, how, home, fingerprints, text) for (how, home), fingerprints in homes.items()]
     if len(signed) == 1 and How.COMMAND not in {how for how, _ in homes}:
         return signed[0]
+    from kubedeb import armor
+
     try:
         return Signed(armor.inline(text, [one.inline for one in signed]), armor.detached([one.detached for one in signed]))
     except ValueError as error:
@@ -50,6 +49,10 @@ def _sign(own: Keys, how: How, home: str, fingerprints: list[str], text: str) ->
 
 def _by_command(fingerprint: str, text: str) -> Signed:
     """Let the setting's command sign: `COMMAND inline|detached FINGERPRINT`, Release on stdin, armored result on stdout."""
+    import shlex
+
+    from kubedeb.config import resolve
+
     words = shlex.split(resolve()["sign_command"].text)
     if not words:
         raise KubedebError(

@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import canonical_json
+from kubedeb.records import frozen
 from repo.place import Repository
 from repo.store import Raced, Store
 
@@ -18,7 +19,7 @@ FOLDER = "named"
 PREFIX = "snapshots/"
 
 
-@dataclass(frozen=True)
+@frozen
 class Named:
     """A named snapshot: its id, the suite and generation that it was taken of, and when (seconds since the epoch)."""
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 import json
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
-from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from itertools import groupby
 
 from kubedeb.files import sha256_bytes
+from kubedeb.records import frozen
 from repo.models import Key, Member, Package
 
 # Of so many names one begins a chunk: some 40 KB of text, compressed in some 15 ms.
@@ -26,7 +26,7 @@ Rows = tuple[Package, ...]
 Load = Callable[[str], Rows]
 
 
-@dataclass(frozen=True)
+@frozen
 class ChunkRef:
     """A chunk as a snapshot names it: its first package's name, the sha256 of its text, how many packages it has."""
 
@@ -35,7 +35,7 @@ class ChunkRef:
     count: int
 
 
-@dataclass(frozen=True)
+@frozen
 class Snapshot:
     """An immutable set of packages; its id is the sha256 of its own text, which is an object in the store."""
 
@@ -72,7 +72,7 @@ class Snapshot:
         return max(0, bisect_right(self.chunks, name, key=lambda chunk: chunk.first) - 1)
 
 
-@dataclass(frozen=True)
+@frozen
 class Applied:
     """What a change makes of a snapshot: the next one, its chunks that are new, and which packages come and go."""
 

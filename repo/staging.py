@@ -8,24 +8,21 @@ from __future__ import annotations
 import gzip
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import sha256_bytes
+from kubedeb.records import frozen
 from kubedeb.release import parse_release
 from repo.audit import Record, Why, who
 from repo.clock import ClockError, Dated, next_date
-from repo.contents import lister
 from repo.decision import Decision
 from repo.indices import Indices, Listed, index_objects, make_indices, release_text
 from repo.journal import Move, begin, finish, forget
 from repo.keys import Signed
 from repo.live import Live, chunk_name, snapshot_name
 from repo.models import Package, Suite, contradictions
-from repo.pieces import open_pieces
 from repo.place import Repository
 from repo.poolfiles import damaged
-from repo.proof import judge
 from repo.settle import record, settle
 from repo.signing import sign
 from repo.snapshots import Load, Rows, near, rows_text
@@ -35,7 +32,7 @@ from repo.transaction import Transaction
 Check = Callable[[Repository, Suite, Decision], None]
 
 
-@dataclass(frozen=True)
+@frozen
 class Prepared:
     """A generation that clients have accepted and that may go live."""
 
@@ -62,10 +59,7 @@ def stage(opened: Transaction, suite: Suite, decision: Decision, checks: Sequenc
     for check in checks:
         check(repository, suite, decision)
     with watch.lap("indices"):
-        indices = reused(repository.layout.store, suite, decision.listed)
-        if indices is None:
-            with open_pieces(repository.layout.pieces) as pieces:
-                indices = make_indices(decision.target, suite, load, pieces, lister(repository.layout.store, pieces))
+        indices = reused(repository.layout.store, suite, decision.listed) or _made(repository, suite, decision, load)
         if live:
             record(opened, suite.name, live)
         _put_objects(repository, suite, decision, indices)
@@ -78,6 +72,8 @@ def stage(opened: Transaction, suite: Suite, decision: Decision, checks: Sequenc
     with watch.lap("sign"):
         signed = sign(repository, text, time.time())
     with watch.lap("proof"):
+        from repo.proof import judge
+
         judges = judge(repository, suite, text, signed, indices)
     now = Live(generation, signed.inline, parse_release(suite.name, text), decision.target)
     return Prepared(suite, now, live, signed, indices, judges, decision)
@@ -194,6 +190,14 @@ def _coming(decision: Decision, load: Load) -> Iterator[Package]:
     """Yield the packages that come, with their stanzas."""
     added = set(decision.added)
     return (row for row in near(decision.target, load, {member.name for member in added}) if row.member in added)
+
+
+def _made(repository: Repository, suite: Suite, decision: Decision, load: Load) -> Indices:
+    from repo.contents import lister
+    from repo.pieces import open_pieces
+
+    with open_pieces(repository.layout.pieces) as pieces:
+        return make_indices(decision.target, suite, load, pieces, lister(repository.layout.store, pieces))
 
 
 def reused(store: Store, suite: Suite, listed: Listed | None) -> Indices | None:

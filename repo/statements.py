@@ -9,11 +9,11 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kubedeb.errors import ExitCode, KubedebError
+from kubedeb.records import frozen
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -24,7 +24,7 @@ STATEMENT = "https://in-toto.io/Statement/"
 VERDICTS = (("verdict", "pass"), ("result", "PASSED"), ("verificationResult", "PASSED"))
 
 
-@dataclass(frozen=True)
+@frozen
 class Said:
     """A statement: its predicate's type, the sha256 of its subjects, whether the verdict is good, who says so."""
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
 from kubedeb.aptrepo import verified
 from kubedeb.errors import ExitCode, KubedebError
+from kubedeb.records import frozen
 from kubedeb.release import parse_release
 from repo.indices import SNAPSHOT_FIELD
 from repo.keyset import read_keys
@@ -17,7 +17,7 @@ from repo.place import Repository
 from repo.snapshots import rows_of
 
 
-@dataclass(frozen=True)
+@frozen
 class Grown:
     """A generation of the past: when, and how many packages."""
 
@@ -26,7 +26,7 @@ class Grown:
     packages: int
 
 
-@dataclass(frozen=True)
+@frozen
 class SuiteStats:
     """What a suite serves. Dates are seconds since the epoch, `valid_until` None where it does not expire."""
 

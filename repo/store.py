@@ -7,13 +7,13 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import IO, Protocol
 
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import CHUNK, new_file, replacing, sha256_of, sync_all
+from kubedeb.records import frozen
 from kubedeb.release import Digest
 
 # Names that carry a digest never change; what may change is asked for again.
@@ -80,7 +80,7 @@ def cache_control(name: str) -> str:
     return "public, max-age=31536000, immutable" if re.search(FOREVER, name) else "public, max-age=60, must-revalidate"
 
 
-@dataclass(frozen=True)
+@frozen
 class FolderStore:
     """A store in a folder. `staging`, on the same file system, holds what is not whole yet."""
 

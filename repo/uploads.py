@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 from kubedeb.aptrepo import verified
 from kubedeb.armor import PUBLIC_KEY, binary
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import sha256_of
+from kubedeb.records import frozen
 from repo.poolfiles import PoolFile, parse_files
 from repo.sources import control_stanza
 
 
-@dataclass(frozen=True)
+@frozen
 class Changes:
     """An upload: for which distribution, and its files by sha256."""
 

@@ -13,6 +13,7 @@ from kubedeb.aptrepo import AptRepository, AptRepositoryError, signed_by
 from kubedeb.deb import MAX_FIELD
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import sha256_bytes
+from kubedeb.records import frozen
 from kubedeb.release import Digest, Release
 from kubedeb.stanza import Stanza
 from repo.clientfiles import pinned
@@ -31,7 +32,7 @@ from repo.store import Store
 SERVED = re.compile(rf"dists/{PREFIX}([^/]+)/.*")
 
 
-@dataclass(frozen=True)
+@frozen
 class Finding:
     """Something wrong: which file, and what."""
 
@@ -116,7 +117,7 @@ def _ours(where: str) -> Repository | None:
     return None
 
 
-@dataclass(frozen=True)
+@frozen
 class _Objects:
     """An object store, read as a web server's folder is."""
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 
 import click
 
-from kubedeb.output import json_option, print_json, print_table
+from kubedeb.output import json_option, plain, print_json, print_table
 from repo.commands.options import open_root, repository_option, say
 
 
@@ -27,7 +26,7 @@ def fsck(*, repository: Path | None, repair: bool, rebuild: bool, as_json: bool)
     done = check(opened, say, repair=repair)
     known = rebuild_catalog(opened, say) if rebuild else None
     if as_json:
-        print_json({**asdict(done), "catalog": known})
+        print_json({**plain(done), "catalog": known})
     else:
         if done.faults:
             rows = [(fault.path, fault.problem, "yes" if fault.repaired else "no") for fault in done.faults]
@@ -47,7 +46,7 @@ def stats(*, repository: Path | None, as_json: bool) -> None:
 
     found = figures(open_root(repository))
     if as_json:
-        print_json([asdict(one) for one in found])
+        print_json([plain(one) for one in found])
         return
     for one in found:
         kinds = ", ".join(f"{count} {name}" for name, count in one.architectures.items())

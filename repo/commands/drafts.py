@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
-from kubedeb.output import json_option, print_json
+from kubedeb.output import json_option, plain, print_json
 from repo.commands.options import open_root, repository_option, say, suite_option, terms_options
 
 
@@ -68,7 +67,7 @@ def remove(
     opened.suite(suite)
     with transaction(opened, say) as writer:
         removed = withdraw(writer, suite, packages)
-        document: dict[str, Any] = asdict(removed)
+        document: dict[str, Any] = plain(removed)
         if not as_json:
             for member in removed.withdrawn:
                 click.echo(f"{member.label} is no longer in the draft of {suite}")
@@ -90,7 +89,7 @@ def _publish_too(writer: Any, suite: str, document: dict[str, Any], *, asked: bo
 
     if asked:
         done = publish_draft(writer, suite)
-        document["published"] = asdict(done)
+        document["published"] = plain(done)
         if not as_json:
             tell(done)
     elif waiting and not as_json:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
-from kubedeb.output import json_option, print_json
+from kubedeb.output import json_option, plain, print_json
 from repo.commands.options import open_root, repository_option, say, suite_option, terms_options
 
 # What `import` and `mirror` ask of another repository.
@@ -80,7 +79,7 @@ def _imported(done: Any) -> dict[str, Any]:
     names = ("name", "version", "architecture", "size", "sha256")
     return {
         "suite": done.suite, "added": [{name: getattr(package, name) for name in names} for package in done.packages],
-        "present": done.present, "bytes": done.bytes, "published": None if done.published is None else asdict(done.published),
+        "present": done.present, "bytes": done.bytes, "published": None if done.published is None else plain(done.published),
     }  # fmt: skip
 
 
@@ -125,7 +124,7 @@ def mirror(
     done = update(opened, suites, say)
     if as_json:
         print_json([{"suite": one.suite, **({} if one.imported is None else _imported(one.imported)),
-                     "published": None if one.published is None else asdict(one.published)} for one in done])  # fmt: skip
+                     "published": None if one.published is None else plain(one.published)} for one in done])  # fmt: skip
         return
     if not read_mirrors(opened.layout):
         click.echo("nothing is mirrored")
@@ -156,7 +155,7 @@ def export(*, repository: Path | None, target: Path, url: str, what: str, as_jso
 
     done = write_export(open_root(repository), what, target, say, url=url)
     if as_json:
-        print_json({**asdict(done), "path": str(done.path)})
+        print_json({**plain(done), "path": str(done.path)})
         return
     click.echo(
         f"wrote {done.path}: suite {done.suite}, generation {done.generation}, {done.packages} packages,"

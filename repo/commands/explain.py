@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
-from kubedeb.output import json_option, print_json
+from kubedeb.output import json_option, plain, print_json
 from repo.commands.options import repository_option, root_of
 
 
@@ -28,7 +27,7 @@ def explain(*, repository: Path | None, lists: Path, text: Any, as_json: bool) -
     opened = _opened(repository)
     sightings = [*(in_repository(opened, said) if opened else []), *in_lists(lists, said)]
     if as_json:
-        print_json({"rules": [asdict(rule) for rule in found], "generations": [asdict(one) for one in sightings]})
+        print_json({"rules": [plain(rule) for rule in found], "generations": [plain(one) for one in sightings]})
         return
     for rule in found:
         click.echo(f"cause: {rule.cause}\ncure:  {rule.cure}")

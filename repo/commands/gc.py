@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
-from kubedeb.output import json_option, print_json, print_table
+from kubedeb.output import json_option, plain, print_json, print_table
 from repo.commands.options import open_root, repository_option, say, terms_options
 
 
@@ -23,7 +22,7 @@ def gc(*, repository: Path | None, dry_run: bool, terms: Any, as_json: bool) -> 
 
     done = collect(open_root(repository, terms), say, dry_run=dry_run)
     if as_json:
-        print_json(asdict(done))
+        print_json(plain(done))
         return
     would = "would leave" if dry_run else "left"
     for suite, member in done.leaving:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
 from kubedeb.errors import ExitCode, KubedebError
-from kubedeb.output import json_option, print_json
+from kubedeb.output import json_option, plain, print_json
 from repo.commands.options import open_root, repository_option, say, terms_options
 
 
@@ -65,7 +64,7 @@ def incoming(
 
 def _print(done: list[Any], *, as_json: bool) -> None:
     if as_json:
-        print_json([asdict(one) for one in done])
+        print_json([plain(one) for one in done])
         return
     for one in done:
         what = ", ".join(one.packages) if one.outcome == "accepted" else one.reason.partition("\n")[0]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 
 import click
 
-from kubedeb.output import json_option, print_json
+from kubedeb.output import json_option, plain, print_json
 from repo.commands.options import repository_option, root_of
 
 
@@ -67,7 +66,7 @@ def init(
     result = initialise(root_of(repository), wish)
     layout, identity = result.repository.layout, result.repository.identity
     if as_json:
-        print_json({"root": str(layout.root), "public": str(layout.public), **asdict(identity), "done": result.done})
+        print_json({"root": str(layout.root), "public": str(layout.public), **plain(identity), "done": result.done})
         return
     for line in result.done:
         click.echo(f"made {line}")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
-from kubedeb.output import json_option, print_json, print_table
+from kubedeb.output import json_option, plain, print_json, print_table
 from repo.commands.options import open_root, repository_option, root_of, say, terms_options
 
 yes_option = click.option("--yes", is_flag=True, help="Do it though some clients may break.")
@@ -31,7 +30,7 @@ def _day(seconds: int) -> str:
 
 
 def _plain(found: Any) -> dict[str, Any]:
-    return {**asdict(found), "state": found.state.value, "how": found.how.value}
+    return {**plain(found), "state": found.state.value, "how": found.how.value}
 
 
 def _print_step(done: Any, *, as_json: bool, next_step: str = "") -> None:
@@ -136,7 +135,7 @@ def package(*, repository: Path | None, suites: tuple[str, ...], terms: Any, as_
 
     done = publish_package(open_root(repository, terms), suites, say)
     if as_json:
-        print_json([asdict(one) for one in done])
+        print_json([plain(one) for one in done])
         return
     for one in done:
         what = f"published generation {one.generation} of" if one.changed else "nothing to do in"

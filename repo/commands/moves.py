@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
-from kubedeb.output import json_option, print_json, print_table
+from kubedeb.output import json_option, plain, print_json, print_table
 from repo.commands.options import open_root, repository_option, say, terms_options
 
 reason_option = click.option("--reason", default="", help="Why, for the audit log.")
@@ -34,7 +33,7 @@ def publish(*, repository: Path | None, suite: str, snapshot: str | None, reason
         from repo.publish import publish as publish_draft
 
         done = publish_draft(opened, suite, say, reason=reason)
-        print_json(asdict(done)) if as_json else tell(done)
+        print_json(plain(done)) if as_json else tell(done)
         return
     from repo.audit import Why
     from repo.moves import carry_out, plan
@@ -103,7 +102,7 @@ def phase(
     from repo.phasing import phase as phase_packages
 
     done = phase_packages(open_root(repository, terms), suite, query, percent, say, reason)
-    print_json(asdict(done)) if as_json else tell(done)
+    print_json(plain(done)) if as_json else tell(done)
 
 
 @click.command(name="release-set")
@@ -118,7 +117,7 @@ def release_set(*, repository: Path | None, members: tuple[str, ...], reason: st
 
     done = release(open_root(repository, terms), members, say, reason)
     if as_json:
-        print_json([asdict(one) for one in done])
+        print_json([plain(one) for one in done])
         return
     for one in done:
         tell(one)
@@ -139,7 +138,7 @@ def log(*, repository: Path | None, suites: tuple[str, ...], from_store: bool, a
     chosen = [opened.suite(name).name for name in suites] or [suite.name for suite in opened.identity.suites]
     records = read_store(opened, chosen) if from_store else read_log(opened, chosen)
     if as_json:
-        print_json([asdict(record) for record in records])
+        print_json([plain(record) for record in records])
         return
     rows = [
         (moment(one.at), one.who, one.suite, f"{one.before_generation} → {one.generation}", f"+{one.added} -{one.removed}",
@@ -161,7 +160,7 @@ def resign(*, repository: Path | None, suite: str, due: bool, terms: Any, as_jso
 
     done = resign_suite(open_root(repository, terms), suite, say, only_due=due)
     if as_json:
-        print_json({"suite": suite, "changed": False} if done is None else asdict(done))
+        print_json({"suite": suite, "changed": False} if done is None else plain(done))
     elif done is None:
         click.echo(f"nothing to do: {suite} is valid for long enough")
     else:
@@ -213,8 +212,8 @@ def _told(moved: Any, *, as_json: bool) -> None:
     for one in moved:
         line, pins, gone = install_line(one.down), pins_text(one.down), without(one.down)
         if as_json:
-            hosts = {"down": [asdict(down) for down in one.down], "command": line, "preferences": pins, "gone": gone}
-            print_json({**asdict(one.published), "hosts": hosts})
+            hosts = {"down": [plain(down) for down in one.down], "command": line, "preferences": pins, "gone": gone}
+            print_json({**plain(one.published), "hosts": hosts})
             continue
         tell(one.published)
         if line:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
-from kubedeb.output import json_option, print_json, print_table
+from kubedeb.output import json_option, plain, print_json, print_table
 from repo.commands.options import open_root, repository_option, root_of, say
 
 
@@ -23,7 +22,7 @@ def list_(*, repository: Path | None, suites: tuple[str, ...], pattern: str | No
 
     rows = listing(open_root(repository), suites, pattern)
     if as_json:
-        print_json([{"suite": row.suite, **asdict(row.member), "state": row.state.value} for row in rows])
+        print_json([{"suite": row.suite, **plain(row.member), "state": row.state.value} for row in rows])
         return
     cells = [(row.suite, row.member.name, row.member.version, row.member.architecture, row.state.value) for row in rows]
     print_table(("suite", "package", "version", "architecture", "state"), cells)
@@ -84,7 +83,7 @@ def verify(*, repository: Path | None, where: str | None, keyring: Path | None, 
     if ours is not None:
         add_own(ours, chosen, report)
     if as_json:
-        print_json(asdict(report))
+        print_json(plain(report))
     else:
         print_report(report)
     report.stop()

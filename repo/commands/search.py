@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 
 import click
 
-from kubedeb.output import json_option, print_json, print_table
+from kubedeb.output import json_option, plain, print_json, print_table
 from repo.commands.options import open_root, repository_option
 
 
@@ -22,7 +21,7 @@ def search(*, repository: Path | None, suites: tuple[str, ...], words: tuple[str
 
     found = search_packages(open_root(repository), suites, words)
     if as_json:
-        print_json([{"suite": one.row.suite, **asdict(one.row.member), "state": one.row.state.value, "summary": one.summary}
+        print_json([{"suite": one.row.suite, **plain(one.row.member), "state": one.row.state.value, "summary": one.summary}
                     for one in found])  # fmt: skip
         return
     rows = [(one.row.suite, one.row.member.name, one.row.member.version, one.row.state.value, one.summary) for one in found]

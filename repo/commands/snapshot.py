@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
-from kubedeb.output import json_option, print_json, print_table
+from kubedeb.output import json_option, plain, print_json, print_table
 from repo.commands.moves import moment, reason_option, show_difference
 from repo.commands.options import open_root, repository_option, say, terms_options
 
@@ -31,7 +30,7 @@ def create(*, repository: Path | None, name: str, source: str, reason: str, term
 
     done = create_snapshot(open_root(repository, terms), name, source, say, reason)
     if as_json:
-        print_json({**asdict(done.named), "apt_suite": done.apt_suite, "judges": done.judges})
+        print_json({**plain(done.named), "apt_suite": done.apt_suite, "judges": done.judges})
         return
     click.echo(f"snapshot {name} is {done.named.snapshot}: {done.named.packages} packages, {source} as it is now"
                f"\nserved for ever as: Suites: {done.apt_suite}")  # fmt: skip
@@ -52,7 +51,7 @@ def diff(*, repository: Path | None, old: str, new: str, as_json: bool) -> None:
     before, after = resolve(opened, old), resolve(opened, new)
     added, removed = difference(before.snapshot, after.snapshot, chunk_loader(opened))
     if as_json:
-        document = {"added": [asdict(member) for member in added], "removed": [asdict(member) for member in removed]}
+        document = {"added": [plain(member) for member in added], "removed": [plain(member) for member in removed]}
         print_json({"old": before.snapshot.id, "new": after.snapshot.id, **document})
         return
     show_difference(added, removed)
@@ -69,7 +68,7 @@ def list_(*, repository: Path | None, as_json: bool) -> None:
 
     found = every_named(open_root(repository))
     if as_json:
-        print_json([asdict(one) for one in found])
+        print_json([plain(one) for one in found])
         return
     rows = [
         (one.name, moment(one.made), f"{one.suite}@{one.generation}", str(one.packages), one.who, one.reason) for one in found
