@@ -262,9 +262,12 @@ def _listening(
     return _Ended(int(running.exit_code), outputs[0].take(), outputs[1].take(), expired)
 
 
-def side_by_side(one: Callable[[], Result], other: Callable[[], Result]) -> tuple[Result, Result]:
-    """Return what two calls of `run` return that need not wait for each other. Raises what the first that fails raises."""
-    done: list[Result] = []
+def side_by_side(one: Callable[[], Made], other: Callable[[], Given]) -> tuple[Made, Given]:
+    """Return what two calls return that need not wait for each other: each waits for a program or the disk.
+
+    Raises what the first that fails raises, when both have ended.
+    """
+    done: list[Given] = []
     failed: list[BaseException] = []
 
     def call() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from kubedeb.records import frozen
@@ -73,7 +72,7 @@ def _with_known(candidate: Candidate, catalog: Catalog, published: Iterable[Pack
     package = candidate.package
     known = [row for row in (*published, catalog.same(*package.key)) if row is not None and row.member == package.member]
     there = [file for row in known for file in beside(row)]
-    return replace(candidate, package=with_beside(with_beside(package, there), beside(package)))
+    return candidate._replace(package=with_beside(with_beside(package, there), beside(package)))
 
 
 def refuse(candidates: Iterable[Candidate], suite: Suite, findings: Findings) -> None:

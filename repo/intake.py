@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from kubedeb.deb import DebError
 from kubedeb.errors import ExitCode, KubedebError
@@ -20,8 +21,7 @@ MAX_BESIDE = 256 * 1024 * 1024
 BUILDER = re.compile(r"\.[A-Za-z0-9_-]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A file that may become a package of the repository; `files` are its further files in the pool, by name there."""
 
     path: Path
@@ -239,7 +239,7 @@ def attach(candidate: Candidate, paths: Iterable[Path], findings: Findings) -> C
         files.append(PoolFile(path.name, digest, path.stat().st_size))
         more.append((name, path, digest))
     # Links hold for a package of any kind; a source's own files come first.
-    return replace(candidate, package=with_beside(candidate.package, files), files=(*candidate.files, *more))
+    return candidate._replace(package=with_beside(candidate.package, files), files=(*candidate.files, *more))
 
 
 def _wrong_statement(path: Path) -> str:

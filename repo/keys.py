@@ -100,7 +100,7 @@ class Keys:
 
     def public(self, fingerprint: str) -> bytes:
         """Return the public key as gpgv and apt read it (binary)."""
-        with self._gpg() as gpg:
+        with self._gpg(secrets=False) as gpg:
             found = gpg("--export-options", "export-minimal", "--export", fingerprint).stdout
         if not found:
             raise KubedebError(f"there is no key {fingerprint} in {self.home}", hint=HINT, code=ExitCode.KEY)
@@ -119,7 +119,7 @@ class Keys:
     def sweep(self) -> None:
         """End the agent and remove the short names that a killed process left; only for who holds the repository's lock."""
         if has_agent(self.home):
-            with self._gpg():
+            with self._gpg(secrets=False):
                 pass
         for folder in short_names(self.home):
             import shutil
@@ -127,12 +127,15 @@ class Keys:
             shutil.rmtree(folder)
 
     @contextmanager
-    def _gpg(self) -> Iterator[_Gpg]:
+    def _gpg(self, *, secrets: bool = True) -> Iterator[_Gpg]:
+        """Give what runs gpg; `secrets`: it needs the agent, which alone reads secret keys."""
         if not self.ours:
             yield _Gpg(self.home, ours=False)
             return
         with _short(self.home) as home:
             try:
+                if secrets:
+                    _start_agent(home)
                 yield _Gpg(home)
             finally:
                 _end_agent(home)
@@ -150,6 +153,14 @@ class _Gpg:
         options += ["--pinentry-mode", "loopback"] if self.ours else []
         env = {} if self.ours else {name: os.environ[name] for name in PINENTRY if name in os.environ}
         return run(["gpg", "--homedir", self.home, *options, *arguments], code=ExitCode.KEY, env=env, stdin=stdin, hint=HINT)
+
+
+def _start_agent(home: Path) -> None:
+    """Start gpg's agent, which listens when this returns; gpg would start it too, and then wait a twentieth of a second for it.
+
+    Where that fails gpg tries itself, and says what is wrong.
+    """
+    run(["gpg-agent", "--homedir", home, "--daemon"], code=ExitCode.KEY, ok=ANY_STATUS)
 
 
 def _end_agent(home: Path) -> None:

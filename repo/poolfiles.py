@@ -7,7 +7,7 @@ stanza by the field `Kubedeb-Beside`, one file a line: sha256, size, name; the n
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.stanza import one
@@ -19,8 +19,7 @@ STATEMENTS = (".intoto.jsonl", ".cdx.json", ".spdx.json")
 BUILDINFO = ".buildinfo"
 
 
-@dataclass(frozen=True, order=True)
-class PoolFile:
+class PoolFile(NamedTuple):
     """A file in a package's folder of the pool: plain name, sha256 in hex, size in bytes."""
 
     name: str

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import sha256_bytes
+from kubedeb.process import side_by_side
 from kubedeb.records import frozen
 from kubedeb.release import parse_release
 from repo.audit import Record, Why, who
@@ -60,9 +61,6 @@ def stage(opened: Transaction, suite: Suite, decision: Decision, checks: Sequenc
         check(repository, suite, decision)
     with watch.lap("indices"):
         indices = reused(repository.layout.store, suite, decision.listed) or _made(repository, suite, decision, load)
-        if live:
-            record(opened, suite.name, live)
-        _put_objects(repository, suite, decision, indices)
     dated = _date(live, _mtime(repository, suite))
     if dated.wait:
         opened.say(f"the last generation is dated ahead of the clock: waiting {dated.wait:.0f} s")
@@ -70,7 +68,10 @@ def stage(opened: Transaction, suite: Suite, decision: Decision, checks: Sequenc
     generation = live.generation + 1 if live else 1
     text = release_text(repository.identity, suite, generation, decision.target.id, dated.date, indices.listed)
     with watch.lap("sign"):
-        signed = sign(repository, text, time.time())
+        # The objects become durable while gpg signs.
+        signed, _ = side_by_side(
+            lambda: sign(repository, text, time.time()), lambda: _put_objects(opened, suite, decision, indices, live)
+        )
     with watch.lap("proof"):
         from repo.proof import judge
 
@@ -217,12 +218,14 @@ def reused(store: Store, suite: Suite, listed: Listed | None) -> Indices | None:
     return Indices(dict(listed.indices), {})
 
 
-def _put_objects(repository: Repository, suite: Suite, decision: Decision, indices: Indices) -> None:
-    """Write what no client looks for yet: chunks, the snapshot and the indices, all under their digests."""
+def _put_objects(opened: Transaction, suite: Suite, decision: Decision, indices: Indices, live: Live | None) -> None:
+    """Write what no client looks for yet: a copy of what is live, chunks, the snapshot and the indices under their digests."""
+    if live:
+        record(opened, suite.name, live)
     objects = {chunk_name(digest): gzip.compress(rows_text(rows), 6, mtime=0) for digest, rows in decision.new.items()}
     objects[snapshot_name(decision.target.id)] = decision.target.text().encode()
     places = index_objects(suite.name, indices.listed)
-    repository.layout.store.create(objects | {places[path]: data for path, data in indices.data.items()})
+    opened.repository.layout.store.create(objects | {places[path]: data for path, data in indices.data.items()})
 
 
 def _mtime(repository: Repository, suite: Suite) -> int:
