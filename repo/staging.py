@@ -68,9 +68,9 @@ def stage(opened: Transaction, suite: Suite, decision: Decision, checks: Sequenc
     generation = live.generation + 1 if live else 1
     text = release_text(repository.identity, suite, generation, decision.target.id, dated.date, indices.listed)
     with watch.lap("sign"):
-        # The objects become durable while gpg signs.
-        signed, _ = side_by_side(
-            lambda: sign(repository, text, time.time()), lambda: _put_objects(opened, suite, decision, indices, live)
+        # The objects become durable while gpg signs. This thread does all that is written, so that a test can kill it there.
+        _, signed = side_by_side(
+            lambda: _put_objects(opened, suite, decision, indices, live), lambda: sign(repository, text, time.time())
         )
     with watch.lap("proof"):
         from repo.proof import judge

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 
 from repositories import Made
 from testseed import seed
@@ -20,6 +25,37 @@ def strace(command: str, made: Made, tail: Sequence[str], *options: str) -> subp
     """Run under strace. Python's own main thread does all the writing, so children are not followed unless asked."""
     argv = ["strace", "-qq", "-o", str(made.folder / "trace"), *options, sys.executable, "-m", "kubedeb", "repo", command]
     return subprocess.run([*argv, "-r", str(made.root), *tail], capture_output=True, check=False, timeout=120)
+
+
+def strace_all(command: str, made: Made, tail: Sequence[str], *options: str) -> subprocess.CompletedProcess[bytes]:
+    """Run under strace with all children. An agent that outlives its killed user is ended: strace would wait for it."""
+    argv = ["strace", "-qq", "-f", "-o", str(made.folder / "trace"), *options, sys.executable, "-m", "kubedeb", "repo", command]
+    deadline = time.monotonic() + 600
+    with subprocess.Popen(
+        [*argv, "-r", str(made.root), *tail], stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL
+    ) as running:
+        while time.monotonic() < deadline:
+            try:
+                out, err = running.communicate(timeout=1)
+            except subprocess.TimeoutExpired:
+                left = traced_by(running.pid)
+                for pid in left if set(left.values()) == {"gpg-agent"} else ():
+                    os.kill(pid, signal.SIGTERM)
+            else:
+                return subprocess.CompletedProcess(argv, running.returncode, out, err)
+        running.kill()
+    raise AssertionError(f"{argv} did not end")
+
+
+def traced_by(tracer: int) -> dict[int, str]:
+    """Return the processes that another one traces, with their names."""
+    found = {}
+    for status in Path("/proc").glob("[0-9]*/status"):
+        with suppress(OSError):
+            fields = dict(line.split(":\t", 1) for line in status.read_text().splitlines() if ":\t" in line)
+            if int(fields["TracerPid"]) == tracer:
+                found[int(status.parent.name)] = fields["Name"]
+    return found
 
 
 def points(command: str, made: Made, tail: Sequence[str]) -> list[Point]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable
@@ -68,12 +67,6 @@ MOVES = {
 }
 
 
-def strace(made: Made, move: Move, *options: str) -> subprocess.CompletedProcess[bytes]:
-    """Run a move under strace."""
-    first, *rest = move.command
-    return killing.strace(first, made, rest, *options)
-
-
 def tree(made: Made) -> set[str]:
     return {str(path.relative_to(made.public)) for path in made.public.rglob("*") if path.is_file()}
 
@@ -129,7 +122,7 @@ def test_a_kill_at_any_point_leaves_the_old_or_the_new(copied: Callable[[str], M
     # Before and after the moment of going live is always among them.
     renames = [point for point in everywhere if point[0] == "rename"] if move.before != move.after else []
     seen = set()
-    for call, number in [*chosen, *renames[:1], *renames[-1:]]:
+    for call, number in dict.fromkeys([*chosen, *renames[:1], *renames[-1:]]):
         made = ready(copied, move, f"{call}-{number}")
         seen.add(tuple(kill_at(made, move, call, number)))
         if name == "gc":
@@ -159,6 +152,7 @@ def test_a_child_that_is_killed_publishes_nothing_half(copied: Callable[[str], M
     made, move = copied("child"), MOVES["publish"]
     assert made.client("waiting").update().clean
     # With -f each child counts for itself: gpg, gpgv, sqv or apt dies at its own `when`th write, or python does.
-    done = strace(made, move, "-f", "-e", "trace=write", "-e", f"inject=write:signal=SIGKILL:when={when}")
+    first, *rest = move.command
+    done = killing.strace_all(first, made, rest, "-e", "trace=write", "-e", f"inject=write:signal=SIGKILL:when={when}")
     assert done.returncode in (0, -9, 137, ExitCode.KEY, ExitCode.CLIENT, ExitCode.REPOSITORY), done.stderr.decode()
     check(made, move)
