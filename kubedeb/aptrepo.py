@@ -14,12 +14,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from kubedeb.deb import DAMAGED, DebError, Readable, inflate
+from kubedeb.deb import DAMAGED, DebError, inflate
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.places import place
 from kubedeb.process import Result, run
 from kubedeb.release import Digest, Release, below, parse_release, safe_path
 from kubedeb.stanza import Stanza, StanzaError, read
+from kubedeb.xzblocks import Readable
 
 BLOCK = 1024 * 1024
 INDEX_FORMS = (".xz", ".zst", ".gz", ".bz2", "")

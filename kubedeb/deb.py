@@ -20,6 +20,7 @@ from typing import IO, Protocol, cast
 
 from kubedeb.records import frozen
 from kubedeb.stanza import MAX_CONTROL, Stanza, StanzaError, one
+from kubedeb.xzblocks import Readable, unpacked
 
 BLOCK = 256 * 1024
 MAGIC = b"!<arch>\n"
@@ -393,13 +394,6 @@ class _Inflated:
         return data
 
 
-class Readable(Protocol):
-    """What can be read block by block."""
-
-    def read(self, size: int = -1, /) -> bytes:
-        """Return at most `size` bytes, all that is left when it is negative."""
-
-
 def inflate(member: Readable, suffix: str, limit: int) -> _Inflated:
     """Return a stream compressed as `suffix` says (`""`, `.gz`, `.xz`, `.bz2`, `.zst`), decompressed while it is read.
 
@@ -411,6 +405,8 @@ def inflate(member: Readable, suffix: str, limit: int) -> _Inflated:
         return _Inflated(_zstd_blocks(member), limit)
     if suffix not in DECOMPRESSORS:
         raise DebError(f"it is compressed as {suffix!r}, which is not known")
+    if suffix == ".xz":
+        return _Inflated(unpacked(member, lambda source: _blocks(source, DECOMPRESSORS[suffix])), limit)
     return _Inflated(_blocks(member, DECOMPRESSORS[suffix]), limit)
 
 

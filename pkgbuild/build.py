@@ -17,6 +17,7 @@ from pkgbuild.cache import Cache
 from pkgbuild.compilecache import compile_cache
 from pkgbuild.conditions import NO_CONDITIONS, Conditions
 from pkgbuild.dsc import named_files
+from pkgbuild.early import early
 from pkgbuild.gomake import CACHE_VARIABLE
 from pkgbuild.inspectbuild import NOBODY, Inspector
 from pkgbuild.inspection import inspect
@@ -112,10 +113,11 @@ def make(
     ):  # fmt: skip
         files = fetched(spec, shop.cache)
         copied = put_tree(expanded, files, sandbox, folder)
-        for step in steps(spec, files.dsc):
-            _run(spec, step, sandbox, log, shop, {CACHE_VARIABLE: cache.target} if cache else {})
-        packages, changes, buildinfo = _take(spec, sandbox, folder)
         read = (readings or Readings()).of
+        with early(sandbox, f"{sandbox.surroundings.build_root}/{folder_name(spec)}", folder, read) as known:
+            for step in steps(spec, files.dsc):
+                _run(spec, step, sandbox, known.hearing(log), shop, {CACHE_VARIABLE: cache.target} if cache else {})
+        packages, changes, buildinfo = _take(spec, sandbox, folder, known.sha256)
         contents = [read(folder / package.file).contents for package in packages]
         said = _says(spec, sandbox, log)
         _refuse(spec, [*said, *(f"{finding.package}: {finding.text}" for finding in inspect(spec, contents, copied))])
@@ -225,8 +227,10 @@ def _kills(sandbox: Sandbox) -> int:
         return kills(output.read().decode(errors="replace"))
 
 
-def _take(spec: BuildSpec, sandbox: Sandbox, folder: Path) -> tuple[tuple[BuiltPackage, ...], str, str]:
-    """Copy out the .changes file and what it lists."""
+def _take(
+    spec: BuildSpec, sandbox: Sandbox, folder: Path, known: Mapping[str, str]
+) -> tuple[tuple[BuiltPackage, ...], str, str]:
+    """Copy out the .changes file and what it lists; `known` is the sha256 of what is in `folder` already."""
     from debian.deb822 import Changes
 
     below = sandbox.surroundings.build_root
@@ -235,8 +239,9 @@ def _take(spec: BuildSpec, sandbox: Sandbox, folder: Path) -> tuple[tuple[BuiltP
     with (folder / changes).open() as stream:
         listed = {entry["name"]: entry["sha256"] for entry in Changes(stream)["Checksums-Sha256"]}
     for name, sha256 in listed.items():
-        sandbox.get(f"{below}/{name}", folder / name)
-        if sha256_of(folder / name) != sha256:
+        if name not in known:
+            sandbox.get(f"{below}/{name}", folder / name)
+        if (known.get(name) or sha256_of(folder / name)) != sha256:
             raise KubedebError(f"{name} is not the file that {changes} lists", code=ExitCode.BUILD)
     packages = [_package(folder / name, sha256) for name, sha256 in sorted(listed.items()) if name.endswith(".deb")]
     return tuple(packages), changes, next(name for name in listed if name.endswith(".buildinfo"))

@@ -115,6 +115,9 @@ class _Varied:
     def get(self, path: str, target: Path) -> None:
         self._sandbox.get(path, target)
 
+    def peek(self, path: str, target: Path) -> bool:
+        return self._sandbox.peek(path, target)
+
     def shell(self, *, cwd: str, env: Mapping[str, str]) -> None:
         return self._sandbox.shell(cwd=cwd, env=env)
 

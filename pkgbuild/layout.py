@@ -89,6 +89,7 @@ def write_tree(
     root = tree_root(spec)
     copied: dict[str, str] = {}
     with tarfile.open(fileobj=out, mode="w", format=tarfile.GNU_FORMAT) as tar:
+        tar.copybufsize = CHUNK  # type: ignore[attr-defined]  # its own 16 KiB make of a large program a loop of many steps
         made = [f"{LAID_OUT}/{package.name}{path}" for package in spec.packages for path, _ in package.programs]
         laid = [path for paths in places(spec).values() for path in paths]
         whole = dict(_whole_trees(spec))

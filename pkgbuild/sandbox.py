@@ -82,6 +82,9 @@ class Sandbox(Protocol):
     def get(self, path: str, target: Path) -> None:
         """Copy one file out. Raises `KubedebError` (BUILD) when it is not there."""
 
+    def peek(self, path: str, target: Path) -> bool:
+        """Copy one file of the build out while a command may run, and say whether that was possible."""
+
     def shell(self, *, cwd: str, env: Mapping[str, str]) -> None:
         """Give the terminal to an interactive shell of the builder, until it ends."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pkgbuild.early import HOOK
 from pkgbuild.gomake import tree_folder
 from pkgbuild.layout import OVERLAY, folder_name
 from pkgbuild.recipe import BUILD_ARCHITECTURE, Kind
@@ -12,7 +13,9 @@ from pkgbuild.render import COMPRESSOR, COPYRIGHT, OUR_CHANGELOG, PATCHES, WITHO
 from pkgbuild.spec import BuildSpec
 
 # The base holds no compiler, which dpkg counts among what every build may rely on.
-BUILD_COMMAND = ("dpkg-buildpackage", "--build=binary", "--unsigned-source", "--unsigned-changes", "--ignore-builtin-builddeps")
+BUILD_COMMAND = (
+    "dpkg-buildpackage", "--build=binary", "--unsigned-source", "--unsigned-changes", "--ignore-builtin-builddeps", HOOK,
+)  # fmt: skip
 SPLICE = f"cat {OUR_CHANGELOG} debian/changelog >.kubedeb/whole && cat .kubedeb/whole >debian/changelog && rm -r .kubedeb"
 OWN_PATH = f'PATH="$PWD/{COMPRESSOR.rpartition("/")[0]}:$PATH" exec "$@"'
 # What dpkg-source wrote down as applied is what it believes; without this it would try ours a second time.

@@ -44,11 +44,11 @@ def prove() -> list[Figure]:
     return figures
 
 
-def build() -> list[Figure]:
-    """Measure building."""
+def build(parts: Sequence[str] = ()) -> list[Figure]:
+    """Measure building, or some parts of it."""
     from script.lib import bench_build
 
-    return bench_build.build()
+    return bench_build.build(parts)
 
 
 def repo() -> list[Figure]:
@@ -77,11 +77,13 @@ def machine() -> dict[str, Any]:
 
 
 def main(names: Sequence[str]) -> int:
-    """Run the named benchmarks, else all."""
+    """Run the named benchmarks, else all; of `build:PART` that part."""
+    parts = [name.removeprefix("build:") for name in names if name.startswith("build:")]
+    names = [*(name for name in names if not name.startswith("build:")), *(["build"] if parts else [])]
     if unknown := [name for name in names if name not in BENCHMARKS]:
         raise KubedebError(f"no benchmark {unknown[0]!r}", hint=f"There are: {', '.join(BENCHMARKS)}.", code=ExitCode.USAGE)
     before = machine()
-    figures = [figure for name in names or BENCHMARKS for figure in BENCHMARKS[name]()]
+    figures = [figure for name in names or BENCHMARKS for figure in (build(parts) if name == "build" else BENCHMARKS[name]())]
     print(json.dumps({"machine": before, "figures": figures}, indent=2, ensure_ascii=False))
     return 0 if all(figure["holds"] for figure in figures) else 1
 

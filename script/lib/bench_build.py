@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import samplerecipe
@@ -14,7 +15,7 @@ from kubedeb.process import Result, run
 from pkgbuild.library import find, load, shipped_folder
 from pkgbuild.recipe import Kind
 from script.lib.bench_fetch import throttled
-from script.lib.bench_pack import packing
+from script.lib.bench_pack import COMPRESSIONS, packing
 from script.lib.bench_peers import small_build
 from script.lib.measure import KUBEDEB, Figure, figure, median
 
@@ -32,22 +33,27 @@ print(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1], 
 """
 
 
-def build() -> list[Figure]:
-    """Return every figure of building, the peers' beside ours; a part that fails is a figure that does not hold.
+def build(wanted: Sequence[str] = ()) -> list[Figure]:
+    """Return every figure of building, the peers' beside ours, or those of some parts; a part that fails is a figure that
+    does not hold.
 
     Takes about twelve minutes, half of it for the peers and their roots.
     """
-    kubedeb("base", "update")
     parts: dict[str, Callable[[], list[Figure]]] = {
-        "kubedeb --version": version,
-        "nothing to do": nothing_to_do,
-        "recipe show": recipe_show,
-        "peak memory": memory,
-        "two throttled fetches": lambda: throttled(KEPT / "store/bases"),
-        "packing": lambda: packing(KEPT / "store/bases"),
-        "small build": lambda: small_build(KUBEDEB, KEPT / "store"),
+        "version": version,
+        "nothing": nothing_to_do,
+        "show": recipe_show,
+        "memory": memory,
+        "throttled": lambda: throttled(KEPT / "store/bases"),
+        **{f"packing-{kind}": partial(packing, kind, KEPT / "store/bases") for kind in COMPRESSIONS},
+        "small": lambda: small_build(KUBEDEB, KEPT / "store"),
+        "peers": lambda: small_build(KUBEDEB, KEPT / "store", with_peers=True),
     }
-    return [figure for name, part in parts.items() for figure in _done(name, part)]
+    if unknown := [name for name in wanted if name not in parts]:
+        raise KubedebError(f"build has no part {unknown[0]!r}", hint=f"Its parts: {', '.join(parts)}.", code=ExitCode.USAGE)
+    kubedeb("base", "update")
+    chosen = [name for name in parts if name in wanted or (not wanted and name != "small")]  # it is in what the peers are in
+    return [figure for name in chosen for figure in _done(name, parts[name])]
 
 
 def _done(name: str, part: Callable[[], list[Figure]]) -> list[Figure]:
@@ -55,8 +61,9 @@ def _done(name: str, part: Callable[[], list[Figure]]) -> list[Figure]:
     began = time.monotonic()
     try:
         figures = part()
-    except KubedebError as error:
-        figures = [{"what": name, "not_run": f"{error.brief}: {error.details}"[:2000], "holds": False}]
+    except Exception as error:
+        why = f"{error.brief}: {error.details}" if isinstance(error, KubedebError) else f"{type(error).__name__}: {error}"
+        figures = [{"what": name, "not_run": why[:2000], "holds": False}]
     print(f"bench build: {name}: {time.monotonic() - began:.0f} s", file=sys.stderr)
     return figures
 

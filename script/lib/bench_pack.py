@@ -27,6 +27,7 @@ PROGRAM = Path("/usr/sbin/dockerd")
 RUNS = 3
 SLOW = "xz-6"
 DEFAULT = "xz-1"
+COMPRESSIONS = ("gzip-6", "xz-0", DEFAULT, SLOW)
 STEP_RATIO = 1.15
 REST = 2.5
 BOTH_CORES = 0.8
@@ -45,21 +46,17 @@ class Packed:
     size: int
 
 
-def packing(bases: Path) -> list[Figure]:
-    """Return the figures of packing with each compression; `bases` holds the base root's lock and root."""
-    figures = []
-    for compression in ("gzip-6", "xz-0", DEFAULT, SLOW):
-        runs = 1 if compression == SLOW else RUNS
-        with _place(compression, bases) as place:
-            place.build("unshare")
-            ours, bare = zip(*[(place.build("unshare"), place.bare(compression)) for _ in range(runs)], strict=True)
-            figures += _figures(compression, "unshare", ours, statistics.median(bare))
-            if compression == DEFAULT:
-                place.build("docker")
-                figures += _figures(
-                    compression, "docker", [place.build("docker") for _ in range(RUNS)], statistics.median(bare)
-                )
-                figures.append(_cores(place, statistics.median(one.step for one in ours)))
+def packing(compression: str, bases: Path) -> list[Figure]:
+    """Return the figures of packing with a compression; `bases` holds the base root's lock and root."""
+    runs = 1 if compression == SLOW else RUNS
+    with _place(compression, bases) as place:
+        place.build("unshare")
+        ours, bare = zip(*[(place.build("unshare"), place.bare(compression)) for _ in range(runs)], strict=True)
+        figures = _figures(compression, "unshare", ours, statistics.median(bare))
+        if compression == DEFAULT:
+            place.build("docker")
+            figures += _figures(compression, "docker", [place.build("docker") for _ in range(RUNS)], statistics.median(bare))
+            figures.append(_cores(place, statistics.median(one.step for one in ours)))
     return figures
 
 
