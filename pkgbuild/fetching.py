@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -26,10 +26,13 @@ from pkgbuild.target import Target
 
 @dataclass(frozen=True)
 class Wanted:
-    """Pinned sources, sets of build dependencies; `folder`: take in what it has first; `output`: make a kit there."""
+    """Pinned sources, sets of build dependencies; `folder`: take in what it has first; `output`: make a kit there.
+
+    `build_depends` is asked once the sources are in the cache: what a .dsc needs beyond a base is known only then.
+    """
 
     pins: Sequence[SourcePin]
-    build_depends: Collection[Wants]
+    build_depends: Callable[[BaseLock], Collection[Wants]]
     folder: Path | None = None
     output: Path | None = None
 
@@ -51,7 +54,7 @@ def bring_all(
             _bring_layers(wanted, target, progress, offline=offline)
         else:
             held = [pin for pin in wanted.pins if pin not in lost]
-            _make_kit(wanted.output, held, wanted.build_depends, target, progress, offline=offline)
+            _make_kit(wanted, wanted.output, held, target, progress, offline=offline)
     return lost, taken
 
 
@@ -74,15 +77,17 @@ def _bring_layers(wanted: Wanted, target: Target, progress: Progress, *, offline
     """Bring the packages of the layers that are locked for the suite; what is not locked yet is for `kubedeb base update`."""
     lock = target.store.base(target.suite, BUILD_ARCHITECTURE)
     if lock is not None:
-        found = (target.store.layer(lock.digest, want) for want in wanted.build_depends)
+        found = (target.store.layer(lock.digest, want) for want in wanted.build_depends(lock))
         _layering(lock, target, progress, offline=offline).bring(layer for layer in found if layer)
 
 
 def _make_kit(
-    output: Path, pins: Sequence[SourcePin], wants: Collection[Wants], target: Target, progress: Progress, *, offline: bool
+    wanted: Wanted, output: Path, pins: Sequence[SourcePin], target: Target, progress: Progress, *, offline: bool
 ) -> None:
     """Make a kit of the bases in the store; the base of the suite and its layers are locked first, where they never were."""
-    errors = [] if offline else [one for one in _lock(wants, target, progress) if one.error]
+    errors = [] if offline else [one for one in _lock(wanted, target, progress) if one.error]
+    current = target.store.base(target.suite, BUILD_ARCHITECTURE)
+    wants = wanted.build_depends(current) if current else ()
     bases, unlocked = grounds(target.store, wants)
     if not bases:
         raise KubedebError(
@@ -108,10 +113,10 @@ def _make_kit(
     progress.say(f"{output}: {count} files by digest, {len(bases)} bases")
 
 
-def _lock(wants: Collection[Wants], target: Target, progress: Progress) -> Sequence[LayerUpdate]:
+def _lock(wanted: Wanted, target: Target, progress: Progress) -> Sequence[LayerUpdate]:
     """Lock what was never locked for the suite; what was is left as it is: the kit is to build what was built."""
     lock = target.store.base(target.suite, BUILD_ARCHITECTURE)
     if lock is None:
-        return base.update(target, lambda _: wants, progress).layers
-    missing = sorted(want for want in wants if target.store.layer(lock.digest, want) is None)
+        return base.update(target, wanted.build_depends, progress).layers
+    missing = sorted(want for want in wanted.build_depends(lock) if target.store.layer(lock.digest, want) is None)
     return _layering(lock, target, progress, offline=False).lock_anew(missing)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import click
@@ -15,11 +16,11 @@ from kubedeb.progress import progress
 from kubedeb.yamlfile import parse, validate
 from pkgbuild.baselock import BaseLock
 from pkgbuild.commands import options
-from pkgbuild.layers import wants_of
+from pkgbuild.layers import Wants, wants_of
 from pkgbuild.library import RECIPE_FILE, Chosen, choose, load
 from pkgbuild.recipe import BUILD_ARCHITECTURE, Architecture, Recipe
 from pkgbuild.sourceneeds import source_needs
-from pkgbuild.spec import Expanded, Locked, SourceNeeds, build_depends_of, expand
+from pkgbuild.spec import Expanded, Locked, build_depends_of, expand
 from pkgbuild.stage import sandbox_stage
 from pkgbuild.target import Target
 
@@ -159,8 +160,7 @@ def fetch_sources(
         for one in chosen for architecture in each if len(each) == 1 or architecture in one.row.sources
     ]  # fmt: skip
     pins = [pin for spec in specs for pin in spec.sources]
-    wants = wants_of(chosen, (), target.architecture, _known_needs(target, chosen))
-    wanted = Wanted(pins, wants, folder, output.absolute() if output else None)
+    wanted = Wanted(pins, partial(_wants, target, chosen), folder, output.absolute() if output else None)
     lost, taken = bring_all(wanted, target, progress(), offline=offline, verbose=verbose)
     if as_json:
         files = [
@@ -231,10 +231,10 @@ def _expand_one(name: str, recipes: tuple[Path, ...], suite: str, arch: str, sto
     return expand(chosen[0], target.suite, target.architecture, _locked(target, lock, chosen[0]))
 
 
-def _known_needs(target: Target, chosen: Sequence[Chosen]) -> dict[SourceNeeds, tuple[str, ...]]:
-    """Return what those source packages build-depend on that the store or the cache has."""
-    lock = target.store.base(target.suite, BUILD_ARCHITECTURE)
-    return source_needs(chosen, target.architecture, lock, target.store, target.cache, None) if lock else {}
+def _wants(target: Target, chosen: Sequence[Chosen], lock: BaseLock) -> set[Wants]:
+    """Return the sets of build dependencies beyond a base, of those source packages that the store or the cache has too."""
+    needs = source_needs(chosen, target.architecture, lock, target.store, target.cache, None)
+    return wants_of(chosen, (), target.architecture, needs)
 
 
 def _locked(target: Target, lock: BaseLock | None, chosen: Chosen) -> Locked:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -58,3 +59,15 @@ def test_what_the_dsc_asks_for_is_locked_and_there(
     shutil.rmtree(tmp_path / "cache")
     held = build("--offline")
     assert (held["action"], held["digest"]) == ("skip", first["digest"])
+
+
+def test_the_first_kit_holds_what_the_dsc_asks_for(store: Path, with_base: Store, tmp_path: Path) -> None:
+    for root in (with_base.folder / "bases").glob("*.tar.zst"):
+        (store / "bases" / root.name).symlink_to(root)
+    name, *where = lay_out(tmp_path)[:3]
+    # The base's packages are at hand, the .dsc is not: it comes from the folder, in this very run.
+    shutil.copytree(with_base.folder / "sources/sha256", tmp_path / "first/sha256", copy_function=os.link)
+    come = ["--from", str(tmp_path / "recipes/sources"), "--cache", str(tmp_path / "first")]
+    assert run(["recipe", "fetch", name, *where, *come, "-o", str(tmp_path / "kit")]) == ExitCode.DONE
+    [base] = json.loads((tmp_path / "kit/manifest.json").read_text())["bases"]
+    assert [layer["wants"] for layer in base["layers"]] == [["time (>= 1)"]]
