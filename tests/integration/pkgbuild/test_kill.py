@@ -51,7 +51,12 @@ KIT = "import sys, kitsample; from pathlib import Path; kitsample.carry(Path(sys
 KIT_CHECK = (
     "import sys, kitsample; from pathlib import Path; print('held' if kitsample.whole(Path(sys.argv[1])) else 'nothing')"
 )
-WORK = {"build": (PROGRAM, CHECK), "kit": (KIT, KIT_CHECK)}
+# What an update of a base and of a layer on it does, mmdebstrap and the mirror left out.
+BASE = "import sys, basesample; from pathlib import Path; basesample.update(Path(sys.argv[1]))"
+BASE_CHECK = (
+    "import sys, basesample; from pathlib import Path; print('held' if basesample.whole(Path(sys.argv[1])) else 'nothing')"
+)
+WORK = {"build": (PROGRAM, CHECK), "kit": (KIT, KIT_CHECK), "base": (BASE, BASE_CHECK)}
 TOP = Path(__file__).parents[3]
 
 
