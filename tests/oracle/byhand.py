@@ -133,19 +133,28 @@ def _step(step: dict[str, str], counts: dict[str, int]) -> dict[str, Any]:
             found[key] = step[key]
     for key in LISTS & step.keys() - {"scope", "stores"}:
         found[key] = [word for word in step[key].split(",") if word]
+    found |= _back(step)
+    if step["kind"] == StepKind.OUTAGE:
+        found["outage"] = {"scope": step["scope"].split(","), "longest": 1800, "until": step["until"]}
+    if step["kind"] == StepKind.BACKUP:
+        found["backup"] = {"stores": step["stores"].split(","), "cold": step.get("cold") == "yes", "how": "by hand"}
+    return found
+
+
+def _back(step: dict[str, str]) -> dict[str, Any]:
+    """Return how a step is taken back and what it blocks."""
+    found: dict[str, Any] = {}
     if step["kind"] in CHANGING and step.get("undo") != "no":
         found["undo"] = {"how": "back", **({"to": step["from"]} if "from" in step else {})}
     if "undo_pre" in step:
         found["undo"] = {"how": "back", "pre": step["undo_pre"].split(",")}
+    if "loss" in step:
+        found["undo"] = {**found.get("undo", {"how": "back"}), "loss": step["loss"]}
     if blocks := [word for word in step.get("blocks", "").split(",") if word]:
         pairs = [word.partition(":") for word in blocks]
         found["blocks"] = [{"state": state, "by": "this step", "loss": "what was written since", "backup": backup or None}
                            for state, _, backup in pairs]  # fmt: skip
         found["max_backup_age"] = 3600
-    if step["kind"] == StepKind.OUTAGE:
-        found["outage"] = {"scope": step["scope"].split(","), "longest": 1800, "until": step["until"]}
-    if step["kind"] == StepKind.BACKUP:
-        found["backup"] = {"stores": step["stores"].split(","), "cold": step.get("cold") == "yes", "how": "by hand"}
     return found
 
 

@@ -11,6 +11,7 @@ import click
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.output import json_option, print_json
 from upgrade_plans.commands.outline import outline
+from upgrade_plans.commands.wayback import print_way_back
 
 if TYPE_CHECKING:
     from upgrade_plans.models.plan import Plan, Step
@@ -93,12 +94,17 @@ def _no_plan(made: NoPlan, target: dict[str, str]) -> KubedebError:
 @plan.command()
 @click.argument("plan_file", metavar="PLAN", type=PATH)
 @click.option("--journal", "runs", metavar="DIR", type=PATH, help="Runs to learn times from, instead of those in STATE/runs.")
+@click.option("--rollback-from", "back_from", metavar="STEP", help="Print the way back from the end of this step instead.")
+@click.option("--to", "back_to", metavar="PHASE", help="With --rollback-from: to the rest before this phase, not to the start.")
 @json_option
-def show(plan_file: Path, runs: Path | None, *, as_json: bool) -> None:
+def show(plan_file: Path, runs: Path | None, back_from: str | None, back_to: str | None, *, as_json: bool) -> None:
     """Print a plan as a tree: the reason of each step, its way back, the points of no return, the time it takes.
 
     The time comes from the plan drawn many times, with stragglers; where earlier runs are found, from what their steps took.
     """
+    if back_from is not None or back_to is not None:
+        print_way_back(plan_file, back_from, back_to, as_json=as_json)
+        return
     from kubedeb.config import path_setting
     from upgrade_plans import planfile
     from upgrade_plans.executor.learning import observed

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache, partial
 
 from kubedeb.knowledge import Knowledge, Severity
-from kubedeb.knowledge.schema import Rule
+from kubedeb.knowledge.schema import Flag, Rule
 from kubedeb.versions import Version
 from upgrade_plans.models.surroundings import ManagersReach
 from upgrade_plans.models.upgradekinds import StepKind as Kind
@@ -41,6 +41,8 @@ class WholeJudge:
         start = case.boundaries[0]
         self.given = {(name, one.starts, one.lines) for (name, _), one in start.hosts.items()}
         self.given |= {(name, one.starts, one.lines) for name, one in start.fleet}
+        # Of a flag that older versions are not known to accept nothing follows for one that starts with it already.
+        self.accepted = {(name, flag) for name, _, lines in self.given for flag, _ in lines}
 
     def judge(self, state: State, view: View, *, finished: bool) -> list[Clause]:
         """Count a state in and return the clauses that it violates."""
@@ -125,8 +127,12 @@ class WholeJudge:
         return tuple(
             f"{row.flag} with {component} {version}" for row in self.knowledge.flags
             if row.component == component and row.flag in set_
-            and (row.removed_from(version) or (row.first is not None and version < Version.parse(row.first)))
+            and (row.removed_from(version) or (self._unknown(row, version) and (component, row.flag) not in self.accepted))
         )  # fmt: skip
+
+    @staticmethod
+    def _unknown(row: Flag, version: Version) -> bool:
+        return row.first is not None and version < Version.parse(row.first)
 
     @staticmethod
     def _leaders(view: View) -> Iterator[Clause]:

@@ -19,9 +19,20 @@ def remember(case: WholeCase, view: View, state: State, past: State | None) -> M
             memory = memory._replace(beat=True)
         if state.step == past.step and state.direction == FORWARD:
             memory = _step(case, view, state, memory)
+        if _given_up(case, view, state, past):
+            memory = memory._replace(newest=BOTH, migrated=False, since=())
         if state.step == past.step and memory.since:
             memory = memory._replace(since=_since(case, state, past, memory))
     return _world(case, view, memory)
+
+
+def _given_up(case: WholeCase, view: View, state: State, past: State) -> bool:
+    """Say whether the newest writes were given up: API servers are stopped again by an undo that states what is lost."""
+    step = case.steps[state.step].step if state.step < len(case.steps) else None
+    back = past.direction == BACK and state.step == past.step and not any(state.parts) and past.parts != state.parts
+    stated = step is not None and step.undo is not None and bool(step.undo.loss)
+    starts = step is not None and step.kind is Kind.START and "kube-apiserver" in components(step)
+    return back and stated and starts and not view.runs("kube-apiserver")
 
 
 def _asked(case: WholeCase, past: State, state: State) -> tuple[Check, ...]:

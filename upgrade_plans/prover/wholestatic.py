@@ -56,7 +56,7 @@ def _steps(plan: Upgrade) -> Iterator[Violation]:
     for number, step in enumerate(plan.steps):
         if step.kind in HANDLED and not step.takes and step.kind is not Kind.CALICO_CONTROLLERS:
             yield _wrong(f"step {step.id} takes nothing", step.id)
-        if step.kind in MOVERS and step.to is None:
+        if step.kind in MOVERS - {Kind.CLIENTS} and step.to is None:
             yield _wrong(f"step {step.id} does not say to which version", step.id)
         for earlier in step.requires:
             if order.get(earlier, number) >= number:

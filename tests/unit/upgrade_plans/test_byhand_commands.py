@@ -50,3 +50,14 @@ def test_what_is_for_plans_of_etcd_alone_is_refused(capsys: pytest.CaptureFixtur
     upgradefile.save(Path("p.json"), CASES["Kubernetes alone is proven"])
     assert run(["prove", "p.json", "--without", "rows"]) == ExitCode.USAGE
     assert "--without is for plans of etcd alone" in capsys.readouterr().err
+
+
+def test_the_way_back_is_known_beforehand(capsys: pytest.CaptureFixture[str]) -> None:
+    upgradefile.save(Path("p.json"), CASES["the mission by hand is proven"])
+    assert run(["plan", "show", "p.json", "--rollback-from", "pass-1", "--to", "workers-1.9"]) == ExitCode.DONE
+    assert "2 steps are undone" in capsys.readouterr().out
+    assert run(["plan", "show", "p.json", "--rollback-from", "pass-2", "--json"]) == ExitCode.DONE
+    assert json.loads(capsys.readouterr().out)["reaches"] == "servers-1.10"
+    assert run(["plan", "show", "p.json", "--rollback-from", "nothing"]) == ExitCode.PLAN
+    assert "the plan has no step 'nothing'" in capsys.readouterr().err
+    assert run(["plan", "show", "p.json", "--to", "ready"]) == ExitCode.USAGE

@@ -1,0 +1,41 @@
+"""`kubedeb plan show PLAN --rollback-from STEP`: the way back, known before anything is done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from kubedeb.errors import ExitCode, KubedebError
+from kubedeb.output import print_json
+
+
+def print_way_back(plan_file: Path, step: str | None, to: str | None, *, as_json: bool) -> None:
+    """Print what is undone from the end of a step back to the rest before a phase, and what stands in the way."""
+    from upgrade_plans import upgradefile
+    from upgrade_plans.rollback import rollback_from
+    from upgrade_plans.rollbackview import way_text, way_values
+
+    if step is None:
+        raise KubedebError("--to says how far to go back: it needs --rollback-from STEP", code=ExitCode.USAGE)
+    if not upgradefile.is_whole(plan_file):
+        raise KubedebError(
+            "--rollback-from is for the plan of a whole stack", code=ExitCode.PLAN,
+            hint="In a plan of etcd alone each phase is turned back as one: kubedeb plan explain PLAN STEP.",
+        )  # fmt: skip
+    plan = upgradefile.load(plan_file)
+    try:
+        way = rollback_from(plan, step, to)
+    except KeyError as error:
+        missing = str(error.args[0])
+        known = [one.id for one in plan.steps] if missing == step else [phase.id for phase in plan.phases]
+        what = "step" if missing == step else "phase up to that step"
+        raise KubedebError(
+            f"the plan has no {what} {missing!r}", details=f"It has {', '.join(known)}.", code=ExitCode.PLAN,
+            hint="kubedeb plan show PLAN prints them.",
+        ) from error  # fmt: skip
+    if as_json:
+        print_json(way_values(way))
+        return
+    for line in way_text(way):
+        click.echo(line)
