@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from stat import S_ISREG
 from typing import NamedTuple
 
 from kubedeb.deb import DebError
@@ -81,6 +82,8 @@ def _take(path: Path, keyring: Path | None, out: _Given, findings: Findings, pas
             findings.note(path, f"there is no {' or '.join(suffixes)} file in this folder")
         for file in found:
             _take(file, keyring, out, findings, passed_over)
+    elif path.exists() and not path.is_file():
+        findings.note(path, "is no regular file")
     elif path.suffix == ".changes":
         _take_upload(path, keyring, out, findings, passed_over)
     elif keyring is not None:
@@ -132,6 +135,9 @@ def _inspect(path: Path) -> Candidate | str:
     """Return the package that a file is, or what is wrong with it."""
     what = "a source package" if path.suffix == ".dsc" else "a Debian package"
     try:
+        if not S_ISREG(path.stat().st_mode):
+            # A pipe would be waited for, a device be read for ever.
+            return "is no regular file"
         return _source(path) if path.suffix == ".dsc" else Candidate(path, package_of(read_binary(path)))
     except DebError as error:
         return f"is not {what}: {error}"
@@ -205,7 +211,7 @@ def _build_records(candidates: Iterable[Candidate], findings: Findings) -> dict[
     """Return the `.buildinfo` files in the packages' own folders by the sha256 of what they list."""
     found: dict[str, list[Path]] = {}
     for folder in {candidate.path.parent: None for candidate in candidates}:
-        for path in sorted(folder.glob(f"*{BUILDINFO}")):
+        for path in sorted(path for path in folder.glob(f"*{BUILDINFO}") if path.is_file()):
             try:
                 digests = _recorded(path)
             except (ValueError, OSError) as error:

@@ -221,7 +221,8 @@ class FolderStore:
 
     def names(self, prefix: str) -> Iterator[str]:
         """Yield the names of all files below a folder."""
-        for place, _, files in os.walk(self.root / prefix):
+        # A folder that cannot be read is not an empty one: gc would take what it keeps for needed by nobody.
+        for place, _, files in os.walk(self.root / prefix, onerror=_raise):
             for file in files:
                 yield str(Path(place, file).relative_to(self.root))
 
@@ -233,6 +234,12 @@ class FolderStore:
             sync_all(folders)
         with replacing(path, sync=sync, temporary_in=self.staging) as stream:
             yield stream
+
+
+def _raise(error: OSError) -> None:
+    """Let only a folder that is not there be an empty one."""
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def digest_of(store: Store, name: str) -> Digest | None:

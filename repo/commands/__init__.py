@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from kubedeb.lazygroup import Lazy, LazyGroup
+from kubedeb.lazygroup import Lazy
+from repo.commands.options import Commands
 
 COMMANDS = {
     "add": Lazy("repo.commands.drafts:add"),
@@ -38,7 +39,7 @@ COMMANDS = {
 }
 
 
-@click.group(cls=LazyGroup, lazy=COMMANDS)
+@click.group(cls=Commands, lazy=COMMANDS)
 def repo() -> None:
     """Keep a signed apt repository.
 

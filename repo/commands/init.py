@@ -21,7 +21,7 @@ from repo.commands.options import repository_option, root_of
 @click.option("--storage", default="", metavar="s3://BUCKET/PREFIX",
               help="Keep what is published in an object store; keys, drafts and staging stay in the folder.")  # fmt: skip
 @click.option("--endpoint-url", default="", help="The object store's address, where it is not the cloud's own.")
-@click.option("--valid-for", type=click.FloatRange(min=0), metavar="DAYS",
+@click.option("--valid-for", type=click.FloatRange(0, 36500), metavar="DAYS",
               help="Let the suites' Release expire after so many days; `resign` must run in time. 0: never.")  # fmt: skip
 @click.option("--not-automatic", is_flag=True, default=None, help="apt takes from these suites what is asked for only; frozen.")
 @click.option("--but-automatic-upgrades", is_flag=True, default=None, help="… but upgrades what came from them; frozen.")

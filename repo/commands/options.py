@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -9,10 +10,35 @@ from typing import Any
 
 import click
 
+from kubedeb.lazygroup import LazyGroup
+
 repository_option = click.option(
     "--repository", "-r", type=click.Path(path_type=Path, file_okay=False), help="The repository's folder.",
 )  # fmt: skip
 suite_option = click.option("--suite", "-s", required=True, help="The suite to work on.")
+
+
+# What the operator has to mend; whatever else the file system says is met where it is expected, or a bug.
+OPERATORS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE)
+
+
+class Commands(LazyGroup):
+    """A group of which every command tells, as its one error, what the file system refuses."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Call the command that was named."""
+        from kubedeb.errors import ExitCode, KubedebError
+
+        try:
+            return super().invoke(ctx)
+        except OSError as error:
+            if error.errno not in OPERATORS:
+                raise
+            raise KubedebError(
+                f"cannot use {error.filename or 'a file'}: {error.strerror}",
+                hint="Mend the rights or make room, in the temporary folder too (TMPDIR), then run the same command again.",
+                code=ExitCode.REPOSITORY_STORAGE,
+            ) from error
 
 
 def root_of(repository: Path | None) -> Path:

@@ -26,7 +26,10 @@ class Answer:
 
 @dataclass(frozen=True)
 class AptClient:
-    """An apt client in `folder` that reads one suite of the repository at `uri`, trusting `keyring`."""
+    """An apt client in `folder` that reads one suite of the repository at `uri`, trusting `keyring`.
+
+    `before` stands before each command: `nice`, for clients that are to leave the processor to others.
+    """
 
     folder: Path
     uri: str
@@ -34,6 +37,7 @@ class AptClient:
     suite: str = "bookworm"
     options: tuple[str, ...] = ()
     types: str = "deb"
+    before: tuple[str, ...] = ()
 
     def run(self, *arguments: str) -> Answer:
         """Run an apt program in the client's folders."""
@@ -45,7 +49,7 @@ class AptClient:
         (self.folder / "apt.conf").write_text(self._configuration())
         environment = {"APT_CONFIG": str(self.folder / "apt.conf"), "PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "LC_ALL": "C"}
         done = subprocess.run(
-            [*arguments], env=environment, cwd=self.folder / "work", check=False, timeout=120,
+            [*self.before, *arguments], env=environment, cwd=self.folder / "work", check=False, timeout=120,
             capture_output=True, text=True,
         )  # fmt: skip
         text = done.stdout + done.stderr
