@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import tarfile
 from collections.abc import Callable
@@ -163,3 +164,14 @@ def test_bad_sources_have_one_clear_error(empty: Made, tmp_path: Path, capsys: p
     assert empty.repo("add", "-s", "bookworm", dsc) == ExitCode.PACKAGE
     assert "is missing; the .dsc names it" in capsys.readouterr().err
     assert subprocess.run(["find", empty.public, "-name", "*.dsc"], capture_output=True, check=True).stdout == b""
+
+
+@pytest.mark.parametrize("given", ["pipe.deb", "pipe.changes", "/dev/zero", "folder"])
+def test_a_pipe_or_a_device_is_not_waited_for(
+    empty: Made, tmp_path: Path, given: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("pipe.deb", "pipe.changes", "folder/pipe.deb"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        os.mkfifo(tmp_path / name)
+    assert empty.repo("add", "-s", "bookworm", tmp_path / given) == ExitCode.PACKAGE
+    assert "is no regular file" in capsys.readouterr().err
