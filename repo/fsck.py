@@ -73,8 +73,11 @@ class Checked:
             )  # fmt: skip
 
 
-def fsck(repository: Repository, say: Say, *, repair: bool = False) -> Checked:
-    """Read all objects, as the only writer; with `repair`, remake what can be. Never stops at the first fault."""
+def fsck(repository: Repository, say: Say, *, repair: bool = False, now: float | None = None) -> Checked:
+    """Read all objects, as the only writer; with `repair`, remake what can be. Never stops at the first fault.
+
+    `now`, in seconds since the epoch, says which generations clients may still read; by default the clock does.
+    """
     check = _Check(repository, repair)
     with writing(repository.layout):
         for suite in repository.identity.suites:
@@ -83,7 +86,7 @@ def fsck(repository: Repository, say: Say, *, repair: bool = False) -> Checked:
         for name in sorted(check.store.names(FOLDER)):
             check.named(name.removeprefix(f"{FOLDER}/").removesuffix(".json"))
         for suite in repository.identity.suites:
-            check.history(suite)
+            check.history(suite, time.time() if now is None else now)
         check.audit()
         say("reading every object")
         check.everything()
@@ -143,7 +146,7 @@ class _Check:
         else:
             self.suite(suite_of(self.repository.suite(found.suite), name))
 
-    def history(self, suite: Suite) -> None:
+    def history(self, suite: Suite, now: float) -> None:
         """Check that what clients may still ask for is there, and what a rollback needs: gc keeps both, by generation."""
         try:
             live = read_live(self.repository, suite.name)
@@ -152,7 +155,7 @@ class _Check:
         if live is None:
             return
         generations = read_generations(self.repository, suite.name, live)
-        now, options = time.time(), suite.options
+        options = suite.options
         for name in sorted(needed(generations, now, options.retention) - self.seen):
             if self.store.size(name) is None:
                 self._fault(name, "missing: a generation that clients may still read names it", None)

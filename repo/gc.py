@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from contextlib import nullcontext
 
 from kubedeb.records import frozen
 from kubedeb.versions import DebianVersion
 from repo.audit import Why
+from repo.fence import alone
 from repo.live import Live, chunk_loader, generation_name, read_live
 from repo.models import Key, Member, Package, Suite
 from repo.pieces import open_pieces
@@ -27,7 +29,6 @@ from repo.transaction import Transaction, transaction
 # What gc may delete below snapshots/; whatever else lies there is not its own.
 SNAPSHOT = re.compile(r"snapshots/([0-9a-f]{64}\.json|chunks/[0-9a-f]{64}\.json\.gz)")
 POOL = re.compile(r"pool/[0-9a-f]{2}/(?P<sha256>[0-9a-f]{64})/[^/]+")
-TRIES = 5
 
 
 @frozen
@@ -70,17 +71,15 @@ def gc(repository: Repository, say: Callable[[str], None], *, dry_run: bool = Fa
     moment = time.time() if now is None else now
     leaving = [(suite, row) for suite in repository.identity.suites for row in _leave(repository, suite, say, dry_run=dry_run)]
     with transaction(repository, say) as opened:
-        for _ in range(TRIES):
-            found, doomed = _doomed(opened, moment)
-            before = {name: live.inrelease for name, live in opened.lives.items()}
+        with nullcontext() if dry_run or repository.layout.store.local is not None else alone(repository.layout):
             if repository.layout.store.local is None:
-                # Another publisher may have made what was old new again.
+                # Another publisher may have made what was old new again, until this run was alone.
                 opened.read()
-            if before == {name: live.inrelease for name, live in opened.lives.items()}:
-                break
-        packages = _packages(opened, found, doomed)
+            found, doomed = _doomed(opened, moment)
+            packages = _packages(opened, found, doomed)
+            if not dry_run:
+                repository.layout.store.delete(doomed)
         if not dry_run:
-            repository.layout.store.delete(doomed)
             with open_pieces(repository.layout.pieces) as pieces:
                 pieces.keep_only_paths(member.sha256 for member in (*found.served, *found.holders))
                 pieces.keep_only(chunk.sha256 for live in opened.lives.values() for chunk in live.snapshot.chunks)

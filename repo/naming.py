@@ -52,6 +52,7 @@ def create(repository: Repository, name: str, source: str, say: Say, reason: str
                            code=ExitCode.USAGE)  # fmt: skip
     check_expiry(repository, say, time.time(), strict=repository.terms.strict)
     with transaction(repository, say) as opened:
+        opened.rely()
         point = resolve(repository, source)
         if not point.suite:
             raise KubedebError(f"{source} does not say which suite it was", details="A snapshot is served as a suite was.",

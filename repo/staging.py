@@ -20,7 +20,7 @@ from repo.decision import Decision
 from repo.indices import Indices, Listed, index_objects, make_indices, release_text
 from repo.journal import Move, begin, finish, forget
 from repo.keys import Signed
-from repo.live import Live, chunk_name, snapshot_name
+from repo.live import Live, chunk_name, snapshot_name, unreadable
 from repo.models import Package, Suite, contradictions
 from repo.place import Repository
 from repo.poolfiles import damaged
@@ -48,6 +48,7 @@ class Prepared:
 
 def stage(opened: Transaction, suite: Suite, decision: Decision, checks: Sequence[Check] = ()) -> Prepared:
     """Write what no client looks for yet, sign, and let the client judge. Raises `KubedebError`; nothing is live then."""
+    opened.rely()
     repository, watch = opened.repository, opened.watch
     live = opened.lives.get(suite.name)
 
@@ -55,7 +56,7 @@ def stage(opened: Transaction, suite: Suite, decision: Decision, checks: Sequenc
         return decision.new[chunk] if chunk in decision.new else opened.load(chunk)
 
     _refuse_contradictions(opened, suite, decision, load)
-    _require_pool(opened, decision)
+    _require_pool(opened, suite.name, decision)
     _refuse_unfit(opened, suite, decision, load)
     for check in checks:
         check(repository, suite, decision)
@@ -91,6 +92,7 @@ def go_live(opened: Transaction, staged: Sequence[Prepared], whys: Mapping[str, 
     # What an earlier attempt got live is among them: a kill from here on leaves a set that must be completed.
     moves = [_move(prepared, whys[prepared.suite.name], together) for prepared in [*live, *staged]]
     with opened.watch.lap("live"):
+        opened.rely()
         begin(opened.repository, moves)
         for prepared in staged:
             _rename(opened, prepared, alone=not live)
@@ -161,7 +163,7 @@ def _refuse_contradictions(opened: Transaction, suite: Suite, decision: Decision
         )  # fmt: skip
 
 
-def _require_pool(opened: Transaction, decision: Decision) -> None:
+def _require_pool(opened: Transaction, suite: str, decision: Decision) -> None:
     """Raise `KubedebError` (REPOSITORY) when the store lacks bytes of what is new in this suite; `verify` reads them all.
 
     In an object store what was never published was uploaded just now; of what comes back, gc may have deleted the bytes.
@@ -171,6 +173,11 @@ def _require_pool(opened: Transaction, decision: Decision) -> None:
         asked = member.architecture != "source" and (store.local is not None or opened.catalog.was_published(member.sha256))
         if asked and store.size(member.pool_name) is None:
             raise damaged(member)
+    before = opened.lives[suite].snapshot.chunks if suite in opened.lives else ()
+    coming = {chunk.sha256 for chunk in decision.target.chunks} - {chunk.sha256 for chunk in before} - decision.new.keys()
+    for chunk in sorted(coming if store.local is None else ()):
+        if store.size(chunk_name(chunk)) is None:
+            raise unreadable("a part of a snapshot", ValueError(f"{chunk_name(chunk)} is missing"))
 
 
 def _refuse_unfit(opened: Transaction, suite: Suite, decision: Decision, load: Load) -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from repo.catalog import Catalog, open_catalog
 from repo.keyset import read_keys, write_keyrings
@@ -13,6 +14,9 @@ from repo.live import Live, chunk_loader
 from repo.place import Repository, writing
 from repo.recall import read_lives, recall
 from repo.snapshots import Load, Snapshot
+
+if TYPE_CHECKING:
+    from repo.fence import Entered
 
 Say = Callable[[str], None]
 
@@ -51,6 +55,23 @@ class Transaction:
     watch: Stopwatch = field(default_factory=Stopwatch)
     lives: dict[str, Live] = field(default_factory=dict)
     planned: dict[str, Snapshot] = field(default_factory=dict)
+    entered: Entered | None = None
+
+    def rely(self) -> None:
+        """Keep gc away from what lies in an object store until all is done; a folder has one writer anyway."""
+        if self.repository.layout.store.local is None:
+            from repo.fence import enter, refuse_late
+
+            if self.entered is None:
+                self.entered = enter(self.repository.layout)
+            refuse_late(self.entered)
+
+    def leave(self) -> None:
+        """Let gc run again."""
+        if self.entered is not None:
+            from repo.fence import leave
+
+            leave(self.repository.layout.store, self.entered)
 
     def read(self) -> None:
         """Ask the store what every suite serves, and let the catalog learn what it does not know."""
@@ -69,8 +90,11 @@ def transaction(repository: Repository, say: Say) -> Iterator[Transaction]:
         opened = Transaction(repository, catalog, chunk_loader(repository), say)
         write_keyrings(repository.layout, read_keys(repository))
         opened.read()
-        if repository.layout.journal.exists():
-            from repo.journal import resume
+        try:
+            if repository.layout.journal.exists():
+                from repo.journal import resume
 
-            resume(opened)
-        yield opened
+                resume(opened)
+            yield opened
+        finally:
+            opened.leave()

@@ -14,14 +14,16 @@ import pytest
 from aptclient import AptClient
 from debs import write_deb
 from faultproxy import Fault, FaultProxy
-from kubedeb.errors import ExitCode
+from kubedeb.errors import ExitCode, KubedebError
 from objectstore import ACCESS, object_store
+from repo.fsck import fsck
 from repo.gc import Collected, gc
 from repo.s3 import S3Store, s3_store
 from repo.store import Raced
 from repositories import Made
 
 BUCKET = "packages"
+MONTH = 30 * 24 * 3600
 
 
 @pytest.fixture(scope="session")
@@ -205,7 +207,7 @@ def second_publisher(first: Made) -> Made:
 
 def collect(made: Made, *, dry_run: bool = False) -> Collected:
     """Run gc as if a month had gone by."""
-    return gc(made.opened, lambda _: None, dry_run=dry_run, now=time.time() + 30 * 24 * 3600)
+    return gc(made.opened, lambda _: None, dry_run=dry_run, now=time.time() + MONTH)
 
 
 @pytest.fixture
@@ -245,7 +247,7 @@ def test_gc_in_a_bucket(prunable: Made, monkeypatch: pytest.MonkeyPatch) -> None
     assert [one.member.name for one in done.packages if not one.holders] == ["first"]
     assert pooled(prunable) == ["second", "theirs", "third"]
     assert prunable.repo("verify") == 0
-    assert prunable.repo("fsck") == 0
+    assert fsck(prunable.opened, lambda _: None, now=time.time() + MONTH).faults == []
     assert other.repo("publish", "bookworm") == 0
     assert seen(prunable, "second", "theirs", "third") == ["second", "theirs", "third"]
     assert collect(prunable).objects
@@ -253,35 +255,58 @@ def test_gc_in_a_bucket(prunable: Made, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.turn("gc in a bucket")
-def test_gc_beside_a_second_publisher(prunable: Made, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It publishes again what gc is about to delete, while gc thinks; and something new while gc deletes."""
-    from repo import gc as module
+def test_gc_and_a_second_publisher_step_back_from_each_other(prunable: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It publishes again what gc is deleting; and gc runs while it publishes that."""
+    from repo import fence
+    from repo import proof as module
 
     other = second_publisher(prunable)
     first = next((prunable.folder / "in").glob("first_*.deb"))
-    real_doomed, thought = module._doomed, list[int]()
+    real_prove, real_delete, deleted = module.prove, S3Store.delete, list[str]()
 
-    def doomed(*arguments: Any) -> Any:
-        found = real_doomed(*arguments)
-        thought.append(1)
-        if len(thought) == 1:
-            assert other.repo("add", "-s", "bookworm", "--publish", first) == 0
-        return found
-
-    real_delete, deleted = S3Store.delete, list[str]()
+    def meanwhile(*arguments: Any) -> Any:
+        with pytest.raises(KubedebError) as raised:
+            collect(prunable)
+        assert raised.value.code is ExitCode.REPOSITORY_BUSY
+        return real_prove(*arguments)
 
     def delete(self: S3Store, names: Iterable[str]) -> None:
-        deleted.extend(names)
-        assert publish(other, "newest") == 0
-        real_delete(self, deleted)
+        doomed = [name for name in names if not name.startswith(fence.FOLDER)]
+        if doomed and not deleted:
+            deleted.extend(doomed)
+            assert other.repo("add", "-s", "bookworm", "--publish", first) == ExitCode.REPOSITORY_BUSY
+        real_delete(self, doomed or names)
 
-    monkeypatch.setattr(module, "_doomed", doomed)
+    before = set(store(prunable).names("pool"))
+    monkeypatch.setattr(module, "prove", meanwhile)
+    assert publish(other, "newest") == 0
+    assert before < set(store(prunable).names("pool"))
+    monkeypatch.setattr(module, "prove", real_prove)
     monkeypatch.setattr(S3Store, "delete", delete)
     collect(prunable)
-    assert len(thought) == 2
-    assert not any("/first_" in name for name in deleted)
+    assert any("/first_" in name for name in deleted)
+    monkeypatch.setattr(S3Store, "delete", real_delete)
+    assert list(store(prunable).names(fence.FOLDER)) == []
+    assert other.repo("add", "-s", "bookworm", "--publish", first) == 0
     assert other.repo("verify") == 0
     assert seen(prunable, "first", "newest", "second", "third") == ["first", "newest", "second", "third"]
+
+
+@pytest.mark.turn("gc in a bucket")
+def test_what_a_killed_run_says_does_not_count_for_ever(prunable: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    from repo import fence
+
+    other = second_publisher(prunable)
+    assert other.repo("list") == 0
+    fence.enter(other.opened.layout)
+    assert prunable.repo("gc") == ExitCode.REPOSITORY_BUSY
+    # The folder that was killed has one writer: it knows that nobody is at work.
+    assert other.repo("gc") == 0
+    fence.enter(other.opened.layout)
+    monkeypatch.setattr(fence, "LEASE", -1)
+    assert prunable.repo("gc") == 0
+    assert list(store(prunable).names(fence.FOLDER)) == []
+    assert prunable.repo("verify") == 0
 
 
 @pytest.mark.turn("gc in a bucket")
