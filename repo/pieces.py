@@ -1,8 +1,8 @@
 """The pieces of indices that were compressed once: an SQLite file beside the catalog, a cache that may vanish at any time.
 
 A piece is what one chunk contributes to one index; beside them lie the paths in each package, for Contents. Nothing in it is
-synced: when a power cut or a bad disk damages it, the client refuses the staged tree, the file is thrown away, and the next
-publish compresses anew.
+synced: when a power cut or a bad disk damages it, SQLite says so or the client refuses the staged tree, the file is thrown
+away, and the next publish compresses anew. A writer that is killed damages nothing: its journal is a file, and rolled back.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.records import frozen
 from repo.compression import FORMS
 
@@ -109,7 +110,10 @@ def _packed(pack: Callable[[bytes], bytes], texts: Sequence[bytes]) -> list[byte
 
 @contextmanager
 def open_pieces(path: Path) -> Iterator[Pieces]:
-    """Open the cache; one that cannot be read is replaced by an empty one."""
+    """Open the cache; one that cannot be read is replaced by an empty one.
+
+    Raises `KubedebError` (REPOSITORY) when the damage shows later; the file is gone then.
+    """
     try:
         connection = _connect(path)
     except sqlite3.DatabaseError as error:
@@ -119,6 +123,14 @@ def open_pieces(path: Path) -> Iterator[Pieces]:
         connection = _connect(path)
     try:
         yield Pieces(connection)
+    except sqlite3.OperationalError:
+        raise
+    except sqlite3.DatabaseError as error:
+        path.unlink(missing_ok=True)
+        raise KubedebError(
+            "the cache of compressed indices was damaged, and is removed", details=f"{path}: {error}",
+            hint="Run the same command again: what it held is compressed anew.", code=ExitCode.REPOSITORY,
+        ) from error  # fmt: skip
     finally:
         connection.close()
 
@@ -128,8 +140,8 @@ def _connect(path: Path) -> sqlite3.Connection:
     try:
         # One process uses it at a time, which need not lock it anew for every question.
         connection.executescript(
-            "PRAGMA page_size = 16384; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = MEMORY;"
-            f" PRAGMA temp_store = MEMORY; {SCHEMA}"
+            "PRAGMA page_size = 16384; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE;"
+            f" PRAGMA journal_mode = PERSIST; PRAGMA temp_store = MEMORY; {SCHEMA}"
             " CREATE TEMP TABLE wanted (number INTEGER PRIMARY KEY, chunk TEXT NOT NULL);"
         )
     except BaseException:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -194,6 +196,8 @@ def kill_everywhere(pruned: Made, sample: int | None) -> None:
         assert made.repo("verify") == 0
         assert made.repo("gc") == 0
         assert names(made) == after
+        with closing(sqlite3.connect(made.root / "chunks.sqlite")) as pieces:
+            assert pieces.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert made.repo("add", "-s", "bookworm", "--publish", *made.packages) == 0
         assert made.repo("verify") == 0
         shutil.rmtree(made.root)

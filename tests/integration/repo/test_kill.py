@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import random
+import sqlite3
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,6 +88,8 @@ def check(made: Made, move: Move) -> list[str]:
     assert client.versions() == move.after
     assert not (made.root / "staging").exists()
     assert not (made.root / "journal.json").exists()
+    with closing(sqlite3.connect(made.root / "chunks.sqlite")) as pieces:
+        assert pieces.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     assert made.agent_is_gone()
     assert list(Path(tempfile.gettempdir()).glob(f"{short_name_prefix(made.root / 'gnupg')}*")) == []
     return seen
