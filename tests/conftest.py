@@ -22,9 +22,11 @@ HERE = Path(__file__).parent
 FIRST_AREA = "set-up, lint and unit"
 BUDGETS = {FIRST_AREA: 10, "thin line": 6, "pkgbuild": 9, "recipes": 22, "repo": 9, "plan": 8, "execute": 7, "rehearse": 9}
 """Minutes of CI that each area may use on 2 cores, always cold."""
-AREAS = {
+AREAS: dict[tuple[str, ...], str] = {
     ("integration", "pkgbuild"): "pkgbuild",
     ("integration", "recipes"): "recipes",
+    # What is asked of every recipe, and takes its minutes from theirs: is it built again, from a record or a kit, the same?
+    **{("integration", "pkgbuild", f"test_{name}.py"): "recipes" for name in ("check", "rebuild", "kit_offline")},
     ("integration", "repo"): "repo",
     ("unit", "upgrade_plans"): "plan",
     ("integration", "plans"): "plan",
@@ -58,7 +60,7 @@ def pytest_report_header() -> str:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark each test with the area whose minutes it uses; in CI leave out those that take turns and whose day it is not."""
     for item in items:
-        area = AREAS.get(_part(item)[:2], FIRST_AREA)
+        area = AREAS.get(_part(item)[:3]) or AREAS.get(_part(item)[:2], FIRST_AREA)
         item.add_marker(pytest.mark.area(area))
         item.user_properties.append(("area", area))
     if os.environ.get("KUBEDEB_TEST_MODE") != "ci":
