@@ -14,6 +14,7 @@ from pkgbuild import base, signed
 from pkgbuild.apt import PrivateApt, suite_apt
 from pkgbuild.baselock import BaseLock
 from pkgbuild.cache import Cache
+from pkgbuild.dsc import NamedFile, named_files
 from pkgbuild.fetch import fetch, network
 from pkgbuild.kit import Taken, grounds, take_in, write_kit
 from pkgbuild.layering import Layering
@@ -48,7 +49,7 @@ def bring_all(
         taken = _from_folder(wanted, target, progress)
         net = network(target.cache, target.mirror, target.mirrors, progress.say if verbose else lambda _: None, offline=offline)
         # What came from the folder was hashed on its way into the cache; of that, only upstream's signature is asked for.
-        doubtful = [pin for pin in wanted.pins if pin.signature or pin.checksum not in taken.checksums]
+        doubtful = [pin for pin in wanted.pins if pin.signature or pin.kind == "dsc" or pin.checksum not in taken.checksums]
         lost = fetch(doubtful, target.cache, net, progress)
         if wanted.output is None:
             _bring_layers(wanted, target, progress, offline=offline)
@@ -63,10 +64,18 @@ def _from_folder(wanted: Wanted, target: Target, progress: Progress) -> Taken:
         return Taken()
     remake = partial(base.remake, target=target, progress=progress)
     taken = take_in(wanted.folder, {pin.checksum for pin in wanted.pins}, target.cache, target.store, remake)
-    taken = replace(taken, files=(*taken.files, *signed.prefill(wanted.folder, wanted.pins, target.cache)))
+    named = [file.checksum for pin in wanted.pins if pin.kind == "dsc" for file in _named_by(pin, target.cache)]
+    more = [*target.cache.prefill(wanted.folder, named).values(), *signed.prefill(wanted.folder, wanted.pins, target.cache)]
+    taken = replace(taken, files=(*taken.files, *more))
     for one in taken.bases:
         progress.say(f"the base {one.lock.tag} and {len(one.layers)} layers on it came from {wanted.folder}")
     return taken
+
+
+def _named_by(pin: SourcePin, cache: Cache) -> tuple[NamedFile, ...]:
+    """Return the files that a .dsc of the cache names, which no recipe pins."""
+    file = cache.get(pin.checksum)
+    return tuple(named_files(file)) if file else ()
 
 
 def _layering(lock: BaseLock, target: Target, progress: Progress, *, offline: bool) -> Layering:
