@@ -3,31 +3,61 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from itertools import islice
 from typing import Any
 
 import click
 
+# So many pieces of a document are written at once.
+PIECES = 10_000
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 
 
-def plain(value: Any) -> Any:
-    """Return a value as a JSON document has it: records (dataclasses and named tuples) by the names of their fields."""
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return {name: plain(part) for name, part in zip(value._fields, value, strict=True)}
-    if isinstance(value, list | tuple):
-        return [plain(part) for part in value]
-    if isinstance(value, Mapping):
-        return {name: plain(part) for name, part in value.items()}
-    if is_dataclass(value):
-        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
-    return value
+def plain(record: Any) -> dict[str, Any]:
+    """Return the fields of a record (a dataclass or a named tuple) by name, as they are."""
+    if isinstance(record, tuple):
+        return record._asdict()  # type: ignore[attr-defined,no-any-return]
+    return {field.name: getattr(record, field.name) for field in fields(record)}
 
 
 def print_json(value: Any) -> None:
-    """Print `value` as one JSON document."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    """Print `value`, in which records stand for objects, as one JSON document, by and by: it may have 100,000 packages."""
+    for batch in batched(json_pieces(value), PIECES):
+        click.echo("".join(batch), nl=False)
+    click.echo()
+
+
+def batched(pieces: Iterable[str], size: int) -> Iterator[list[str]]:
+    """Yield the pieces in lists of at most `size`."""
+    several = iter(pieces)
+    while batch := list(islice(several, size)):
+        yield batch
+
+
+def json_pieces(value: Any, margin: str = "\n") -> Iterator[str]:
+    """Yield the text of a document piece by piece, as `json.dumps(…, indent=2, ensure_ascii=False)` writes it."""
+    if is_dataclass(value) or (isinstance(value, tuple) and hasattr(value, "_fields")):
+        value = plain(value)
+    if isinstance(value, Mapping) and value:
+        inner, comma = f"{margin}  ", "{"
+        for name, part in value.items():
+            key = name if isinstance(name, str) else json.dumps(name)
+            yield f"{comma}{inner}{json.dumps(key, ensure_ascii=False)}: "
+            yield from json_pieces(part, inner)
+            comma = ","
+        yield f"{margin}}}"
+    elif isinstance(value, list | tuple) and value:
+        inner, comma = f"{margin}  ", "["
+        for part in value:
+            yield f"{comma}{inner}"
+            yield from json_pieces(part, inner)
+            comma = ","
+        yield f"{margin}]"
+    else:
+        yield json.dumps(value, ensure_ascii=False)
 
 
 def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -142,13 +142,16 @@ class Catalog:
 
     def changes(self, suite: str) -> tuple[set[Key], list[Package]]:
         """Return what a suite's draft removes and what it adds, with stanzas."""
-        leaving = {change.member.key for change in self.draft(suite, Action.REMOVE)}
+        return {change.member.key for change in self.draft(suite, Action.REMOVE)}, list(self.coming(suite))
+
+    def coming(self, suite: str) -> Iterator[Package]:
+        """Yield what a suite's draft adds, with stanzas, by name."""
         rows = self._connection.execute(
             f"SELECT {PACKAGE} FROM draft JOIN package USING (sha256) WHERE suite = ? AND action = 'add'"  # noqa: S608
             " ORDER BY name, version, architecture",
             (suite,),
         )
-        return leaving, [Package(*row) for row in rows]
+        return (Package(*row) for row in rows)
 
     def add(self, suite: str, packages: Iterable[Package], drafted: Iterable[Package]) -> None:
         """Learn packages, and put `drafted` of them into a suite's draft; all or nothing."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import field, replace
 
 from kubedeb.records import frozen
 from kubedeb.release import Release
@@ -26,6 +26,10 @@ class Decision:
     removed: tuple[Member, ...] = ()
     new: Mapping[str, Rows] = field(default_factory=dict)
     listed: Listed | None = None
+
+    def without_rows(self) -> Decision:
+        """Return it without the packages of new chunks: these are in the store now, and may be a hundred thousand."""
+        return replace(self, new={})
 
 
 def decide(

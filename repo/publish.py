@@ -144,12 +144,11 @@ def _together(
         if wish.suite in done:
             continue
         suite, before = opened.repository.suite(wish.suite), opened.lives.get(wish.suite)
-        decision = decisions[wish.suite] = decide(
-            before, wish.target(opened, before), suite, wish.asked, again=wish.again, listed=wish.listed
-        )
+        decision = decide(before, wish.target(opened, before), suite, wish.asked, again=wish.again, listed=wish.listed)
         if before is None or decision.reason:
             staged.append(_stage_or_take_back(opened, suite, decision, checks, live))
             opened.planned[suite.name] = decision.target
+        decisions[wish.suite] = decision = decision.without_rows()
     if staged:
         from repo.staging import go_live
 

@@ -13,7 +13,7 @@ from repo.keyset import keyring, read_keys
 from repo.live import Live, generation_name, seal
 from repo.models import Action, Suite
 from repo.place import Repository
-from repo.snapshots import near
+from repo.snapshots import named
 from repo.store import digest_of
 
 if TYPE_CHECKING:
@@ -68,16 +68,14 @@ def _sign(repository: Repository, text: str) -> Signed:
 
 def fulfilled(transaction: Transaction, suite: str, live: Live) -> dict[str, str]:
     """Return the changes of a suite's draft that the live generation has carried out: sha256 and name."""
-    catalog = transaction.catalog
-    coming = {package.sha256: package for package in catalog.changes(suite)[1]}
-    leaving = {change.member.key: change.member for change in catalog.draft(suite, Action.REMOVE)}
-    names = {package.name for package in coming.values()} | {member.name for member in leaving.values()}
-    arrived: dict[str, str] = {}
-    for row in near(live.snapshot, transaction.load, names):
-        leaving.pop(row.key, None)
-        if coming.get(row.sha256) == row:
-            arrived[row.sha256] = row.name
-    return arrived | {member.sha256: member.name for member in leaving.values()}
+    catalog, snapshot, load = transaction.catalog, live.snapshot, transaction.load
+    # One after the other: a first import may have drafted a hundred thousand.
+    arrived = {row.sha256: row.name for row in catalog.coming(suite) if row in named(snapshot, load, row.name)}
+    for change in catalog.draft(suite, Action.REMOVE):
+        member = change.member
+        if all(row.key != member.key for row in named(snapshot, load, member.name)):
+            arrived[member.sha256] = member.name
+    return arrived
 
 
 def _plain_names(transaction: Transaction, suite: Suite, live: Live) -> None:

@@ -41,7 +41,6 @@ class Prepared:
     live: Live
     before: Live | None
     signed: Signed
-    indices: Indices
     judges: tuple[str, ...]
     decision: Decision
 
@@ -78,7 +77,7 @@ def stage(opened: Transaction, suite: Suite, decision: Decision, checks: Sequenc
 
         judges = judge(repository, suite, text, signed, indices)
     now = Live(generation, signed.inline, parse_release(suite.name, text), decision.target)
-    return Prepared(suite, now, live, signed, indices, judges, decision)
+    return Prepared(suite, now, live, signed, judges, decision.without_rows())
 
 
 def go_live(opened: Transaction, staged: Sequence[Prepared], whys: Mapping[str, Why], live: list[Prepared]) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
@@ -31,8 +32,8 @@ def add(*, repository: Path | None, suite: str, publish_too: bool, files: tuple[
         del looked
         document: dict[str, Any] = {
             "suite": suite,
-            "added": [_package_json(package) for package in added.packages],
-            "present": [_package_json(package) for package in added.present],
+            "added": _shown(added.packages),
+            "present": _shown(added.present),
             "passed_over": list(added.passed_over),
         }
         if not as_json:
@@ -78,8 +79,18 @@ def remove(
         print_json(document)
 
 
-def _package_json(package: Any) -> dict[str, Any]:
-    return {name: getattr(package, name) for name in ("name", "version", "architecture", "size", "sha256")}
+class _Shown(NamedTuple):
+    """A package as `--json` shows it: without its stanza, which would keep a hundred thousand of them in memory."""
+
+    name: str
+    version: str
+    architecture: str
+    size: int
+    sha256: str
+
+
+def _shown(packages: Iterable[Any]) -> list[_Shown]:
+    return [_Shown(one.name, one.version, one.architecture, one.size, one.sha256) for one in packages]
 
 
 def _publish_too(writer: Any, suite: str, document: dict[str, Any], *, asked: bool, waiting: bool, as_json: bool) -> None:
