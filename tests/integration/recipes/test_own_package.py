@@ -6,11 +6,13 @@ import hashlib
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import docker
 import pytest
 
-from cleanroot import Root, clean_image, clean_root
+from cleanroot import LABELS, Root, clean_image, clean_root
 from kubedeb import __version__
 from kubedeb.cli import run
 from kubedeb.errors import ExitCode
@@ -42,23 +44,35 @@ def built(with_base: Store, kept: Path, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture(scope="module")
 def root(built: Path) -> Iterator[Root]:
-    """Install it in a clean Debian 12, whose own archive has all that it depends on."""
+    """Install it in a clean Debian 12, whose own archive has all that it depends on, and cut the network off."""
     with clean_image() as image, clean_root(image) as made:
         made.put("/packages/kubedeb.deb", built.read_bytes())
         ok(made, "apt-get", "update")
         ok(made, "apt-get", "install", "-y", "--no-install-recommends", "systemd", "/packages/kubedeb.deb")
-        yield made
+        with without_network(made) as alone:
+            yield alone
+
+
+@contextmanager
+def without_network(root: Root) -> Iterator[Root]:
+    """Go on in a container that has all of `root`'s files and no network."""
+    client = docker.from_env()
+    image = root.container.commit()
+    container = client.containers.run(
+        image.id, ["sleep", "3600"], detach=True, network_mode="none", labels=LABELS, init=True
+    )  # fmt: skip
+    try:
+        yield Root(container)
+    finally:
+        container.remove(force=True)
+        client.images.remove(image.id, force=True)
+        client.close()
 
 
 def ok(root: Root, *command: str) -> str:
     status, said = root.run(*command)
     assert status == 0, said
     return said
-
-
-def alone(root: Root, *command: str) -> str:
-    """Run a command without a network."""
-    return ok(root, "unshare", "--net", *command)
 
 
 def test_the_same_files_are_the_same_wheel(tmp_path: Path) -> None:
@@ -68,20 +82,20 @@ def test_the_same_files_are_the_same_wheel(tmp_path: Path) -> None:
 
 
 def test_it_runs_without_a_network_and_without_python_packages_of_debian(root: Root) -> None:
-    assert __version__ in alone(root, "kubedeb", "--version")
-    assert {line.split()[0] for line in alone(root, "kubedeb", "recipe", "list").splitlines()[1:]} >= SHIPPED
-    assert "etcd" in alone(root, "kubedeb", "rules", "list")
-    assert alone(root, "kubedeb", "recipe", "lint", "helm").startswith("helm: ok")
+    assert __version__ in ok(root, "kubedeb", "--version")
+    assert {line.split()[0] for line in ok(root, "kubedeb", "recipe", "list").splitlines()[1:]} >= SHIPPED
+    assert "etcd" in ok(root, "kubedeb", "rules", "list")
+    assert ok(root, "kubedeb", "recipe", "lint", "helm").startswith("helm: ok")
     code = "import boto3, distributed, docker, pydantic, sys; print(sys.prefix, pydantic.__file__)"
-    prefix, place = alone(root, "/usr/lib/kubedeb/bin/python3", "-I", "-c", code).split()
+    prefix, place = ok(root, "/usr/lib/kubedeb/bin/python3", "-I", "-c", code).split()
     assert (prefix, place.startswith(prefix)) == ("/usr/lib/kubedeb", True)
 
 
 def test_it_publishes_and_signs_again_with_nothing_else_installed(root: Root) -> None:
     where = ("--repository", "/srv/apt")
-    alone(root, "kubedeb", "repo", "init", *where, "--origin", "example", "--suite", "bookworm", "--valid-for", "10")
-    alone(root, "kubedeb", "repo", "add", *where, "--suite", "bookworm", "--publish", "/packages/kubedeb.deb")
-    assert "generation 2" in alone(root, "kubedeb", "repo", "resign", *where, "bookworm")
+    ok(root, "kubedeb", "repo", "init", *where, "--origin", "example", "--suite", "bookworm", "--valid-for", "10")
+    ok(root, "kubedeb", "repo", "add", *where, "--suite", "bookworm", "--publish", "/packages/kubedeb.deb")
+    assert "generation 2" in ok(root, "kubedeb", "repo", "resign", *where, "bookworm")
 
 
 def test_the_timer_is_there_and_nothing_is_on(root: Root) -> None:
