@@ -68,7 +68,8 @@ def pinned(
 ) -> Found:  # fmt: skip
     """Find the digest of a source that has none in its row. Raises as `bumped`."""
     folder.mkdir(parents=True, exist_ok=True)
-    return _Finder(loaded, loaded.recipe.versions[-1], version, net, folder, accept=accept).archive(source, architecture)
+    row = next(row for row in loaded.recipe.versions if row.version == version)
+    return _Finder(loaded, row, version, net, folder, accept=accept).archive(source, architecture)
 
 
 def digest_in(text: str, file: str) -> Checksum | None:
@@ -101,14 +102,15 @@ class _Finder:
 
     def archive(self, source: ArchiveSource, architecture: Architecture) -> Found:
         """Return an archive with the digest that upstream states, else that its signature proves, else the accepted one."""
-        fill = _filler(self._version, architecture)
+        version = self._row.part(source.name) if self._row.version == self._version else self._version
+        fill = _filler(version, architecture)
         url = fill(source.url)
         if "{version}" not in source.url:
             raise KubedebError(
                 f"the URL of {source.name} does not say where its version stands", details=source.url,
                 hint="Write {version} in its place.", code=ExitCode.RECIPE,
             )  # fmt: skip
-        found = self._stated(url, fill) or self._signed(source, url, fill, architecture) or self._accepted(url)
+        found = self._stated_if_any(url, fill) or self._signed(source, url, fill, architecture) or self._accepted(url)
         if found is None:
             raise KubedebError(
                 f"nothing that upstream publishes says which bytes {url} has",
@@ -121,6 +123,15 @@ class _Finder:
         return Found(
             {**kept, checksum.algorithm.value: checksum.value, **({"signature": signature} if signature else {})}, because
         )
+
+    def _stated_if_any(self, url: str, fill: Callable[[str], str]) -> tuple[Checksum, str] | None:
+        """Return what upstream states; where bytes are accepted anyway, it may have no checksum file."""
+        try:
+            return self._stated(url, fill)
+        except KubedebError as error:
+            if self._accept and error.code is ExitCode.SOURCE_GONE:
+                return None
+            raise
 
     def _stated(self, url: str, fill: Callable[[str], str]) -> tuple[Checksum, str] | None:
         upstream = self._loaded.recipe.upstream

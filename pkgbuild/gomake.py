@@ -19,6 +19,8 @@ GENERATOR = "debian/kubedeb-generate"
 """`generate.sh`, rendered: runs the recipe's script, or takes what it made the last time from the same files."""
 TOOLCHAIN = ".kubedeb/toolchain"
 CACHE_VARIABLE = "KUBEDEB_GOCACHE"
+DEBIANS_LIBRARIES = "/usr/share/gocode"
+"""Where Debian's packages of Go libraries have their sources."""
 KNOWS_BUILDVCS = (1, 18)
 CLEAR_NAME = re.compile(r"(?!v[0-9]+$)[A-Za-z0-9_][A-Za-z0-9_.-]*")
 """A last folder that Go names a program after: not `.`, and not a module's major version."""
@@ -71,8 +73,8 @@ def flags(go: GoSpec) -> list[str]:
     ]
 
 
-def makefile(go: GoSpec, architecture: Architecture, packages: Iterable[Package], version: str) -> str:
-    """Return the file's text."""
+def makefile(go: GoSpec, architecture: Architecture, packages: Iterable[Package], version: str, *, libraries: bool) -> str:
+    """Return the file's text; with `libraries` what Debian's golang-*-dev packages ship is found too, by mode gopath."""
     stamps = "".join(f" -X {name}={value}" for name, value in go.stamps)
     variables = {
         "GO111MODULE": "on" if go.mode == "module" else "off",
@@ -85,7 +87,7 @@ def makefile(go: GoSpec, architecture: Architecture, packages: Iterable[Package]
         "GOOS": "linux",
         "GOARCH": architecture.value,
         "CGO_ENABLED": "1" if go.cgo else "0",
-        "GOPATH": "$(CURDIR)/go",
+        "GOPATH": f"$(CURDIR)/go:{DEBIANS_LIBRARIES}" if libraries else "$(CURDIR)/go",
         "GOCACHE": f"$(or $({CACHE_VARIABLE}),$(CURDIR)/.kubedeb/gocache)",
     }
     lines = [

@@ -12,7 +12,7 @@ from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.yamlfile import Document, validate
 from kubedeb.yamlfile import load as load_yaml
 from pkgbuild.patches import near, read_patches
-from pkgbuild.recipe import Kind, Recipe, Row
+from pkgbuild.recipe import Architecture, Kind, Recipe, Row, Suite
 from pkgbuild.sources import ArchiveSource
 
 RECIPE_FILE = "recipe.yaml"
@@ -174,3 +174,43 @@ def choose(found: dict[str, Path], wanted: Sequence[str]) -> list[Chosen]:
             )  # fmt: skip
         chosen.update({(name, row.version): Chosen(loaded, row) for row in rows})
     return list(chosen.values())
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A version that nobody named and that cannot be built here, and why."""
+
+    recipe: str
+    version: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.recipe} {self.version}: left out: {self.why}"
+
+
+def fitting(
+    chosen: Sequence[Chosen], wanted: Sequence[str], suite: Suite, architecture: Architecture
+) -> tuple[list[Chosen], list[LeftOut]]:
+    """Return of what was chosen that which can be built for a suite and architecture, and what is left out; pure.
+
+    What `wanted` names by its version stays, and so does a recipe it names of which nothing would be left: its build says why.
+    """
+    why = {id(one): why_not(one.row, suite, architecture) for one in chosen}
+    some = {one.loaded.recipe.name for one in chosen if not why[id(one)]}
+
+    def stays(one: Chosen) -> bool:
+        name = one.loaded.recipe.name
+        return not why[id(one)] or f"{name}@{one.row.version}" in wanted or (name in wanted and name not in some)
+
+    left_out = [LeftOut(one.loaded.recipe.name, one.row.version, why[id(one)]) for one in chosen if not stays(one)]
+    return [one for one in chosen if stays(one)], left_out
+
+
+def why_not(row: Row, suite: Suite, architecture: Architecture) -> str:
+    """Return why a version cannot be built for a suite and architecture, empty when it can; pure."""
+    if architecture not in row.sources:
+        return f"it has no sources for {architecture}"
+    if suite not in row.suites:
+        return f"it is built for {' and '.join(row.suites)}, not for {suite}"
+    waiting = [source for of, _, source in row.unpinned() if of is architecture]
+    return "; ".join(f"source {source.name} is not pinned: {source.unpinned}" for source in waiting)

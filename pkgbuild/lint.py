@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 
 from kubedeb.errors import KubedebError
+from kubedeb.knowledge.loader import load as load_rows
+from kubedeb.knowledge.schema import RuleKind
+from kubedeb.versions import Version
 from pkgbuild.library import Chosen, LoadedRecipe
 from pkgbuild.overrides import uncommented
-from pkgbuild.recipe import Kind, Recipe, Row, Suite
+from pkgbuild.recipe import Kind, Recipe, Row
 from pkgbuild.render import TreeFile
 from pkgbuild.spec import expand
 
@@ -18,12 +21,13 @@ def lint(loaded: LoadedRecipe) -> list[str]:
     """Return the findings, a line each, none when all is well."""
     recipe = loaded.recipe
     findings = [f"files/{name} belongs to no package of the recipe" for name in _stray(loaded)]
+    findings += blocked(recipe)
     for row in recipe.versions:
         waiting = {architecture for architecture, _, _ in row.unpinned()}
         for architecture in row.sources:
             if architecture in waiting:
                 continue  # it is never built: `unpinned` says so
-            for suite in Suite:
+            for suite in row.suites:
                 try:
                     tree = expand(Chosen(loaded, row), suite, architecture).tree
                 except KubedebError as error:
@@ -31,6 +35,17 @@ def lint(loaded: LoadedRecipe) -> list[str]:
                     continue
                 findings += [*_control(recipe, row, tree), *_overrides(tree)]
     return sorted(set(findings))
+
+
+def blocked(recipe: Recipe) -> list[str]:
+    """Return the versions that nobody should run, each with the reason, what to do and who says so."""
+    product, rows = recipe.product or recipe.name, load_rows()
+    if not rows.of(product, RuleKind.BLOCKED):
+        return []
+    return [
+        f"version {row.version} is blocked: {rule.what} {rule.remedy} ({rule.id}, {rule.source})"
+        for row in recipe.versions for rule in rows.blocked(product, Version.parse(row.version))
+    ]  # fmt: skip
 
 
 def unpinned(loaded: LoadedRecipe) -> list[str]:

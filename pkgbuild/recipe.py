@@ -147,12 +147,23 @@ class Row(StrictModel):
         default=(), description="Words of DEB_BUILD_PROFILES for this version; they decide which of a .dsc's needs apply."
     )
     without: tuple[PackageName, ...] = Field(default=(), description="Packages of the recipe that this version does not have.")
+    suites: Annotated[tuple[Suite, ...], NotEmpty] = Field(
+        default=tuple(Suite), description="What it can be built for, where the build needs what only these suites have."
+    )
+    parts: dict[Name, Quoted] = Field(
+        default_factory=dict,
+        description="Versions of sources and packages that have their own: `{version}` in what concerns them is that.",
+    )
     sources: Annotated[dict[Architecture, tuple[Source, ...]], NotEmpty]
 
     @property
     def series(self) -> str:
         """Return the first two numbers of the version: 3.4 for 3.4.23."""
         return ".".join(self.version.split(".")[:2])
+
+    def part(self, name: str) -> str:
+        """Return the version of a source or a package of the recipe: its own, where `parts` has one, else the row's."""
+        return self.parts.get(name, self.version)
 
     def unpinned(self) -> list[tuple[Architecture, int, ArchiveSource | WheelSource]]:
         """Return (architecture, place in its list, source) of what has no digest yet."""
@@ -173,7 +184,7 @@ class Says(StrictModel):
 
     command: Annotated[tuple[str, ...], NotEmpty, Field(description="The first word is a path in the package.")]
     environment: dict[str, str] = Field(default_factory=dict)
-    output: str = Field(description="`{version}` stands for the upstream version.")
+    output: str = Field(description="`{version}` stands for the version of the source that the command is from.")
 
 
 class Environment(StrictModel):
@@ -222,6 +233,9 @@ class Recipe(StrictModel):
     """A component: what it is, its packages, its versions."""
 
     name: Name
+    product: Name | None = Field(
+        default=None, description="What kubedeb's rules call it; lint refuses versions that they block (default: name)."
+    )
     summary: str
     licence: str = Field(description="SPDX expression.")
     homepage: str
@@ -276,6 +290,7 @@ class Recipe(StrictModel):
                 )
             if not self.packages_of(row):
                 raise ValueError(f"version {row.version} is without every package")
+            self._check_parts(row)
         if wrong := wrong_for_kind(self):
             raise ValueError(wrong)
         names = [package.name for package in self.packages]
@@ -285,6 +300,13 @@ class Recipe(StrictModel):
             if unlisted := set(package.conffiles) - set(package.contents):
                 raise ValueError(f"conffiles of {package.name} that are not in its contents: {', '.join(sorted(unlisted))}")
         return self
+
+    def _check_parts(self, row: Row) -> None:
+        named = {source.name for sources in row.sources.values() for source in sources}
+        if unknown := set(row.parts) - named - {package.name for package in self.packages_of(row)}:
+            raise ValueError(
+                f"version {row.version} has parts that are neither a source nor a package: {', '.join(sorted(unknown))}"
+            )
 
     def _check_sources(self, row: Row, architecture: Architecture, given: list[str]) -> None:
         if len(set(given)) < len(given):

@@ -185,6 +185,11 @@ def expand(chosen: Chosen, suite: Suite, architecture: Architecture, room: Locke
             f"{recipe.name} {row.version} has no sources for {architecture}",
             hint=f"It is built for: {', '.join(row.sources)}.", code=ExitCode.RECIPE,
         )  # fmt: skip
+    if suite not in row.suites:
+        raise KubedebError(
+            f"{recipe.name} {row.version} is not built for {suite.value}",
+            hint=f"It is built for: {', '.join(row.suites)}.", code=ExitCode.RECIPE,
+        )  # fmt: skip
     depends = build_depends_of(chosen, architecture, room.needs)
     package_version = f"{row.version}-{row.revision}{suite.version_suffix}"
     noon = datetime.datetime.combine(row.date, datetime.time(12), datetime.UTC)
@@ -192,7 +197,7 @@ def expand(chosen: Chosen, suite: Suite, architecture: Architecture, room: Locke
     rendered = Rendered(package_version, suite, architecture, noon)
     tree = render(chosen, rendered)
     if go:
-        tree[MAKEFILE] = TreeFile(makefile(go, architecture, recipe.packages_of(row), row.version).encode())
+        tree[MAKEFILE] = TreeFile(_makefile(go, chosen, architecture).encode())
         tree.update(_generator(go, tree, recipe.name))
     spec = BuildSpec(
         recipe=recipe.name,
@@ -202,9 +207,9 @@ def expand(chosen: Chosen, suite: Suite, architecture: Architecture, room: Locke
         architecture=architecture.value,
         kind=recipe.kind.value,
         epoch=int(noon.timestamp()),
-        copyright=_filled(recipe.copyright, row.version, architecture) if recipe.copyright else None,
+        copyright=_origin(recipe.copyright, row, architecture) if recipe.copyright else None,
         sources=tuple(_pin(source, row, architecture, chosen.loaded.keyring) for source in sources),
-        packages=tuple(_package(package, row.version, architecture) for package in recipe.packages_of(row)),
+        packages=tuple(_package(package, row, architecture) for package in recipe.packages_of(row)),
         tree=tuple((path, file.digest) for path, file in sorted(tree.items())),
         build_depends=depends,
         base=room.base,
@@ -217,6 +222,16 @@ def expand(chosen: Chosen, suite: Suite, architecture: Architecture, room: Locke
         go=go,
     )
     return Expanded(spec, tree)
+
+
+def _makefile(go: GoSpec, chosen: Chosen, architecture: Architecture) -> str:
+    recipe, row = chosen.loaded.recipe, chosen.row
+    return makefile(go, architecture, recipe.packages_of(row), row.version, libraries=recipe.takes_source_needs)
+
+
+def _origin(path: str, row: Row, architecture: Architecture) -> str:
+    """Return a path into a source filled in with that source's own version."""
+    return _filled(path, row.part(path.partition("/")[0]), architecture)
 
 
 def _filled(text: str, version: str, architecture: Architecture) -> str:
@@ -256,21 +271,24 @@ def _generator(go: GoSpec, tree: Mapping[str, TreeFile], recipe: str) -> dict[st
 def _pin(source: Source, row: Row, architecture: Architecture, keyring: Mapping[str, str]) -> SourcePin:
     checksum, arch = source.checksum, architecture.value
     if isinstance(source, ArchiveSource):
-        url = _filled(source.url, row.version, architecture)
+        version = row.part(source.name)
+        url = _filled(source.url, version, architecture)
         given = source.signature
-        signed = SignaturePin(_filled(given.url, row.version, architecture), keyring[given.keyring]) if given else None
+        signed = SignaturePin(_filled(given.url, version, architecture), keyring[given.keyring]) if given else None
         file = PurePosixPath(url).name
-        return SourcePin(source.kind, source.name, row.version, checksum, arch, file=file, url=url, signature=signed)
+        return SourcePin(source.kind, source.name, version, checksum, arch, file=file, url=url, signature=signed)
     if isinstance(source, WheelSource):
         return SourcePin(source.kind, source.name, source.version, checksum, arch, file=source.file)
     return SourcePin(source.kind, source.name, source.version, checksum, arch, suite=source.suite)
 
 
-def _package(package: Package, version: str, architecture: Architecture) -> PackageSpec:
+def _package(package: Package, row: Row, architecture: Architecture) -> PackageSpec:
     says = package.says
+    asked = package.copies.get(says.command[0], package.name) if says else package.name
+    version = row.part(asked.partition("/")[0])
     return PackageSpec(
         name=package.name,
-        copies=tuple(sorted((path, _filled(origin, version, architecture)) for path, origin in package.copies.items())),
+        copies=tuple(sorted((path, _origin(origin, row, architecture)) for path, origin in package.copies.items())),
         contents=tuple(sorted({*package.contents, *package.programs})),
         conffiles=tuple(sorted(package.conffiles)),
         unit=package.unit,

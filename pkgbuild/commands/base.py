@@ -15,7 +15,7 @@ from pkgbuild.baselock import BaseLock
 from pkgbuild.commands import options
 from pkgbuild.commands.prune import prune
 from pkgbuild.layers import LayerUpdate, Wants, wants_of
-from pkgbuild.library import Chosen, choose
+from pkgbuild.library import Chosen, choose, fitting
 from pkgbuild.sandbox import SandboxKind
 from pkgbuild.session import session
 from pkgbuild.sourceneeds import bring_into_cache, source_needs
@@ -54,7 +54,7 @@ def update(
 
     target, shown = options.target(suite, arch, store, cache, shared_cache), progress()
     found = options.known_recipes(recipes)
-    chosen = [one for one in choose(found, sorted(found)) if target.architecture in one.row.sources]
+    chosen, _ = fitting(choose(found, sorted(found)), (), target.suite, target.architecture)
     needs: dict[SourceNeeds, tuple[str, ...]] = {}
 
     def wants(lock: BaseLock) -> set[Wants]:

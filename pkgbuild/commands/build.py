@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from pkgbuild import dsse
 from pkgbuild.attest import STATEMENTS, sign_files
 from pkgbuild.commands import options
 from pkgbuild.conditions import Conditions
-from pkgbuild.library import choose
+from pkgbuild.library import choose, fitting
 from pkgbuild.outcome import Outcome, summary, trouble
 from pkgbuild.plan import Verb
 from pkgbuild.run import RunOptions, export, run_builds
@@ -111,17 +112,24 @@ def build(
     signer = dsse.private_key(key) if key else None
     found = options.known_recipes(recipes)
     chosen = choose(found, recipes_wanted or sorted(found))
+    target = options.target(suite, arch, store, cache, shared_cache)
+    chosen, left_out = fitting(chosen, recipes_wanted, target.suite, target.architecture)
     if shell and (len(chosen) != 1 or as_json or farm or not sys.stdin.isatty()):
         raise click.UsageError("--shell needs a terminal and one RECIPE@VERSION, and neither --json nor --farm.")
-    target = options.target(suite, arch, store, cache, shared_cache)
     shown = progress(live=not shell)
+    for one in left_out:
+        shown.say(str(one))
     outcomes = run_builds(chosen, target, shown, run_options)
     placed = export(outcomes, target.store, output) if output else []
     if signer:
         sign_files([path for path in placed if path.name.endswith(STATEMENTS)], signer)
     if as_json:
         print_json(
-            {"builds": [outcome.as_dict(target.store) for outcome in outcomes], "placed": [str(path) for path in placed]}
+            {
+                "builds": [outcome.as_dict(target.store) for outcome in outcomes],
+                "placed": [str(path) for path in placed],
+                "left_out": [asdict(one) for one in left_out],
+            }
         )
     else:
         _print(outcomes, target.store, output, shown, dry=run_options.dry)

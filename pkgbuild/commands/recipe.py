@@ -17,7 +17,7 @@ from kubedeb.yamlfile import parse, validate
 from pkgbuild.baselock import BaseLock
 from pkgbuild.commands import options
 from pkgbuild.layers import Wants, wants_of
-from pkgbuild.library import RECIPE_FILE, Chosen, choose, load
+from pkgbuild.library import RECIPE_FILE, Chosen, choose, fitting, load
 from pkgbuild.recipe import BUILD_ARCHITECTURE, Architecture, Recipe
 from pkgbuild.sourceneeds import source_needs
 from pkgbuild.spec import Expanded, Locked, build_depends_of, expand
@@ -153,15 +153,17 @@ def fetch_sources(
         raise click.UsageError("Name a recipe, or give --all (kubedeb recipe list shows what there is).")
     found = options.known_recipes(recipes)
     target = options.target(suite, arch or BUILD_ARCHITECTURE, store, cache, shared_cache)
-    chosen = choose(found, names or sorted(found))
+    shown = progress()
     each = list(Architecture) if output and arch is None else [target.architecture]
-    specs = [
-        expand(one, target.suite, architecture).spec
-        for one in chosen for architecture in each if len(each) == 1 or architecture in one.row.sources
-    ]  # fmt: skip
+    chosen = choose(found, names or sorted(found))
+    fits = {architecture: fitting(chosen, () if len(each) > 1 else names, target.suite, architecture) for architecture in each}
+    for left_out in dict.fromkeys(one for _, lost in fits.values() for one in lost):
+        shown.say(str(left_out))
+    specs = [expand(one, target.suite, architecture).spec for architecture, (some, _) in fits.items() for one in some]
+    chosen = list({id(one): one for some, _ in fits.values() for one in some}.values())
     pins = [pin for spec in specs for pin in spec.sources]
     wanted = Wanted(pins, partial(_wants, target, chosen), folder, output.absolute() if output else None)
-    lost, taken = bring_all(wanted, target, progress(), offline=offline, verbose=verbose)
+    lost, taken = bring_all(wanted, target, shown, offline=offline, verbose=verbose)
     if as_json:
         files = [
             {"source": str(pin), pin.checksum.algorithm.value: pin.checksum.value,

@@ -11,6 +11,10 @@ from kubedeb.cli import run
 from kubedeb.errors import ExitCode
 
 NAMES = ("kubernetes", "helm")
+NODES = (
+    "etcd-upstream", "calico", "calico-upgrade", "containernetworking-plugins", "containernetworking-plugins-0799f573",
+)  # fmt: skip
+"""What runs beside Kubernetes."""
 
 
 @dataclass(frozen=True)
@@ -28,13 +32,14 @@ class Stack:
         return sorted((self.out / architecture).glob("*.deb"))
 
 
-def build(folder: Path, store: Path) -> Stack:
-    """Compile the stand-in, lay out the releases, build every version for both architectures."""
+def build(folder: Path, store: Path, names: tuple[str, ...] = NAMES) -> Stack:
+    """Compile the stand-in, lay out the releases, build every version for each architecture that upstream has it for."""
     recipes, cache, out = folder / "recipes", folder / "cache", folder / "out"
-    files = releases.stand_in(NAMES, releases.program(folder), recipes, cache)
+    files = releases.stand_in(names, releases.program(folder), recipes, cache)
     for architecture in releases.ARCHITECTURES:
+        wanted = [name for name in names if f"{architecture}:\n" in (recipes / name / "recipe.yaml").read_text()]
         status = run([
-            "build", *NAMES, "--recipes", str(recipes), "--cache", str(cache), "--store", str(store),
+            "build", *wanted, "--recipes", str(recipes), "--cache", str(cache), "--store", str(store),
             "--arch", architecture, "--jobs", "2", "--offline", "-o", str(out / architecture),
         ])  # fmt: skip
         assert status == ExitCode.DONE

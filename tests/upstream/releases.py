@@ -35,6 +35,18 @@ SERVER = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-p
 """What the server's tarball has an image of beside the binary."""
 OLDEST = {"etcd": "3.3.25"}
 """The oldest release that was asked for its flags: those that it takes may be older."""
+PLUGINS = {
+    "containernetworking-plugins": (
+        "", "bridge", "dhcp", "flannel", "host-local", "ipvlan", "loopback", "macvlan", "portmap", "ptp", "sample", "tuning",
+        "vlan",
+    ),
+    "containernetworking-plugins-0799f573": (
+        "bin/", "bridge", "cnitool", "dhcp", "flannel", "host-local", "ipvlan", "loopback", "macvlan", "noop", "ptp", "tuning",
+    ),
+}  # fmt: skip
+"""By recipe: the folder in upstream's archive, and the plugins there."""
+SINGLE = ("calico", "calico-upgrade")
+"""Recipes whose sources are single files, each a program."""
 UNUSED = ("apiextensions-apiserver", "hyperkube", "kubeadm", "mounter")
 """Binaries of upstream's that no package of ours has; they would only make the files larger."""
 PIN = re.compile(r"^( +)(sha256|sha512): [0-9a-f]+$")
@@ -118,6 +130,12 @@ def helm(version: str, architecture: str, binary: bytes) -> Files:
     }  # fmt: skip
 
 
+def plugins(recipe: str, binary: bytes) -> Files:
+    """Return what an archive of CNI's plugins holds."""
+    folder, *names = PLUGINS[recipe]
+    return {f"./{folder}{name}": (binary, 0o755) for name in names}
+
+
 def release(recipe: str, source: str, version: str, architecture: str, binary: bytes) -> bytes:
     """Return the file that a recipe's archive source names."""
     own = stamped(binary, version)
@@ -125,6 +143,10 @@ def release(recipe: str, source: str, version: str, architecture: str, binary: b
         return packed(kubernetes(source.removeprefix("kubernetes-"), own))
     if recipe == "helm":
         return packed(helm(version, architecture, own))
+    if recipe in PLUGINS:
+        return packed(plugins(recipe, own))
+    if recipe in SINGLE:
+        return own
     return packed(etcd(version, architecture, own))
 
 
@@ -155,8 +177,9 @@ def stand_in(names: Iterable[str], programs: Mapping[str, bytes], recipes: Path,
                     if source["kind"] != "archive":
                         pins.append(None)
                         continue
-                    data = release(name, source["name"], row["version"], architecture, programs[architecture])
-                    url = source["url"].replace("{version}", row["version"]).replace("{architecture}", architecture)
+                    version = row.get("parts", {}).get(source["name"], row["version"])
+                    data = release(name, source["name"], version, architecture, programs[architecture])
+                    url = source["url"].replace("{version}", version).replace("{architecture}", architecture)
                     made[urlsplit(url).path] = data
                     pins.append(hashlib.sha256(data).hexdigest())
                     (cache / "sha256").mkdir(parents=True, exist_ok=True)

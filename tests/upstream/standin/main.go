@@ -22,6 +22,12 @@ func main() {
 		etcdctl(release)
 	case name == "kubectl":
 		kubectl(release)
+	case name == "calicoctl":
+		calicoctl(release, words)
+	case name == "calico-upgrade" && len(words) > 0 && words[0] == "version":
+		fmt.Printf("Version:     v%s\n", release)
+	case name == "calico" || name == "calico-ipam" || os.Getenv("CNI_COMMAND") != "":
+		plugin(name, release, words)
 	case name == "helm" || name == "tiller":
 		helm(name, release)
 	case strings.HasPrefix(name, "kube"):
