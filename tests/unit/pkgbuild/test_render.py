@@ -112,7 +112,7 @@ def test_the_schema_beside_the_recipes_is_the_models() -> None:
 def test_etcd_touches_no_running_daemon_and_ships_no_tunable() -> None:
     rendered = expand(choose(find([shipped_folder()]), ["etcd@3.4.23"])[0], Suite.BOOKWORM, Architecture.AMD64).tree
     control = list(Deb822.iter_paragraphs(rendered["debian/control"].data.decode(), use_apt_pkg=False))
-    assert [stanza.get("Package") for stanza in control] == [None, "etcd-server", "etcd-client"]
+    assert [stanza.get("Package") for stanza in control] == [None, "etcd-server", "etcd-client", "etcd-3.4"]
     assert b"--no-start --no-stop-on-upgrade --no-enable" in rendered["debian/rules"].data
     unit = rendered["debian/etcd-server.etcd.service"].data.decode().splitlines()
     for line in (
