@@ -7,6 +7,7 @@ kubelet/debian/postinst at 0a3da543, kubectl/debian/rules at 34baec72; the plugi
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 from pathlib import Path
 
@@ -33,6 +34,7 @@ FILES = {
 
 def write(folder: Path) -> Path:
     """Make `folder` a flat apt repository of the three packages; return it."""
+    index = []
     for name, files in FILES.items():
         tree = folder / f".{name}"
         for path, text in files.items():
@@ -50,8 +52,11 @@ def write(folder: Path) -> Path:
             (about / "conffiles").write_text("/etc/default/kubelet\n")
             (about / "postinst").write_text(POSTINST)
             (about / "postinst").chmod(0o755)
-        argv = ["dpkg-deb", "--build", "--root-owner-group", "-Zgzip", "-z1", str(tree), str(folder / f"{name}.deb")]
+        package = folder / f"{name}.deb"
+        argv = ["dpkg-deb", "--build", "--root-owner-group", "-Zgzip", "-z1", str(tree), str(package)]
         subprocess.run(argv, check=True, capture_output=True)
-    listed = subprocess.run(["apt-ftparchive", "packages", "."], cwd=folder, check=True, capture_output=True).stdout
-    (folder / "Packages").write_bytes(listed)
+        sha256 = hashlib.sha256(package.read_bytes()).hexdigest()
+        place = f"Filename: ./{package.name}\nSize: {package.stat().st_size}\nSHA256: {sha256}\n"
+        index.append((about / "control").read_text() + place)
+    (folder / "Packages").write_text("\n".join(index))
     return folder
