@@ -22,9 +22,7 @@ from kubedeb.versions import Version
 from lab.nodes import Lab
 from pkgbuild.store import Store
 
-pytestmark = pytest.mark.docker
-# One whole build from source, or of kubedeb itself, a day: alone on two cores the cold compilation takes some five minutes.
-whole_builds = pytest.mark.turn("whole builds")
+pytestmark = [pytest.mark.docker, pytest.mark.long]  # a cold build is not shown to fit into CI's minutes
 RECIPE = "kubernetes-source"
 PACKAGES = ("kube-apiserver", "kubectl")
 COMPILED, RESTAMPED = "1.20.2", "1.19.99"
@@ -68,7 +66,6 @@ def room(kept: Path, with_base: Store, tmp_path_factory: pytest.TempPathFactory)
     return Room(where, builds, seconds)
 
 
-@whole_builds
 def test_each_program_says_exactly_its_stamp(room: Room, tmp_path: Path) -> None:
     said = {}
     for version, build in room.builds.items():
@@ -86,7 +83,6 @@ def test_each_program_says_exactly_its_stamp(room: Room, tmp_path: Path) -> None
     }
 
 
-@whole_builds
 def test_a_restamp_costs_its_link(room: Room) -> None:
     log = Path(room.builds[RESTAMPED]["log"]).read_text(errors="replace")
     assert "generated before from the same files: pkg/generated/openapi/zz_generated.openapi.go" in log
@@ -94,13 +90,11 @@ def test_a_restamp_costs_its_link(room: Room) -> None:
     assert room.builds[RESTAMPED]["seconds"] < room.builds[COMPILED]["seconds"] / 2, room.seconds
 
 
-@pytest.mark.long
 def test_what_the_cache_gave_is_what_is_made_without_it(room: Room, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["build", f"{RECIPE}@{RESTAMPED}", "--check", *room.where]) == ExitCode.DONE
     assert "built again, the same bytes" in capsys.readouterr().err
 
 
-@whole_builds
 def test_the_flag_table_holds_for_the_real_program(room: Room, tmp_path: Path) -> None:
     """Each row about the API server, of either kind: the real 1.20.2 does not know what is gone, and knows what came."""
     (deb,) = [path for path in room.debs(COMPILED) if path.name.startswith("kube-apiserver")]
@@ -116,7 +110,6 @@ def test_the_flag_table_holds_for_the_real_program(room: Room, tmp_path: Path) -
     assert len(FLAGS) >= 10
 
 
-@whole_builds
 def test_it_starts_from_its_package_and_answers(room: Room, with_base: Store, tmp_path: Path) -> None:
     etcd = ["--store", str(with_base.folder), "--cache", str(with_base.folder / "sources"), "-o", str(tmp_path)]
     assert run(["build", "etcd@3.4.23", *etcd]) == ExitCode.DONE

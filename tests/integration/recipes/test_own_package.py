@@ -18,7 +18,7 @@ from kubedeb.cli import run
 from kubedeb.errors import ExitCode
 from pkgbuild.store import Store
 
-pytestmark = [pytest.mark.docker, pytest.mark.turn("whole builds")]
+pytestmark = [pytest.mark.docker, pytest.mark.long]  # its minutes on a quiet machine are not measured yet
 TOP = Path(__file__).parents[3]
 SHIPPED = {path.parent.name for path in (TOP / "recipes").glob("*/recipe.yaml")}
 

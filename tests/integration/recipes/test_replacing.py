@@ -22,7 +22,7 @@ from kubedeb.errors import ExitCode
 from pkgbuild.store import Store
 from stacks import Stack
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.long]  # its minutes on a quiet machine are not measured yet
 OURS, ETCD = "1.10.13-1~deb12u1", "3.4.23-1~deb12u1"
 SETTINGS = "# an operator's\n"
 POLICY = "#!/bin/sh\nexit 101\n"
