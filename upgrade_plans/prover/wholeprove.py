@@ -36,7 +36,10 @@ class Happening:
 
 @dataclass(frozen=True)
 class SequenceVerdict:
-    """The outcome; `states` is None when the plan was refused without exploring."""
+    """The outcome; `states` is None when the plan was refused without exploring.
+
+    `reached`: how many places (direction, step, how far each part is) the states are at.
+    """
 
     violations: tuple[Violation, ...]
     states: int | None = None
@@ -48,6 +51,7 @@ class SequenceVerdict:
     story: tuple[Happening, ...] = ()
     there: tuple[str, ...] = ()
     places: dict[str, tuple[int, str]] = field(default_factory=dict)
+    reached: int = 0
 
     @property
     def proven(self) -> bool:
@@ -103,7 +107,7 @@ def _explore(case: WholeCase, knowledge: Knowledge) -> SequenceVerdict:
         violations, len(states), dict(sorted(judge.levels.items())),
         tuple((step, fault, count) for (step, fault), count in sorted(judge.exposures.items())), dict(judge.warned),
         used, tuple(rule for rule in used if _inferred(knowledge, rule)), story,
-        tuple(_there(machine, states[order[0][1]])) if order else (), evidence(states),
+        tuple(_there(machine, states[order[0][1]])) if order else (), evidence(states), len({state[:3] for state in states}),
     )  # fmt: skip
 
 
