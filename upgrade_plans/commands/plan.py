@@ -10,12 +10,12 @@ import click
 
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.output import json_option, print_json
+from upgrade_plans.commands.makeplan import make
 from upgrade_plans.commands.outline import outline
 from upgrade_plans.commands.wayback import print_way_back
 
 if TYPE_CHECKING:
     from upgrade_plans.models.plan import Plan, Step
-    from upgrade_plans.planner import NoPlan
 
 PATH = click.Path(path_type=Path)
 
@@ -25,70 +25,8 @@ def plan() -> None:
     """Make, show and explain upgrade plans."""
 
 
+plan.add_command(make)
 plan.add_command(outline)
-
-
-def _target(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
-    target: dict[str, str] = {}
-    for value in values:
-        component, sign, version = value.partition("=")
-        if not (sign and component and version):
-            raise click.BadParameter(f"{value!r} is not COMPONENT=VERSION, as in etcd=3.5.16")
-        if component in target:
-            raise click.BadParameter(f"{component} is there twice")
-        target[component] = version
-    return target
-
-
-@plan.command()
-@click.argument("cluster_file", metavar="CLUSTER.yaml", type=PATH)
-@click.option("--facts", "facts_file", required=True, type=PATH, help="What `kubedeb inspect` read of the cluster.")
-@click.option("--to", "target", required=True, multiple=True, callback=_target, metavar="COMPONENT=VERSION",
-              help="The target, as in etcd=3.5.16.")  # fmt: skip
-@click.option("-o", "--output", required=True, type=PATH, help="Where the plan is written.")
-@json_option
-def make(cluster_file: Path, facts_file: Path, target: dict[str, str], output: Path, *, as_json: bool) -> None:
-    """Make the plan that takes the cluster to a target, or say why there is none."""
-    from kubedeb.knowledge import load as load_knowledge
-    from upgrade_plans import clusterfile, factsfile, planfile
-    from upgrade_plans.planner import NoPlan, make_plan
-    from upgrade_plans.planner.findings import findings
-    from upgrade_plans.render import plan_tree
-
-    cluster = clusterfile.load(cluster_file)
-    facts = factsfile.load(facts_file)
-    factsfile.check_same(facts, cluster)
-    knowledge = load_knowledge()
-    made = make_plan(facts, cluster, target, knowledge)
-    if isinstance(made, NoPlan):
-        raise _no_plan(made, target)
-    planfile.save(output, made)
-    found = findings(made, knowledge)
-    if as_json:
-        listed = [{"severity": item.severity, "what": item.what, "remedy": item.remedy, "rule": item.rule} for item in found]
-        print_json({"plan": str(output), "steps": len(made.steps), "findings": listed})
-        return
-    for line in plan_tree(made):
-        click.echo(line)
-    click.echo()
-    for item in found:
-        click.echo(f"{item.severity}: {item.what}" + (f" [{item.rule}]" if item.rule else ""))
-        click.echo(f"      {item.remedy}")
-    click.echo(f"written to {output}; next: kubedeb prove {output} --facts {facts_file}")
-
-
-def _no_plan(made: NoPlan, target: dict[str, str]) -> KubedebError:
-    wanted = ", ".join(f"{component}={version}" for component, version in target.items())
-    lines = []
-    for reason in made.reasons:
-        lines.append(f"- {reason.what}" + (f" [{reason.rule}]" if reason.rule else ""))
-        lines.append(f"  → {reason.remedy}")
-    rules = next((reason.rule for reason in made.reasons if reason.rule), "")
-    hint = "Change what each arrow names, read the facts again, and make the plan again."
-    return KubedebError(
-        f"there is no legal plan to {wanted}", details="\n".join(lines), code=ExitCode.NO_PLAN,
-        hint=hint + (f"\nThe rule and its source: kubedeb rules show {rules}" if rules else ""),
-    )  # fmt: skip
 
 
 @plan.command()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from kubedeb.knowledge import Knowledge
 from kubedeb.knowledge.schema import Rule
-from upgrade_plans.planner.legality import Judge, forbids, mix_of
+from upgrade_plans.planner.legality import Judge, forbids, mix_of, unique
 from upgrade_plans.planner.stack import BY_NAME, GROUPS, Map, Move, Stack, Wish
 
 Cost = tuple[int, int, int, int, tuple[int, ...]]
@@ -77,12 +77,19 @@ class _Search:
         self.map = Map(start, wish, judge.knowledge)
         self.judge = judge
         self.enforced = enforced
+        self.goals = dict(self.map.target.versions)
         self.stopped: dict[str, Rule] = {}
+        self.rests: dict[Stack, tuple[Rule, ...]] = {}
         self.here = frozenset(rule.id for rule in self.judge.broken(mix_of(start)))
 
     def broken(self, after: Stack, move: Move) -> tuple[Rule, ...]:
         """Return what is broken while a move is made or after it."""
-        return tuple(dict.fromkeys((*self.judge.broken(mix_of(after, move)), *self.judge.broken(mix_of(after)))))
+        return unique((*self.judge.broken(mix_of(after, move)), *self._at_rest(after)))
+
+    def _at_rest(self, stack: Stack) -> tuple[Rule, ...]:
+        if stack not in self.rests:
+            self.rests[stack] = self.judge.broken(mix_of(stack))
+        return self.rests[stack]
 
     def legal(self, broken: tuple[Rule, ...]) -> bool:
         """Say whether nothing that is broken forbids; a rule that the start breaks already stops no repair."""
@@ -101,9 +108,14 @@ class _Search:
         return drains + group.drains, risk, moves + 1, lag + behind, (*order, ORDER[move.group])
 
     def bound(self, stack: Stack) -> tuple[int, int, int, int]:
-        """Return what the rest costs at least: a drain and a move for each group that is not there yet."""
-        waiting = [name for name, version in stack.versions if version != self.map.target[name]]
-        return sum(BY_NAME[name].drains for name in waiting), 0, len(waiting), 0
+        """Return what the rest costs at least: a drain of each group that is not there, a move for each line that it takes."""
+        drains = moves = 0
+        for name, version in stack.versions:
+            if version != self.goals[name]:
+                drains += BY_NAME[name].drains
+                ahead = sum(line > version.line for line in self.map.lines[name]) if BY_NAME[name].stepwise else 1
+                moves += max(1, ahead)
+        return drains, 0, moves, 0
 
     def best(self) -> tuple[Cost, tuple[Move, ...]] | None:
         """Return the cheapest way, None when there is none."""
@@ -151,7 +163,7 @@ def _forbidden(start: Stack, wish: Wish, judge: Judge, stopped: dict[str, Rule])
     rules, every = dict(stopped), frozenset(rule.id for rule in judge.knowledge.rules)
     # Where one rule gives way others can be met behind it.
     while True:
-        behind = _Search(start, Wish(wish.target, frozenset(), wish.via), judge, every - set(rules))
+        behind = _Search(start, Wish(wish.target, frozenset(), wish.via, wish.rest), judge, every - set(rules))
         if behind.best() is not None or not behind.stopped:
             break
         rules |= behind.stopped
@@ -159,7 +171,7 @@ def _forbidden(start: Stack, wish: Wish, judge: Judge, stopped: dict[str, Rule])
     for item in list(kept):
         rest = [other for other in kept if other != item]
         frozen = frozenset(other.removeprefix(FREEZE) for other in rest if other.startswith(FREEZE))
-        attempt = _Search(start, Wish(wish.target, frozen, wish.via), judge, frozenset(rest))
+        attempt = _Search(start, Wish(wish.target, frozen, wish.via, wish.rest), judge, frozenset(rest))
         if attempt.best() is None:
             kept = rest
     return NoWay(

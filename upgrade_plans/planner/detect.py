@@ -51,12 +51,12 @@ class Found:
 
 def concerns(facts: Facts, target: Target, knowledge: Knowledge, rule: Rule) -> bool:
     """Say whether one rule concerns the cluster on its way to `target`."""
-    return _Look(facts, target, knowledge).at(rule).holds
+    return Look(facts, target, knowledge).at(rule).holds
 
 
 def detect(facts: Facts, target: Target, knowledge: Knowledge) -> Detection:
     """Return which rules concern the cluster on its way to `target`."""
-    look = _Look(facts, target, knowledge)
+    look = Look(facts, target, knowledge)
     seen: list[Seen] = []
     untold: list[tuple[Rule, str]] = []
     for rule in knowledge.rules:
@@ -69,9 +69,14 @@ def detect(facts: Facts, target: Target, knowledge: Knowledge) -> Detection:
 
 
 NOTHING = Found(False, {}, set())
+NO_RULE = Rule.model_validate({
+    "id": "none", "component": "cluster", "kind": "procedure", "what": "", "remedy": "", "severity": "note",
+    "detect": {"mode": "manual", "how": ""}, "confidence": "inferred", "source": "measured: nothing",
+})  # fmt: skip
+"""Stands for the rule where a condition belongs to none."""
 
 
-class _Look:
+class Look:
     """One look at facts, with what was worked out so far."""
 
     def __init__(self, facts: Facts, target: Target, knowledge: Knowledge) -> None:
@@ -92,6 +97,10 @@ class _Look:
         if not starts or rule.detect.when is None:
             return self._found("running", starts) if rule.detect.mode == "auto" else NOTHING
         return self._evaluate(rule.detect.when, rule)
+
+    def satisfied(self, when: Condition, component: str = "cluster") -> bool:
+        """Say whether the facts satisfy a condition that belongs to no rule; `component` is what it means by `daemon`."""
+        return self._evaluate(when, NO_RULE.model_copy(update={"component": component})).holds
 
     def _running(self, rule: Rule) -> tuple[Element, ...]:
         """Return what runs of a rule's component, else of the product that it is a part of (calico-upgrade runs nowhere)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import product
 
@@ -23,7 +23,8 @@ def mix_of(stack: Stack, move: Move | None = None) -> Mix:
         group = BY_NAME[name]
         moving = move is not None and move.group == name and not group.at_once
         for component in group.components:
-            mix[component] = (move.old, move.new) if move is not None and moving else (version,)
+            here = (move.old, move.new) if move is not None and moving else (version,)
+            mix[component] = tuple(dict.fromkeys((*mix.get(component, ()), *here)))
     return mix
 
 
@@ -43,7 +44,7 @@ class Judge:
 
     def broken(self, mix: Mix) -> tuple[Rule, ...]:
         """Return the rules that a mix breaks, each once."""
-        return tuple(dict.fromkeys(self._broken(mix)))
+        return unique(self._broken(mix))
 
     def _broken(self, mix: Mix) -> Iterator[Rule]:
         for component, other in self.between:
@@ -58,6 +59,11 @@ class Judge:
     ) -> tuple[Rule, ...]:
         rules = self.between[component, other]
         return tuple(rule for rule in rules if not all(_allows(rule, *pair) for pair in product(versions, others)))
+
+
+def unique(rules: Iterable[Rule]) -> tuple[Rule, ...]:
+    """Return rules each once, in their order; by id, because a rule takes long to hash."""
+    return tuple({rule.id: rule for rule in rules}.values())
 
 
 def _against(rule: Rule) -> str | None:

@@ -56,17 +56,19 @@ class Budget:
 class Policy:
     """What a pass must keep to. None and missing keys: no limit of that kind.
 
-    `floors` limit by capacity and `unavailable` by share of the nodes, both by taint group. `bgp` is how many nodes of a row
+    `per_row` and `per_rack` are one number for all or one for each (a rack is `row/rack`). `floors` limit by capacity,
+    `unavailable` by share of the nodes and `per_taints` by number, all by taint group. `bgp` is how many nodes of a row
     may be without their sessions in one address family: one, or more where the DC is depooled; None for a pass that leaves BGP
     alone. `growth` is the factor from one batch to the next. `soak` is the time after each batch but the last, in seconds.
     """
 
     in_all: int | None = None
-    per_row: int | None = None
-    per_rack: int | None = None
+    per_row: int | Mapping[str, int] | None = None
+    per_rack: int | Mapping[str, int] | None = None
     unavailable: Mapping[str, float] = field(default_factory=dict)
     floors: Mapping[str, Floor] = field(default_factory=dict)
     budgets: tuple[Budget, ...] = ()
+    per_taints: Mapping[str, int] = field(default_factory=dict)
     bgp: int | None = None
     families: tuple[str, ...] = ("IPv4", "IPv6")
     growth: int = 4
@@ -175,16 +177,20 @@ def limits(groups: Sequence[Group], policy: Policy) -> Iterator[Limit]:
     rows = _by(groups, lambda nodes: nodes.row)
     for row, members in rows.items():
         if policy.per_row is not None:
-            yield _limit(Kind.ROW, row, policy.per_row, members, "at most so many in a row")
+            yield _limit(Kind.ROW, row, _most(policy.per_row, row), members, "at most so many in a row")
         if policy.bgp is not None:
             for family in policy.families:
                 why = f"nodes of a row whose {family} sessions are down"
                 yield _limit(Kind.BGP, f"{row} {family}", policy.bgp, members, why)
     if policy.per_rack is not None:
         for rack, members in _by(groups, lambda nodes: f"{nodes.row}/{nodes.rack}").items():
-            yield _limit(Kind.RACK, rack, policy.per_rack, members, "at most so many in a rack")
+            yield _limit(Kind.RACK, rack, _most(policy.per_rack, rack), members, "at most so many in a rack")
     for taints, members in _by(groups, lambda nodes: nodes.taints).items():
         yield from _of_taints(groups, taints, members, policy)
+
+
+def _most(allowed: int | Mapping[str, int], domain: str) -> int:
+    return allowed if isinstance(allowed, int) else allowed[domain]
 
 
 def _by(groups: Sequence[Group], key: Callable[[Nodes], str]) -> dict[str, tuple[int, ...]]:
@@ -205,6 +211,8 @@ def _of_taints(groups: Sequence[Group], taints: str, members: tuple[int, ...], p
     if (share := policy.unavailable.get(taints)) is not None:
         allowed = max(1, floor(share * count))
         yield _limit(Kind.TAINTS, taints, allowed, members, f"{share:.0%} of {count} nodes, and at least one")
+    if (most := policy.per_taints.get(taints)) is not None:
+        yield _limit(Kind.TAINTS, taints, most, members, f"{most} of {count} nodes")
     if (least := policy.floors.get(taints)) is not None:
         whole = sum(groups[index][0].load * groups[index][1] for index in members)
         largest = max(groups[index][0].load for index in members)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from kubedeb.knowledge import Knowledge
 from kubedeb.knowledge.journey import NEWEST
@@ -25,20 +26,24 @@ class Group:
     at_once: bool = False
 
 
+KEPT = "kept"
+"""The group of the workers that must stay while others move."""
 GROUPS = (
     Group("etcd", "etcd", ("etcd",), stepwise=True),
     Group("storage", "storage", ("storage",), stepwise=True, at_once=True),
+    Group("calico", "calico", ("calico",), stepwise=True),
     Group("apiservers", "kubernetes", ("kube-apiserver",), stepwise=True),
     Group("managers", "kubernetes", ("kube-controller-manager", "kube-scheduler")),
     Group("tillers", "helm", ("tiller",)),
     Group("helm", "helm", ("helm",)),
     Group("workers", "kubernetes", ("kubelet", "kube-proxy"), drains=True),
-    Group("calico", "calico", ("calico",), stepwise=True),
+    Group(KEPT, "kubernetes", ("kubelet", "kube-proxy")),
 )
 """In the order in which moves that cost the same are made."""
 BY_NAME = {group.name: group for group in GROUPS}
 OF_PRODUCT = {
-    product: tuple(group.name for group in GROUPS if group.product == product) for product in {g.product for g in GROUPS}
+    product: tuple(group.name for group in GROUPS if group.product == product and group.name != KEPT)
+    for product in {g.product for g in GROUPS}
 }
 
 
@@ -52,6 +57,13 @@ class Stack:
     def of(cls, versions: dict[str, Version]) -> Stack:
         """Make a stack from a version for each group."""
         return cls(tuple((group.name, versions[group.name]) for group in GROUPS if group.name in versions))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash(self.versions)
 
     def __getitem__(self, group: str) -> Version:
         return dict(self.versions)[group]
@@ -75,11 +87,15 @@ class Move:
 
 @dataclass(frozen=True)
 class Wish:
-    """Where to go, what must stay where it is (names of groups), and the patches to pass lines with, by product and line."""
+    """Where to go, what must stay where it is (names of groups), and the patches to pass lines with, by product and line.
+
+    `rest` maps a group to the one line that it may rest on before its target.
+    """
 
     target: Stack
     frozen: frozenset[str] = frozenset()
     via: dict[tuple[str, tuple[int, int]], Version] = field(default_factory=dict)
+    rest: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
 class Map:
@@ -88,6 +104,7 @@ class Map:
     def __init__(self, start: Stack, wish: Wish, knowledge: Knowledge) -> None:
         self.wish = wish
         self.knowledge = knowledge
+        self.stones: dict[tuple[str, tuple[int, int]], Version] = {}
         self.target = Stack.of(
             {name: version if name in wish.frozen else wish.target[name] for name, version in start.versions}
         )
@@ -103,6 +120,8 @@ class Map:
             if version == target:
                 continue
             ahead = [line for line in self.lines[name] if line > version.line]
+            if name in self.wish.rest:
+                ahead = [line for line in ahead if line in (self.wish.rest[name], target.line)]
             if BY_NAME[name].stepwise:
                 ahead = ahead[:1]
             found += [Move(name, version, self.version(name, line)) for line in ahead]
@@ -115,5 +134,14 @@ class Map:
         target, product = self.target[name], BY_NAME[name].product
         if line == target.line:
             return target
-        stone = self.wish.via.get((product, line)) or self.knowledge.stone(product, line)
-        return stone or Version(*line, NEWEST)
+        if (product, line) not in self.stones:
+            stone = self.wish.via.get((product, line)) or self.knowledge.stone(product, line)
+            self.stones[product, line] = stone or Version(*line, NEWEST)
+        return self.stones[product, line]
+
+
+def shown(group: str | None, version: Version | None) -> str | None:
+    """Return a version as plans write it: the stores are etcd2 and etcd3."""
+    if version is None:
+        return None
+    return f"etcd{version.major}" if group == "storage" else str(version)

@@ -57,13 +57,14 @@ def play(groups: Sequence[Group], found: Sequence[Limit], takes: Sequence[tuple[
 
 def makespan(rollout: Rollout, times: StepTimes, rng: Random) -> float:
     """Return how long the pass takes this time, in seconds, with its soaks."""
-    total = rollout.soaks
-    for batch in rollout.batches:
-        if batch.size > MOST_PLAYED:
-            total += _large(rollout, batch, times, rng)
-        else:
-            total += play(rollout.groups, rollout.limits, batch.takes, batch.window, times, rng)
-    return total
+    return rollout.soaks + sum(batch_time(rollout, batch, times, rng) for batch in rollout.batches)
+
+
+def batch_time(rollout: Rollout, batch: Batch, times: StepTimes, rng: Random, *, played: int = MOST_PLAYED) -> float:
+    """Return how long a batch takes this time, in seconds; one of more than `played` nodes is drawn from its sums."""
+    if batch.size > played:
+        return _large(rollout, batch, times, rng)
+    return play(rollout.groups, rollout.limits, batch.takes, batch.window, times, rng)
 
 
 def _large(rollout: Rollout, batch: Batch, times: StepTimes, rng: Random) -> float:

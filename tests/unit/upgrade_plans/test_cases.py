@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import referencecase
+from changes import change, plain
 from kubedeb.cli import run
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.knowledge import load
@@ -100,29 +101,6 @@ def test_a_staging_cluster_after_production_is_refused(tmp_path: Path) -> None:
 
 def found(read: Facts, to: list[str]) -> set[str]:
     return {seen.rule.id for seen in detect(read, dict(map(pair, to)), load()).seen}
-
-
-def change(tree: Any, path: str, value: Any) -> int:
-    """Set (None: drop) what lies at a dotted path, `*` for every key; return in how many places."""
-    first, _, rest = path.partition(".")
-    keys = list(tree) if first == "*" else [int(first) if isinstance(tree, list) else first]
-    if rest:
-        return sum(change(tree[key], rest, value) for key in keys if isinstance(tree, list) or key in tree)
-    for key in keys:
-        if value is None:
-            tree.pop(key)
-        else:
-            tree[key] = value
-    return len(keys)
-
-
-def plain(value: Any) -> Any:
-    """Return a YAML scalar as JSON would have it."""
-    if isinstance(value, list):
-        return [plain(item) for item in value]
-    if value in ("true", "false"):
-        return value == "true"
-    return int(value) if re.fullmatch(r"\d+", value) and getattr(value, "plain", False) else str(value)
 
 
 @pytest.mark.parametrize("case", VARIATIONS, ids=lambda case: str(case["name"]))

@@ -43,10 +43,10 @@ def stages(found: Climb | NoWay) -> list[str]:
 def test_the_reference_cluster() -> None:
     found = way(REFERENCE, GOAL)
     assert stages(found) == [
-        "etcd 2.3.8", "etcd 3.0.17", "storage 3.0.0", "etcd 3.1.12",
+        "etcd 2.3.8", "etcd 3.0.17", "storage 3.0.0", "etcd 3.1.12", "calico 2.6.12",
         "apiservers 1.8.15", "managers 1.8.15", "tillers 2.8.2",
-        "apiservers 1.9.11", "managers 1.9.11", "tillers 2.9.1", "helm 2.9.1", "workers 1.9.11",
-        "apiservers 1.10.13", "managers 1.10.13", "workers 1.10.13", "calico 2.6.12", "calico 3.1.7",
+        "apiservers 1.9.11", "managers 1.9.11", "tillers 2.9.1", "helm 2.9.1", "workers 1.9.11", "calico 3.1.7",
+        "apiservers 1.10.13", "managers 1.10.13", "workers 1.10.13",
     ]  # fmt: skip
     assert isinstance(found, Climb)
     assert found.drains == 2

@@ -1,0 +1,84 @@
+"""The planner's run for a whole stack: where it stands, in which order it moves, what each move takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kubedeb.knowledge import Knowledge, RuleKind
+from kubedeb.versions import Version
+from upgrade_plans.canonical import digest
+from upgrade_plans.models.cluster import Cluster
+from upgrade_plans.models.facts import Facts
+from upgrade_plans.models.upgrade import Finding, Inputs, Upgrade
+from upgrade_plans.planner.detect import detect
+from upgrade_plans.planner.reasons import NoPlan, RefusedError
+from upgrade_plans.planner.stack import shown
+from upgrade_plans.planner.whole import catalogue
+from upgrade_plans.planner.whole.order import COMPONENTS, find_order
+from upgrade_plans.planner.whole.people import people
+from upgrade_plans.planner.whole.refusals import expiring, refusals, remarks
+from upgrade_plans.planner.whole.survey import survey
+from upgrade_plans.planner.whole.wishes import Request
+from upgrade_plans.planner.whole.writer import Writer
+
+
+def make_upgrade(facts: Facts, cluster: Cluster, request: Request, knowledge: Knowledge) -> Upgrade | NoPlan:
+    """Return the plan that takes the cluster of `facts` to a target, or why there is none.
+
+    Pure: the same input gives the same plan, byte for byte. A target that is reached already gives a plan without phases.
+    """
+    try:
+        return _make(facts, cluster, request, knowledge)
+    except RefusedError as refused:
+        return NoPlan(tuple(dict.fromkeys(refused.reasons)))
+
+
+def _make(facts: Facts, cluster: Cluster, request: Request, knowledge: Knowledge) -> Upgrade:
+    found = survey(facts, cluster, knowledge)
+    order = find_order(found, request, knowledge)
+    goals = request.goals(found.at)
+    detected = detect(facts, _goals(goals), knowledge)
+    seen = frozenset(one.rule.id for one in detected.seen)
+    if reasons := [*refusals(found, order, seen, knowledge)]:
+        raise RefusedError(*reasons)
+    writer = Writer(found, request, order, knowledge, detected)
+    writer.write()
+    plan = _document(writer)
+    p95 = sum(step.duration.p95 for step in plan.steps)
+    if reasons := [*expiring(found, p95)]:
+        raise RefusedError(*reasons)
+    return plan
+
+
+def _goals(goals: dict[str, Version]) -> dict[str, Version]:
+    """Return the target by component, as rules speak of it."""
+    return {name: goal for group, goal in goals.items() for name in (group, *COMPONENTS[group])} | {
+        "kubernetes": max((goals[group] for group in ("apiservers", "workers") if group in goals), default=Version(0, 0)),
+        "kubectl": goals.get("apiservers", Version(0, 0)),
+    }
+
+
+def _document(writer: Writer) -> Upgrade:
+    found, request = writer.found, writer.request
+    plan = people(found, request)
+    return plan.model_copy(update={
+        "target": {name: shown(name, version) for name, version in sorted(request.target.items())},
+        "inputs": Inputs(facts=digest(found.facts), cluster_file=digest(found.cluster), knowledge=writer.knowledge.digest,
+                         procedures=catalogue.digest()),
+        "settings": writer.start if writer.scribe.phases else (), "changes": writer.ledger.changes,
+        "phases": tuple(writer.scribe.phases), "drains": writer.order.drains, "risk": writer.order.way.risk,
+        "findings": tuple(_findings(writer)),
+    })  # fmt: skip
+
+
+def _findings(writer: Writer) -> Iterator[Finding]:
+    for severity, what, remedy in remarks(writer.found):
+        yield Finding(severity=severity, what=what, remedy=remedy)
+    if not writer.order.stages:
+        return
+    for one in writer.detected.seen:
+        rule = one.rule
+        if rule.id not in writer.handled and rule.kind not in (RuleKind.HOP, RuleKind.STONE):
+            yield Finding(
+                severity=str(rule.severity), what=rule.what, where=", ".join(one.evidence[:4]), remedy=rule.remedy, rule=rule.id
+            )

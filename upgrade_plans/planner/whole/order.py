@@ -1,0 +1,137 @@
+"""The stages of a whole stack: what is half done is finished first, then the cheapest legal way to the target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kubedeb.knowledge import Knowledge
+from kubedeb.versions import Version
+from upgrade_plans.models.upgradekinds import Mode
+from upgrade_plans.planner.climb import Climb, NoWay, Stage, climb
+from upgrade_plans.planner.reasons import Reason, RefusedError
+from upgrade_plans.planner.stack import KEPT, OF_PRODUCT, Stack, Wish
+from upgrade_plans.planner.whole.survey import Survey
+from upgrade_plans.planner.whole.wishes import Request
+
+COMPONENTS = {
+    "workers": ("kubelet", "kube-proxy"), "apiservers": ("kube-apiserver",), "calico": ("calico", "calico-node"),
+    "managers": ("kube-controller-manager", "kube-scheduler"), "etcd": ("etcd",), "helm": ("helm",), "tillers": ("tiller",),
+    "storage": (),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Order:
+    """The stages, those of the repair first; `way` is the climb after it."""
+
+    repair: tuple[Stage, ...]
+    way: Climb
+    frozen: frozenset[str]
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """Return all stages in order."""
+        return (*self.repair, *self.way.stages)
+
+    @property
+    def drains(self) -> int:
+        """Return how often each worker is emptied."""
+        return sum(stage.move.group == "workers" for stage in self.stages)
+
+
+def find_order(found: Survey, request: Request, knowledge: Knowledge) -> Order:
+    """Return the order. Raises `RefusedError` with an irreducible set of what forbids every order, and what to change."""
+    goals = request.goals(found.at)
+    low = {group: _first(versions) for group, versions in found.at.items()}
+    high = {group: _aligned(versions) for group, versions in found.at.items()}
+    kept = _kept(found, goals)
+    frozen = frozenset(group for group in goals if _stays(found, group))
+    stones = {
+        (product, version.line): version
+        for product, version in request.via.items() if product in OF_PRODUCT
+    }  # fmt: skip
+    repair: tuple[Stage, ...] = ()
+    if low != high:
+        repair = _climbed(low, high, kept, frozenset(), stones, knowledge, "what is half done cannot be finished").stages
+    way = _climbed(high, goals, kept, frozen, stones, knowledge, "there is no legal order to the target")
+    if request.mode is Mode.CAREFUL:
+        way = _careful(way, high, goals, kept, frozen, stones, knowledge)
+    return Order(repair, way, frozen)
+
+
+def _first(versions: dict[str, Version]) -> Version:
+    return min(versions.values())
+
+
+def _aligned(versions: dict[str, Version]) -> Version:
+    """Return the version that a group stands on once it is on one line: patches of one line are one."""
+    low, high = min(versions.values()), max(versions.values())
+    return low if low.line == high.line else high
+
+
+def _stays(found: Survey, group: str) -> bool:
+    """Say whether the operators froze a whole group: of hosts any, of workers all."""
+    if group in ("workers", "calico"):
+        names = COMPONENTS[group]
+        return bool(found.crowds) and all(any(crowd.stays(name) for name in names) for crowd in found.crowds)
+    frozen = {
+        node for rule in found.cluster.constraints.frozen for node in rule.nodes
+        if not rule.components or set(rule.components) & set(COMPONENTS.get(group, ()))
+    }  # fmt: skip
+    return bool(frozen & found.at[group].keys())
+
+
+def _kept(found: Survey, goals: dict[str, Version]) -> dict[str, Version]:
+    """Return the lowest version of workers that must stay while others move: it counts in every mix."""
+    names = COMPONENTS["workers"]
+    stay = [found.at["workers"][crowd.id] for crowd in found.crowds
+            if any(crowd.stays(name) for name in names) and crowd.id in found.at.get("workers", {})]  # fmt: skip
+    return {KEPT: min(stay)} if stay and len(stay) < len(found.crowds) and "workers" in goals else {}
+
+
+def _climbed(
+    begin: dict[str, Version], end: dict[str, Version], kept: dict[str, Version], frozen: frozenset[str],
+    stones: dict[tuple[str, tuple[int, int]], Version], knowledge: Knowledge, what: str,
+    rest: dict[str, tuple[int, int]] | None = None,
+) -> Climb:  # fmt: skip
+    goals = {**end, **dict.fromkeys(kept, end["workers"])} if kept else end
+    wish = Wish(Stack.of(goals), frozen | kept.keys(), stones, rest or {})
+    way = climb(Stack.of({**begin, **kept}), wish, knowledge)
+    if isinstance(way, NoWay):
+        raise RefusedError(*_reasons(way, begin, what))
+    return way
+
+
+def _careful(
+    usual: Climb, begin: dict[str, Version], end: dict[str, Version], kept: dict[str, Version], frozen: frozenset[str],
+    stones: dict[tuple[str, tuple[int, int]], Version], knowledge: Knowledge,
+) -> Climb:  # fmt: skip
+    """Let workers rest on the lowest minor that costs no further drain: API servers keep their way back the longest."""
+    lines = [stage.move.new.line for stage in usual.stages if stage.move.group == "workers"]
+    if len(lines) < 2:
+        return usual
+    line = begin["workers"].line
+    while (above := knowledge.next_line("kubernetes", line)) is not None and above < lines[0]:
+        line = above
+        try:
+            way = _climbed(begin, end, kept, frozen, stones, knowledge, "", {"workers": line})
+        except RefusedError:
+            continue
+        if way.drains == usual.drains:
+            return way
+    return usual
+
+
+def _reasons(way: NoWay, begin: dict[str, Version], what: str) -> list[Reason]:
+    """Return what forbids every order together: none of it can be left out."""
+    together = f"{what}: these forbid it together" if len(way.rules) + len(way.freezes) > 1 else what
+    found = [Reason(f"{together}: {rule.what}", rule.remedy, rule.id) for rule in way.rules]
+    for name in way.freezes:
+        whose = "frozen workers" if name == KEPT else name
+        found.append(Reason(
+            f"{together}: {whose} must stay" + (f" on {begin[name]}" if name in begin else ""),
+            "Lift the freeze in the cluster file, or take a lower target.",
+        ))  # fmt: skip
+    hint = "Take a target that hops lead to: kubedeb rules list."
+    found += [Reason(f"no hops are known that take {name} to its target", hint) for name in way.no_hops]
+    return found or [Reason(what, "Read the findings: kubedeb cluster findings.")]

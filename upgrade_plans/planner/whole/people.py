@@ -1,0 +1,83 @@
+"""Who is there, as the plan's document says it: hosts by name, workers counted, what the invariants are judged with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from upgrade_plans.models.cluster import Role
+from upgrade_plans.models.nodefacts import NodeFacts
+from upgrade_plans.models.upgrade import Asked, Balancer, Daemon, Host, Inputs, Upgrade, Where, Workers
+from upgrade_plans.planner.whole.passes import needed
+from upgrade_plans.planner.whole.survey import Crowd, Survey
+from upgrade_plans.planner.whole.wishes import Request
+from upgrade_plans.planner.whole.world import TOOLS, tillers
+
+ON_WORKERS = ("kubelet", "kube-proxy", "calico-node", "docker", "containerd")
+ON_HOSTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
+
+
+def people(found: Survey, request: Request) -> Upgrade:
+    """Return a plan without phases: everything that is said of the cluster itself."""
+    kubernetes = found.facts.kubernetes
+    pool = next((pool for pool in found.cluster.balancers.values() if set(pool.nodes) & set(found.apiservers)), None)
+    asked = Asked(mode=request.mode, limits=request.limits, via={name: str(version) for name, version in request.via.items()},
+                  also=request.also)  # fmt: skip
+    return Upgrade(
+        cluster=found.cluster.name, cluster_uid=kubernetes.uid if kubernetes else None, etcd_cluster_id=found.cluster_id,
+        cluster_version=found.cluster_version, target={}, asked=asked,
+        inputs=Inputs(facts="", cluster_file="", knowledge="", procedures=""),
+        hosts=tuple(_hosts(found)), workers=tuple(map(_workers, found.crowds)), tillers=tillers(found.at.get("tillers", {})),
+        balancer=Balancer(kind=pool.kind, version=pool.version, threshold=float(pool.depool_threshold)) if pool else None,
+        managers_reach=found.cluster.kubernetes.managers_reach, apiserver_count=_count(found),
+        tolerant=found.cluster.kubernetes.clients_tolerate_dead_apiserver,
+        stores=Where(kubernetes=found.store, calico=found.calico_store), needed=needed(found, request),
+        bgp_per_row=found.cluster.constraints.bgp_per_row if any(crowd.facts.bgp for crowd in found.crowds) else None,
+        phases=(),
+    )  # fmt: skip
+
+
+def _hosts(found: Survey) -> Iterator[Host]:
+    """Yield every node that is taken by its own name."""
+    members = {member.node: member for member in found.facts.etcd}
+    workers = set(found.cluster.roles.get(Role.WORKER, ()))
+    named = dict.fromkeys((*found.cluster.members, *found.apiservers, *found.managers, *found.clients))
+    for node in sorted(named):
+        facts, (row, rack) = found.facts.of(node), found.cluster.place(node)
+        daemons = dict(_daemons(facts, ON_HOSTS))
+        if node not in workers:
+            daemons |= {
+                tool: Daemon(running=facts.tools[tool], installed=facts.tools[tool]) for tool in TOOLS if tool in facts.tools
+            }
+        if node in members:
+            daemons["etcd"] = Daemon(running=members[node].running, installed=daemons.get("etcd", Daemon()).installed)
+        yield Host(
+            node=node, row=row, rack=rack, member_id=members[node].member_id if node in members else None, daemons=daemons
+        )
+
+
+def _workers(crowd: Crowd) -> Workers:
+    one = crowd.traits
+    return Workers(
+        id=crowd.id, nodes=crowd.folded, count=crowd.count, row=one.row, rack=one.rack, taints=one.taint_group,
+        hardware=one.hardware, architecture=one.architecture, frozen=bool(one.frozen), down=crowd.down,
+        daemons=dict(_daemons(crowd.facts, ON_WORKERS)),
+    )  # fmt: skip
+
+
+def _daemons(facts: NodeFacts, names: tuple[str, ...]) -> Iterator[tuple[str, Daemon]]:
+    for name in names:
+        daemon = facts.daemons.get(name)
+        if daemon is not None:
+            yield name, Daemon(running=daemon.running.version if daemon.running else None,
+                               installed=daemon.disk.version if daemon.disk else None)  # fmt: skip
+
+
+def _count(found: Survey) -> int | None:
+    """Return --apiserver-count, None where endpoints are kept by leases or nothing is said."""
+    for node in found.apiservers:
+        daemon = found.facts.of(node).daemons.get("kube-apiserver")
+        settings = daemon and (daemon.running or daemon.disk)
+        if settings and settings.arguments.get("--endpoint-reconciler-type", "master-count") == "master-count":
+            text = settings.arguments.get("--apiserver-count", "")
+            return int(text) if text.isdigit() else None
+    return None

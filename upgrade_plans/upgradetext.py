@@ -1,0 +1,73 @@
+"""A whole stack's plan as a short text, and its changes of configuration as files that a change elsewhere can be made from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from upgrade_plans.models.upgrade import Change, Phase, Upgrade
+from upgrade_plans.models.upgradekinds import StepKind
+from upgrade_plans.render import spell
+
+
+def outline(plan: Upgrade) -> Iterator[str]:
+    """Yield the phases in order, each with its steps counted, its time, and what it puts out of reach."""
+    target = ", ".join(f"{name} {version}" for name, version in plan.target.items())
+    workers = sum(group.count for group in plan.workers)
+    yield f"{plan.cluster}: {len(plan.hosts)} hosts, {workers} workers → {target}"
+    if not plan.phases:
+        yield "nothing to do: everything runs the target"
+        return
+    p50, p95 = length(plan)
+    yield f"{len(plan.phases)} phases, {len(plan.steps)} steps; each worker is emptied {times(plan.drains)}"
+    yield f"about {long(p50)} (at most {long(p95)} if every step is slow), soaks included; what people take is not"
+    yield ""
+    for number, phase in enumerate(plan.phases, 1):
+        yield from _phase(number, phase)
+
+
+def length(plan: Upgrade) -> tuple[float, float]:
+    """Return the sums of p50 and of p95, in seconds; the second is more than the p95 of the sum."""
+    return sum(step.duration.p50 for step in plan.steps), sum(step.duration.p95 for step in plan.steps)
+
+
+def times(number: int) -> str:
+    """Return how often, in words."""
+    return {0: "never", 1: "once", 2: "twice"}.get(number, f"{number} times")
+
+
+def long(seconds: float) -> str:
+    """Return a duration that may be days."""
+    if seconds < 3 * 3600:
+        return spell(seconds)
+    return f"{seconds / 3600:.0f} h" if seconds < 3 * 86_400 else f"{seconds / 86_400:.1f} d"
+
+
+def _phase(number: int, phase: Phase) -> Iterator[str]:
+    p50 = sum(step.duration.p50 for step in phase.steps)
+    by_hand = sum(step.kind is StepKind.CHECK for step in phase.steps)
+    said = f"{len(phase.steps)} steps, {long(p50)}" + (f", {by_hand} by hand" if by_hand else "")
+    yield f"{number:>3}. {phase.id}: {phase.title} ({said})"
+    for step in phase.steps:
+        if step.outage:
+            yield f"       OUTAGE of at most {long(step.outage.longest)}: {', '.join(step.outage.scope)}"
+        for block in step.blocks:
+            yield f"       NO WAY BACK to before {block.state} after {step.id}: {block.by}; loss: {block.loss}"
+
+
+def patches(plan: Upgrade) -> dict[str, str]:
+    """Return each change of configuration as a patch, by file name: one setting a line, in the order of the plan."""
+    numbered = enumerate(plan.changes.items(), 1)
+    return {f"{number:03}-{key}.diff": "\n".join(_patch(change)) + "\n" for number, (key, change) in numbered}
+
+
+def _patch(change: Change) -> Iterator[str]:
+    yield f"# {change.component} on {change.nodes}, {change.when} the binary: {change.reason}"
+    if change.rules:
+        yield f"# rules: {', '.join(change.rules)}"
+    yield f"--- {change.file}"
+    yield f"+++ {change.file}"
+    for line in change.lines:
+        if line.old is not None:
+            yield f"-{line.setting}={line.old}"
+        if line.new is not None:
+            yield f"+{line.setting}={line.new}"
