@@ -41,6 +41,8 @@ class Version:
         return self.major, self.minor
 
     def __lt__(self, other: Version) -> bool:
+        if not self.pre and not other.pre:
+            return (self.major, self.minor, self.patch) < (other.major, other.minor, other.patch)
         return self._semver() < other._semver()
 
     def _semver(self) -> semver.Version:

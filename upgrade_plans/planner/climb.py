@@ -132,8 +132,10 @@ class _Search:
             done.add(stack)
             for move in self.map.moves(stack):
                 after = stack.with_(move.group, move.new)
+                if after in done or not self.legal(self._at_rest(after)):
+                    continue
                 broken = self.broken(after, move)
-                if after in done or not self.legal(broken):
+                if not self.legal(broken):
                     continue
                 pushed += 1
                 reached = self.step(cost, move, after, broken)

@@ -83,6 +83,7 @@ class Template(Row):
     `each`: one step for each host; neighbours with `each` are written host by host. It is there only when `when` holds for the
     facts, a rule of `seen` concerns the cluster, managers reach what `reach` says, and the cluster file has what `has` names.
     `brief`: a pass without soaks and questions between its batches. `cold`: a backup of every member while all are stopped.
+    `stores`: what a backup holds, where it is not what is in use.
     """
 
     id: str
@@ -100,6 +101,7 @@ class Template(Row):
     verify: tuple[Verify, ...] = ()
     outage: Stop | None = None
     cold: bool = False
+    stores: tuple[Store, ...] = ()
     moment: Moment | None = None
     soak: str | None = None
     store: Store | None = None
@@ -200,6 +202,15 @@ class Saving(Row):
     source: str
 
 
+class Tool(Row):
+    """The version of a tool that belongs to a line of its product."""
+
+    tool: str
+    of: VersionRange
+    version: str
+    source: str
+
+
 class Refusal(Row):
     """A rule that, where it concerns the cluster, forbids every plan that moves its component."""
 
@@ -219,6 +230,7 @@ class Procedures(Row):
     chores: tuple[Chore, ...]
     closing: tuple[Template, ...]
     backups: tuple[Saving, ...]
+    tools: tuple[Tool, ...]
     refusals: tuple[Refusal, ...]
 
     def written(self, procedure: Procedure) -> tuple[Template, ...]:

@@ -19,7 +19,8 @@ from upgrade_plans.planner.whole.wishes import Request
 from upgrade_plans.planner.windows import StepTimes, batch_time, percentiles
 
 TIMES = StepTimes()
-DRAWS = 15
+DRAWS, PLAYED = 9, 100
+"""How often a batch is drawn, and up to how many nodes it is played through for it."""
 GROWTH = {Mode.USUAL: 4, Mode.FAST: 8, Mode.CAREFUL: 2}
 
 
@@ -95,7 +96,7 @@ def _shared(rollout: Rollout, batch: Batch, fleet: Mapping[Nodes, list[Crowd]], 
 
 
 def _time(rollout: Rollout, batch: Batch, rng: Random) -> Duration:
-    times = [batch_time(rollout, batch, TIMES, rng, played=200) for _ in range(DRAWS)]
+    times = [batch_time(rollout, batch, TIMES, rng, played=PLAYED) for _ in range(DRAWS)]
     p50, p95 = percentiles(times, 50, 95)
     return Duration(p50=round(p50, 1), p95=round(p95, 1))
 

@@ -20,7 +20,7 @@ from upgrade_plans.planner.whole.catalogue import Blocking, On, Template, durati
 from upgrade_plans.planner.whole.passes import Portion, portions
 from upgrade_plans.planner.whole.survey import Survey
 from upgrade_plans.planner.whole.wishes import Request
-from upgrade_plans.planner.whole.world import MANY, Site, World, tillers
+from upgrade_plans.planner.whole.world import MANY, Site, World, tillers, tool_version
 
 PASSES = {StepKind.WORKERS, StepKind.CALICO_NODES}
 
@@ -39,6 +39,7 @@ class Scribe:
     steps: list[Step] = field(default_factory=list)
     phases: list[Phase] = field(default_factory=list)
     reached: dict[str, Version] = field(default_factory=dict)
+    blocked: set[tuple[str, str]] = field(default_factory=set)
     last: str | None = None
 
     def close(self, site: Site, title: str, reason: str) -> None:
@@ -68,7 +69,8 @@ class Scribe:
         has = {None: True, "manager": managed, "balancer": bool(cluster.balancers)}[template.has]
         asked = template.kind is not StepKind.APPROVE or template.moment in cluster.constraints.approvals
         reach = template.reach is None or template.reach is cluster.kubernetes.managers_reach
-        written = template.kind is not StepKind.CONFIG or bool(site.changes.get(template.changes or When.WITH))
+        about = template.kind is StepKind.CONFIG or template.changes is When.AFTER
+        written = not about or bool(site.changes.get(template.changes or When.WITH))
         soaks = template.soak is None or self._soak(template.soak) > 0
         seen = not template.seen or bool(self.seen & set(template.seen))
         return has and asked and reach and written and soaks and seen and (template.when is None or self.holds(template.when))
@@ -90,11 +92,15 @@ class Scribe:
                 self.add(template, site, takes, {"node": node})
 
     def _tillers(self, template: Template, site: Site) -> None:
-        for group in tillers(self.world.at["tillers"]):
-            if site.new is not None and Version.parse(group.version) != site.new:
-                here = Site(site.phase, site.group, Version.parse(group.version), site.new, site.changes)
+        """Write a step for each group of Tillers that began on one version, by where it is now."""
+        if site.new is None:
+            return
+        for group in tillers(self.found.at["tillers"]):
+            old = self.world.at["tillers"][group.namespaces[0]]
+            if old != site.new:
+                here = Site(site.phase, site.group, old, site.new, site.changes)
                 self.add(template, here, {group.id: len(group.namespaces)}, {}, suffix=f"-{group.version}")
-        self.world.at["tillers"] = dict.fromkeys(self.world.at["tillers"], site.new) if site.new else self.world.at["tillers"]
+                self.world.at["tillers"] |= dict.fromkeys(group.namespaces, site.new)
 
     def _pass(self, template: Template, site: Site) -> None:
         """Write a pass over nodes: the canary, growing batches, with what is watched between them."""
@@ -159,8 +165,10 @@ class Scribe:
         } | more  # fmt: skip
         if template.outage:
             tree["outage"] = Outage(scope=template.outage.scope, longest=1, until=f"{site.phase}-{template.outage.until}")
-        if template.component == "kubectl" and site.new is not None:
-            tree |= {"from": str(min(self.world.at["kubectl"][one] for one in takes)), "to": str(site.new)}
+        tool = template.component or ""
+        if template.kind is StepKind.CLIENTS and tool in ("kubectl", "calicoctl"):
+            low = min(self.world.at[tool][one] for one in takes)
+            tree |= {"from": str(low), "to": str(tool_version(tool, site))}
         self.steps.append(Step.model_validate(tree))
         self.last = identity
         self.world.done(template, site, takes)
@@ -174,7 +182,8 @@ class Scribe:
         return {"from": old, "to": new, "line": line, "node": "", "nodes": ""}
 
     def _changes(self, template: Template, site: Site, takes: dict[str, int]) -> tuple[str, ...]:
-        ids = site.changes.get(template.changes, ()) if template.changes else ()
+        writes = template.changes is not None and template.kind not in (StepKind.DEPOOL, StepKind.REPOOL)
+        ids = site.changes.get(template.changes, ()) if writes and template.changes else ()
         hosts = takes.keys() if template.on not in MANY else ()
         return tuple(key for key in ids if not hosts or self.reach(key) & hosts)
 
@@ -189,7 +198,9 @@ class Scribe:
             inside = site.old is not None and site.old in block.to and block.to.text != "any"
             entered = site.new is None or (site.new in block.to and not inside)
             state = self._state(block, site)
-            if state and entered and (not block.seen or self.seen & set(block.seen)):
+            told = (state, block.by) in self.blocked
+            if state and entered and not told and (not block.seen or self.seen & set(block.seen)):
+                self.blocked.add((state, block.by))
                 yield Block(
                     state=state, by=_filled(block.by, words), loss=block.loss, backup=self._saved() if block.backup else None
                 )
@@ -211,7 +222,7 @@ class Scribe:
         if template.kind is not StepKind.BACKUP:
             return None
         stores = tuple(sorted({store for store in (self.world.store, self.world.calico_store) if store})) or (Store.V3,)
-        wanted = (Store.V2, Store.V3) if template.cold else stores
+        wanted = (Store.V2, Store.V3) if template.cold else template.stores or stores
         how = next(row.how for row in procedures().backups if row.stores == wanted and row.cold == template.cold)
         return Backup(stores=wanted, cold=template.cold or len(wanted) > 1, how=how)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from kubedeb.knowledge import Knowledge
 from kubedeb.versions import Version
@@ -31,7 +32,13 @@ class Variant:
     @property
     def folded(self) -> str:
         """Return the nodes as one node set."""
-        return self.nodes[0] if len(self.nodes) == 1 else fold(self.nodes)
+        return _folded(self.nodes)
+
+
+@lru_cache(maxsize=64)
+def _folded(nodes: tuple[str, ...]) -> str:
+    """Fold nodes once: the settings of many nodes change often, the nodes do not."""
+    return nodes[0] if len(nodes) == 1 else fold(nodes)
 
 
 @dataclass(frozen=True)
@@ -146,7 +153,8 @@ def matches(row: Setting, crossing: Crossing) -> bool:
 def _variants(found: Survey, component: str) -> Iterator[Variant]:
     """Yield a component's settings, nodes with the same ones together."""
     same: dict[tuple[object, ...], list[str]] = {}
-    hosts = [node for node in found.cluster.nodes if node not in _workers(found)]
+    workers = {node for crowd in found.crowds for node in crowd.nodes}
+    hosts = [node for node in found.cluster.nodes if node not in workers]
     for nodes, facts in (*(((node,), found.facts.of(node)) for node in hosts),
                          *((crowd.nodes, crowd.facts) for crowd in found.crowds)):  # fmt: skip
         daemon = facts.daemons.get(component)
@@ -156,10 +164,6 @@ def _variants(found: Survey, component: str) -> Iterator[Variant]:
             same.setdefault(key, []).extend(nodes)
     for (arguments, environment), names in sorted(same.items(), key=lambda item: item[1][0]):
         yield Variant(component, tuple(names), dict(arguments), dict(environment))  # type: ignore[call-overload]
-
-
-def _workers(found: Survey) -> frozenset[str]:
-    return frozenset(node for crowd in found.crowds for node in crowd.nodes)
 
 
 def _pairs(row: Setting, variant: Variant) -> Pairs:

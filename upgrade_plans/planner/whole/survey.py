@@ -47,7 +47,7 @@ class Crowd:
     @cached_property
     def folded(self) -> str:
         """Return the nodes as one node set."""
-        return fold(self.nodes)
+        return self.nodes[0] if len(self.nodes) == 1 else fold(self.nodes)
 
     @property
     def down(self) -> bool:

@@ -9,7 +9,7 @@ from kubedeb.versions import Version
 from upgrade_plans.models.upgrade import Tillers
 from upgrade_plans.models.upgradekinds import StepKind, Store, When
 from upgrade_plans.models.upstream import version_of
-from upgrade_plans.planner.whole.catalogue import On, Template
+from upgrade_plans.planner.whole.catalogue import On, Template, procedures
 from upgrade_plans.planner.whole.order import COMPONENTS
 from upgrade_plans.planner.whole.survey import Crowd, Survey
 
@@ -53,8 +53,9 @@ class World:
     def of(cls, found: Survey) -> World:
         """Return the world at the start."""
         at = {group: dict(versions) for group, versions in found.at.items()}
-        tools = {node: found.facts.of(node).tools.get("kubectl") for node in found.clients}
-        at["kubectl"] = {node: version for node, text in tools.items() if (version := version_of(text))}
+        for tool in ("kubectl", "calicoctl"):
+            texts = {node: found.facts.of(node).tools.get(tool) for node in found.clients}
+            at[tool] = {node: version for node, text in texts.items() if (version := version_of(text))}
         leader = next((member.node for member in found.facts.etcd if member.leader), None)
         return cls(found, at, found.store, found.calico_store, leader)
 
@@ -112,8 +113,10 @@ class World:
 
     def done(self, template: Template, site: Site, takes: Mapping[str, int]) -> None:
         """Note what a step has done."""
-        group = "kubectl" if template.component == "kubectl" else GROUP_OF.get(template.kind, "")
-        if site.new is not None and (group == site.group or group == "kubectl"):
+        group = GROUP_OF.get(template.kind, "")
+        if template.component in ("kubectl", "calicoctl"):
+            self.at[template.component] |= dict.fromkeys(takes, tool_version(template.component, site))
+        elif site.new is not None and group == site.group:
             self.at[group] |= dict.fromkeys(takes, site.new)
         match template.kind:
             case StepKind.ETCD_HOP:
@@ -122,6 +125,14 @@ class World:
                 self.store = Store.V3
             case StepKind.CALICO_COMPLETE:
                 self.calico_store = Store.V3
+
+
+def tool_version(tool: str, site: Site) -> Version:
+    """Return the version of a tool that belongs to what a phase moves to. Raises `ValueError` where nothing moves."""
+    if site.new is None:
+        raise ValueError(f"{tool} moves with a product, and none moves in {site.phase}")
+    own = (row.version for row in procedures().tools if row.tool == tool and site.new in row.of)
+    return Version.parse(next(own, str(site.new)))
 
 
 def tillers(at: Mapping[str, Version]) -> tuple[Tillers, ...]:
