@@ -65,7 +65,7 @@ def _document(writer: Writer) -> Upgrade:
         "target": {name: shown(name, version) for name, version in sorted(request.target.items())},
         "inputs": Inputs(facts=digest(found.facts), cluster_file=digest(found.cluster), knowledge=writer.knowledge.digest,
                          procedures=catalogue.digest()),
-        "settings": writer.start if writer.scribe.phases else (), "changes": writer.ledger.changes,
+        "settings": writer.start, "changes": writer.ledger.changes,
         "phases": tuple(writer.scribe.phases), "drains": writer.order.drains, "risk": writer.order.way.risk,
         "findings": tuple(_findings(writer)),
     })  # fmt: skip
