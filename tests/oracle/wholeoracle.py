@@ -104,7 +104,7 @@ class Oracle:
         return hosts + (("",) if len(hosts) < len(step.takes) else ())
 
     def _of(self, step: Step, part: str) -> list[int]:
-        names = NAMES.get(step.component, (step.component,))
+        names: tuple[str, ...] = NAMES.get(step.component, (step.component,))
         if step.kind in TOUCH:
             names = TOUCH[step.kind]
         places = [part] if part else [name for name in step.takes if name in self.groups]
