@@ -215,8 +215,8 @@ def writing(layout: Layout) -> Iterator[None]:
                 layout.keys.sweep()
             yield
         except KubedebError as error:
-            if _lacked_room(error):
-                raise _no_room(layout, error) from error
+            if said := _lacked_room(error):
+                raise _no_room(layout, said) from error
             raise
         finally:
             with suppress(OSError):
@@ -225,16 +225,23 @@ def writing(layout: Layout) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_UN)
 
 
-def _lacked_room(error: KubedebError) -> bool:
-    """Return whether a program failed because it could not write."""
+def _lacked_room(error: KubedebError) -> str:
+    """Return what a program said that failed because it could not write; empty for every other error.
+
+    All of its output is looked at: what an error shows is its end, which may be a signature.
+    """
     from kubedeb.process import ProcessError
 
-    return isinstance(error, ProcessError) and any(text in error.details for text in NO_ROOM)
+    if not isinstance(error, ProcessError):
+        return ""
+    lines = (error.result.stderr + error.result.stdout).decode(errors="replace").splitlines()
+    said = [line for line in lines if any(text in line for text in NO_ROOM)]
+    return "\n".join([f"$ {error.result.command}", *said]) if said else ""
 
 
-def _no_room(layout: Layout, error: KubedebError) -> KubedebError:
+def _no_room(layout: Layout, said: str) -> KubedebError:
     return KubedebError(
-        f"cannot write the repository in {layout.root}", details=error.details,
+        f"cannot write the repository in {layout.root}", details=said,
         hint="Make room or mend the rights, then run the same command again.", code=ExitCode.REPOSITORY_STORAGE,
     )  # fmt: skip
 
