@@ -166,12 +166,13 @@ class UnshareSandbox:
             descriptor = open_below(self.changes, path)
         except OSError:  # of the root itself, not for everybody to read, behind a link
             return False
-        with open(descriptor, "rb") as stream:  # noqa: PTH123 - there is no path: it is a descriptor
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                return False
-            with storage_errors(str(target), ExitCode.BUILD_STORAGE), target.open("wb") as out:
-                shutil.copyfileobj(stream, out, CHUNK)
-                os.fchmod(out.fileno(), 0o644)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            return False
+        # There is no path: what is open is a descriptor.
+        with open(descriptor, "rb") as stream, storage_errors(str(target), ExitCode.BUILD_STORAGE), target.open("wb") as out:  # noqa: PTH123
+            shutil.copyfileobj(stream, out, CHUNK)
+            os.fchmod(out.fileno(), 0o644)
         return True
 
     def stop(self) -> None:
