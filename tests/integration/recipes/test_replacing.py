@@ -142,7 +142,6 @@ def test_debians_etcd_and_ours_take_turns_and_its_settings_stay(image: str, arch
         assert on.ok("ls", "-d", "/var/lib/etcd/default/member").strip() == "/var/lib/etcd/default/member"
 
 
-@pytest.mark.xfail(reason="the recipe of etcd does not keep what was Debian's conffile through a purge yet", strict=True)
 def test_debians_former_conffile_of_etcd_survives_a_purge(image: str, archive: Path, tmp_path: Path) -> None:
     with machine(image, archive, tmp_path / "debs") as on:
         on.install(f"etcd-server={debians(on, 'etcd-server')}")
