@@ -63,9 +63,13 @@ class Step:
 
 @dataclass(frozen=True)
 class Trial:
-    """The packages under test and the older ones; by what daemons and data are called."""
+    """The packages under test and the older ones; by what daemons and data are called.
+
+    `others`: packages that only the older version has, as etcd-3.3 beside etcd-3.4; they stay through the upgrade.
+    """
 
     names: tuple[str, ...]
+    others: tuple[str, ...]
     new: tuple[str, ...]
     old: tuple[str, ...]
     conffiles: tuple[str, ...]
@@ -80,8 +84,10 @@ def trial(new: Sequence[Subject], new_files: Sequence[str], old: Sequence[Subjec
     kept = {f"/var/lib/{name}/{KEPT}" for name in [*states, *(subject.name for subject in new)]}
     kept |= {f"/etc/default/{name.removesuffix('.service')}" for subject in new for name in subject.daemons}
     shipped = {entry.path for subject in (*new, *old) for entry in subject.contents.entries}
+    names = tuple(subject.name for subject in new)
     return Trial(
-        tuple(subject.name for subject in new), tuple(new_files), tuple(old_files or new_files),
+        names, tuple(subject.name for subject in old if subject.name not in names),
+        tuple(new_files), tuple(old_files or new_files),
         tuple(sorted({path for subject in old or new for path in subject.contents.conffiles})),
         tuple(sorted({unit for subject in new for unit in subject.daemons})), tuple(sorted(kept - shipped)),
     )  # fmt: skip
@@ -91,7 +97,7 @@ def steps(this: Trial) -> list[Step]:
     """Return what is done in order; pure. dpkg gets no --force-conf*: a question must show as one."""
     install = f"{DPKG} --install " + " ".join(f"/packages/{name}" for name in this.new)
     back = f"{DPKG} --install " + " ".join(f"/packages/{name}" for name in this.old)
-    names = " ".join(this.names)
+    names = " ".join((*this.names, *this.others))
     return [
         Step(FIRST, install),
         Step("downgrade", back),

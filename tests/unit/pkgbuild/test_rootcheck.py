@@ -168,6 +168,14 @@ def test_without_an_older_version_it_is_upgraded_from_itself(tmp_path: Path) -> 
     assert root.scripts[2] == root.scripts[3] == root.scripts[5]
 
 
+def test_what_only_the_older_version_has_leaves_with_the_rest(tmp_path: Path) -> None:
+    older = tmp_path / "old/etcd-1_1-1_amd64.deb"
+    previous = [package(tmp_path / "old", "1-1"), older]
+    older.write_bytes(debs.deb(debs.control("etcd-1", "1-1"), data=[Item("./usr/lib/etcd/1/etcd", b"")]))
+    _, root = tried(tmp_path, good(), previous)
+    assert root.scripts[-2:] == ["dpkg --remove etcd-server etcd-1", "dpkg --purge etcd-server etcd-1"]
+
+
 def test_packages_of_one_build_do_not_depend_on_each_other(tmp_path: Path) -> None:
     one = read_subject(package(tmp_path))
     client = tmp_path / "client.deb"
