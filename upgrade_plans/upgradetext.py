@@ -57,10 +57,11 @@ def _phase(number: int, phase: Phase) -> Iterator[str]:
 def patches(plan: Upgrade) -> dict[str, str]:
     """Return each change of configuration as a patch, by file name: one setting a line, in the order of the plan."""
     numbered = enumerate(plan.changes.items(), 1)
-    return {f"{number:03}-{key}.diff": "\n".join(_patch(change)) + "\n" for number, (key, change) in numbered}
+    return {f"{number:03}-{key}.diff": "\n".join(patch(change)) + "\n" for number, (key, change) in numbered}
 
 
-def _patch(change: Change) -> Iterator[str]:
+def patch(change: Change) -> Iterator[str]:
+    """Yield a change as a patch, with why and by which rules above it."""
     yield f"# {change.component} on {change.nodes}, {change.when} the binary: {change.reason}"
     if change.rules:
         yield f"# rules: {', '.join(change.rules)}"

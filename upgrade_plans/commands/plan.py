@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.output import json_option, print_json
 from upgrade_plans.commands.makeplan import make
 from upgrade_plans.commands.outline import outline
+from upgrade_plans.commands.showwhole import explain_whole, show_whole
+from upgrade_plans.commands.steps import find_step
 from upgrade_plans.commands.wayback import print_way_back
 
 if TYPE_CHECKING:
-    from upgrade_plans.models.plan import Plan, Step
+    from upgrade_plans.models.plan import Plan
 
 PATH = click.Path(path_type=Path)
 
@@ -44,12 +44,15 @@ def show(plan_file: Path, runs: Path | None, back_from: str | None, back_to: str
         print_way_back(plan_file, back_from, back_to, as_json=as_json)
         return
     from kubedeb.config import path_setting
-    from upgrade_plans import planfile
+    from upgrade_plans import planfile, upgradefile
     from upgrade_plans.executor.learning import observed
     from upgrade_plans.planner.durations import with_learned
     from upgrade_plans.planner.estimate import estimate
     from upgrade_plans.render import eta, plan_tree
 
+    if upgradefile.is_whole(plan_file):
+        show_whole(plan_file, as_json=as_json)
+        return
     read = planfile.load(plan_file)
     known = observed(runs if runs is not None else path_setting("state") / "runs")
     made = estimate(with_learned(read.steps, known))
@@ -72,11 +75,14 @@ def show(plan_file: Path, runs: Path | None, back_from: str | None, back_to: str
 def explain(plan_file: Path, step_id: str, *, as_json: bool) -> None:
     """Print everything about one step: why, what is asked before and after, its way back, the rules that shaped it."""
     from kubedeb.knowledge import load as load_knowledge
-    from upgrade_plans import planfile
+    from upgrade_plans import planfile, upgradefile
     from upgrade_plans.render import explain_step
 
+    if upgradefile.is_whole(plan_file):
+        explain_whole(plan_file, step_id, as_json=as_json)
+        return
     read = planfile.load(plan_file)
-    step = _find(read, step_id)
+    step = find_step({one.id: one for one in read.steps}, step_id)
     knowledge = load_knowledge()
     if as_json:
         rules = [knowledge.by_id[rule].model_dump(mode="json", by_alias=True) for rule in step.rules if rule in knowledge.by_id]
@@ -84,15 +90,6 @@ def explain(plan_file: Path, step_id: str, *, as_json: bool) -> None:
         return
     for line in explain_step(read, step, knowledge):
         click.echo(line)
-
-
-def _find(read: Plan, step_id: str) -> Step:
-    steps = {step.id: step for step in read.steps}
-    if step_id not in steps:
-        near = difflib.get_close_matches(step_id, steps, n=1)
-        advice = f"did you mean {near[0]!r}?" if near else f"its steps: {', '.join(steps) or 'none'}"
-        raise KubedebError(f"the plan has no step {step_id!r}", details=advice, code=ExitCode.USAGE)
-    return steps[step_id]
 
 
 def _dump(read: Plan) -> dict[str, Any]:

@@ -6,14 +6,36 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import exp, log
 from random import Random
+from typing import Protocol
 
-from upgrade_plans.models.plan import Duration, Step
+from upgrade_plans.models.plan import Duration
+from upgrade_plans.models.upgradekinds import StepKind
 from upgrade_plans.planner.windows import percentiles
 
 Z95 = 1.6448536269514722
 """The 95th percentile of the standard normal distribution."""
 STRAGGLERS, FACTOR = 0.01, 4.0
 """How many steps hang in something that nobody measured, and how many times as long they take then."""
+
+
+class Timed(Protocol):
+    """What is known of a step here; the steps of both formats of a plan are such."""
+
+    @property
+    def id(self) -> str:
+        """Return its name."""
+
+    @property
+    def kind(self) -> str:
+        """Return what it does."""
+
+    @property
+    def requires(self) -> tuple[str, ...]:
+        """Return the steps that must have ended."""
+
+    @property
+    def duration(self) -> Duration:
+        """Return its median and 95th percentile."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +56,12 @@ def draw(duration: Duration, rng: Random) -> float:
     return time * FACTOR if rng.random() < STRAGGLERS else time
 
 
-def estimate(steps: Iterable[Step], *, runs: int = 1000, seed: int = 1, parallel: bool = False) -> Estimate:
+def _drawn(step: Timed, rng: Random) -> float:
+    # Nobody watches longer because something hangs: the clock ends a soak.
+    return step.duration.p50 if step.kind == StepKind.SOAK else draw(step.duration, rng)
+
+
+def estimate(steps: Iterable[Timed], *, runs: int = 1000, seed: int = 1, parallel: bool = False) -> Estimate:
     """Return how long steps take that are carried out in this order, one after the other: as the executor does.
 
     `parallel`: a step begins when all that it `requires` have ended, whatever else is in work. The same arguments give the same
@@ -47,7 +74,7 @@ def estimate(steps: Iterable[Step], *, runs: int = 1000, seed: int = 1, parallel
         now, ended = 0.0, dict[str, float]()
         for step in listed:
             begins = max((ended[needed] for needed in step.requires if needed in ended), default=0.0) if parallel else now
-            now = ended[step.id] = begins + draw(step.duration, rng)
+            now = ended[step.id] = begins + _drawn(step, rng)
             ends[step.id].append(now)
         whole.append(max(ended.values(), default=0.0))
     p50, p95 = percentiles(whole, 50, 95)

@@ -1,0 +1,116 @@
+"""A whole stack's plan as a tree for people, and as JSON values: steps, reasons, the time, the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from upgrade_plans.models.upgrade import Phase, Step, Upgrade
+from upgrade_plans.planner.estimate import Estimate
+from upgrade_plans.render import NO_RETURN
+from upgrade_plans.rollback import points_of_no_return
+from upgrade_plans.rollbackview import no_return_text
+from upgrade_plans.upgradetext import long, times
+
+NOTHING = "nothing to undo"
+FEW = 4
+"""So many hosts of a step are named in the tree."""
+
+
+def upgrade_tree(plan: Upgrade, made: Estimate) -> Iterator[str]:
+    """Yield a plan as a tree: phases, steps with reason and way back, when each phase ends; then outages and no returns."""
+    target = ", ".join(f"{name} {version}" for name, version in plan.target.items())
+    workers = sum(group.count for group in plan.workers)
+    yield f"{plan.cluster}: {len(plan.hosts)} hosts, {workers} workers → {target}"
+    if not plan.phases:
+        yield "nothing to do: everything runs the target"
+        return
+    yield f"{len(plan.phases)} phases, {len(plan.steps)} steps; each worker is emptied {times(plan.drains)}"
+    yield eta(made)
+    for number, phase in enumerate(plan.phases, 1):
+        yield ""
+        yield from _phase(number, phase, plan, made)
+    yield ""
+    yield from outages_text(plan)
+    yield from no_return_text(plan)
+    yield from _alternatives(plan)
+
+
+def eta(made: Estimate) -> str:
+    """Return the line about the time that a plan takes."""
+    return (
+        f"ETA: {long(made.p50)} in half of all runs, {long(made.p95)} or less in 95 of 100 "
+        "(from the priors; with soaks and the work of people, without waiting for anybody's approval)"
+    )
+
+
+def outages_text(plan: Upgrade) -> Iterator[str]:
+    """Yield the declared stops: where each begins and ends, how long it is at most, and what does not serve."""
+    found = [step for step in plan.steps if step.outage]
+    yield f"outages: {len(found) or 'none'}"
+    for step in found:
+        if step.outage:
+            yield f"  {step.id} to {step.outage.until}, at most {long(step.outage.longest)}: {', '.join(step.outage.scope)}"
+
+
+def way_back(step: Step) -> str:
+    """Return what the rollback column says of a step."""
+    if step.blocks:
+        return f"{NO_RETURN} to before {', '.join(dict.fromkeys(block.state for block in step.blocks))}"
+    if step.undo is None:
+        return NOTHING
+    lossy = ", at a loss" if step.undo.loss else ""
+    return f"undo{lossy}: back to {step.undo.to}" if step.undo.to else f"undo{lossy}: {step.undo.how.rstrip('.')}"
+
+
+def units(plan: Upgrade, step: Step) -> str:
+    """Return in short what a step takes: a few hosts by name, workers and Tillers by number; empty: nothing of its own."""
+    workers = {group.id for group in plan.workers}
+    tillers = {group.id for group in plan.tillers}
+    hosts = [name for name in step.takes if name not in workers | tillers]
+    said = [", ".join(hosts)] if 0 < len(hosts) <= FEW else [f"{len(hosts)} hosts"] if hosts else []
+    for what, groups in (("worker", workers), ("Tiller", tillers)):
+        if count := sum(number for name, number in step.takes.items() if name in groups):
+            said.append(f"{count} {what}{'s' if count > 1 else ''}")
+    return ", ".join(said)
+
+
+def _phase(number: int, phase: Phase, plan: Upgrade, made: Estimate) -> Iterator[str]:
+    ends = made.ends.get(phase.steps[-1].id) if phase.steps else None
+    when = f" (ends {long(ends[0])} after the begin, {long(ends[1])} at most in 95 of 100)" if ends else ""
+    yield f"{number}. {phase.id}: {phase.title}{when}"
+    yield f"│  {phase.reason}"
+    for step in phase.steps:
+        last = step is phase.steps[-1]
+        on = units(plan, step)
+        yield f"{'└─' if last else '├─'} {step.id}  {step.kind}{f' on {on}' if on else ''}  [{way_back(step)}]{_more(step)}"
+        yield f"{'  ' if last else '│ '}    {step.reason}"
+
+
+def _more(step: Step) -> str:
+    said = [] if step.duration.p95 <= 0 else [long(step.duration.p50)]
+    if step.outage:
+        said.append(f"OUTAGE of at most {long(step.outage.longest)}")
+    if step.max_backup_age is not None:
+        said.append(f"backup at most {long(step.max_backup_age)} old")
+    return f"  ({', '.join(said)})" if said else ""
+
+
+def _alternatives(plan: Upgrade) -> Iterator[str]:
+    for one in plan.alternatives:
+        price = f"each worker is emptied {times(one.drains)}, {one.risk} warnings, {long(one.p50)}"
+        yield f"alternative {one.name}: {one.what}; {price}"
+
+
+def upgrade_values(plan: Upgrade, made: Estimate) -> dict[str, Any]:
+    """Return a plan with its times and its points of no return as JSON values; times in seconds from the begin."""
+    ends = {name: {"p50": p50, "p95": p95} for name, (p50, p95) in made.ends.items()}
+    return {
+        "plan": plan.model_dump(mode="json", by_alias=True),
+        "seconds": {"p50": made.p50, "p95": made.p95, "ends": ends},
+        "blocking": [step.id for step in plan.steps if step.blocks],
+        "no_return": list(points_of_no_return(plan)),
+        "outages": [
+            {"step": step.id, **step.outage.model_dump(mode="json")} for step in plan.steps if step.outage
+        ],
+    }  # fmt: skip
