@@ -13,6 +13,7 @@ from upgrade_plans.commands.outline import outline
 from upgrade_plans.commands.showwhole import explain_whole, show_whole
 from upgrade_plans.commands.steps import find_step
 from upgrade_plans.commands.wayback import print_way_back
+from upgrade_plans.commands.wholeplans import diff
 
 if TYPE_CHECKING:
     from upgrade_plans.models.plan import Plan
@@ -27,6 +28,7 @@ def plan() -> None:
 
 plan.add_command(make)
 plan.add_command(outline)
+plan.add_command(diff)
 
 
 @plan.command()
