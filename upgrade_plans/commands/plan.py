@@ -13,7 +13,7 @@ from upgrade_plans.commands.outline import outline
 from upgrade_plans.commands.showwhole import explain_whole, show_whole
 from upgrade_plans.commands.steps import find_step
 from upgrade_plans.commands.wayback import print_way_back
-from upgrade_plans.commands.wholeplans import diff
+from upgrade_plans.commands.wholeplans import diff, report
 
 if TYPE_CHECKING:
     from upgrade_plans.models.plan import Plan
@@ -23,12 +23,13 @@ PATH = click.Path(path_type=Path)
 
 @click.group()
 def plan() -> None:
-    """Make, show and explain upgrade plans."""
+    """Make, show, explain and compare upgrade plans."""
 
 
 plan.add_command(make)
 plan.add_command(outline)
 plan.add_command(diff)
+plan.add_command(report)
 
 
 @plan.command()

@@ -45,3 +45,25 @@ def _load(path: Path, command: str) -> Upgrade:
             hint=f"kubedeb plan show {path} prints it.",
         )  # fmt: skip
     return upgradefile.load(path)
+
+
+@click.command()
+@click.argument("plan_file", metavar="PLAN", type=PATH)
+@click.option("-o", "--output", required=True, type=PATH, help="Where the page is written.")
+@json_option
+def report(plan_file: Path, output: Path, *, as_json: bool) -> None:
+    """Write the plan of a whole stack as one HTML page that needs no network: time, versions, capacity, ways back, search."""
+    from kubedeb.errors import storage_errors
+    from kubedeb.files import write_text
+    from upgrade_plans import reportpage
+    from upgrade_plans.planner.estimate import estimate
+    from upgrade_plans.reportrows import report as rows
+
+    plan = _load(plan_file, "plan report")
+    made = rows(plan, estimate(plan.steps))
+    with storage_errors("the report", ExitCode.PLAN):
+        write_text(output, reportpage.page(made))
+    if as_json:
+        print_json({"report": str(output), "plan": made.digest})
+        return
+    click.echo(f"written to {output}: the plan {made.digest[:12]}, {len(plan.phases)} phases, {len(plan.steps)} steps")
