@@ -6,9 +6,14 @@ from pathlib import Path
 
 from kubedeb.errors import ExitCode
 from upgrade_plans import jsonfile
-from upgrade_plans.models.certificate import FORMAT, Certificate
+from upgrade_plans.models.certificate import FORMAT, Certificate, Summary
 
 
 def load(path: Path) -> Certificate:
     """Read a certificate. Raises `KubedebError` (PLAN)."""
     return jsonfile.load(path, Certificate, what="certificate", formats=(FORMAT,), code=ExitCode.PLAN)
+
+
+def load_summary(path: Path) -> Summary:
+    """Read what a certificate of either format states, without its evidence. Raises `KubedebError` (PLAN)."""
+    return jsonfile.load(path, Summary, what="certificate", formats=(FORMAT, 2), code=ExitCode.PLAN)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from upgrade_plans.canonical import digest
+from upgrade_plans.models.certificate import Summary
 from upgrade_plans.models.upgrade import Phase, Step, Upgrade
 from upgrade_plans.models.upgradekinds import StepKind
 from upgrade_plans.planner.estimate import Estimate
@@ -77,8 +78,20 @@ class Capacity:
 
 
 @dataclass(frozen=True)
+class Exposure:
+    """A step while which one more fault of these kinds would stop a service, and its p50 in seconds."""
+
+    step: str
+    faults: tuple[str, ...]
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Report:
-    """Everything on the page. `span`: the p95 of the whole, or one second; `ticks`: marks of the axis (seconds, text)."""
+    """Everything on the page. `span`: the p95 of the whole, or one second; `ticks`: marks of the axis (seconds, text).
+
+    `proof` is what the plan's certificate states, if one was given; `exposures` are its own, in the plan's order.
+    """
 
     plan: Upgrade
     digest: str
@@ -93,9 +106,11 @@ class Report:
     steps: tuple[StepRow, ...]
     returns: tuple[Blocked, ...]
     lossy: tuple[tuple[str, str], ...]
+    proof: Summary | None
+    exposures: tuple[Exposure, ...]
 
 
-def report(plan: Upgrade, made: Estimate) -> Report:
+def report(plan: Upgrade, made: Estimate, proof: Summary | None = None) -> Report:
     """Return what the page shows of a plan; `made`: its steps' times. Pure: the same plan gives the same page."""
     span = max(made.p95, 1.0)
     steps = tuple(_steps(plan, made))
@@ -103,7 +118,7 @@ def report(plan: Upgrade, made: Estimate) -> Report:
     return Report(
         plan, digest(plan), sum(group.count for group in plan.workers), made.p50, made.p95, span, tuple(ticks(span)),
         tuple(_bars(plan, made, times)), matrix(plan), capacity(plan, times), steps, tuple(points_of_no_return(plan)),
-        tuple(lossy(plan)),
+        tuple(lossy(plan)), proof, tuple(_exposures(plan, proof)) if proof else (),
     )  # fmt: skip
 
 
@@ -150,6 +165,15 @@ def _sorts(plan: Upgrade) -> Iterator[tuple[str, str]]:
         yield step.id, "outage" if until else usual
         if step.id == until:
             until = ""
+
+
+def _exposures(plan: Upgrade, proof: Summary) -> Iterator[Exposure]:
+    faults: dict[str, list[str]] = {}
+    for one in proof.exposures:
+        faults.setdefault(one.step, []).append(one.fault)
+    for step in plan.steps:
+        if step.id in faults:
+            yield Exposure(step.id, tuple(dict.fromkeys(faults[step.id])), step.duration.p50)
 
 
 def capacity(plan: Upgrade, times: Mapping[str, tuple[float, float]]) -> Capacity:

@@ -11,6 +11,7 @@ from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.output import json_option, print_json
 
 if TYPE_CHECKING:
+    from upgrade_plans.models.certificate import Summary
     from upgrade_plans.models.upgrade import Upgrade
 
 PATH = click.Path(path_type=Path)
@@ -50,8 +51,11 @@ def _load(path: Path, command: str) -> Upgrade:
 @click.command()
 @click.argument("plan_file", metavar="PLAN", type=PATH)
 @click.option("-o", "--output", required=True, type=PATH, help="Where the page is written.")
+@click.option(
+    "--certificate", "certificate_file", type=PATH, help="The plan's certificate, for what its proof says is exposed."
+)
 @json_option
-def report(plan_file: Path, output: Path, *, as_json: bool) -> None:
+def report(plan_file: Path, output: Path, certificate_file: Path | None, *, as_json: bool) -> None:
     """Write the plan of a whole stack as one HTML page that needs no network: time, versions, capacity, ways back, search."""
     from kubedeb.errors import storage_errors
     from kubedeb.files import write_text
@@ -60,10 +64,26 @@ def report(plan_file: Path, output: Path, *, as_json: bool) -> None:
     from upgrade_plans.reportrows import report as rows
 
     plan = _load(plan_file, "plan report")
-    made = rows(plan, estimate(plan.steps))
+    proof = _proof(certificate_file, plan) if certificate_file else None
+    made = rows(plan, estimate(plan.steps), proof)
     with storage_errors("the report", ExitCode.PLAN):
         write_text(output, reportpage.page(made))
     if as_json:
         print_json({"report": str(output), "plan": made.digest})
         return
     click.echo(f"written to {output}: the plan {made.digest[:12]}, {len(plan.phases)} phases, {len(plan.steps)} steps")
+
+
+def _proof(path: Path, plan: Upgrade) -> Summary:
+    """Read what a certificate says of this plan. Raises `KubedebError` (PLAN) where it is another plan's."""
+    from upgrade_plans.canonical import digest
+    from upgrade_plans.certificatefile import load_summary
+
+    stated = load_summary(path)
+    if stated.sha256.plan != digest(plan):
+        raise KubedebError(
+            f"{path} is the certificate of another plan", code=ExitCode.PLAN,
+            details=f"It names {stated.sha256.plan}; this plan is {digest(plan)}.",
+            hint="kubedeb prove PLAN --certificate CERT writes this one's.",
+        )  # fmt: skip
+    return stated

@@ -53,3 +53,17 @@ class Certificate(StrictModel):
     exposures: tuple[StatedExposure, ...] = ()
     violations: tuple[StatedViolation, ...] = ()
     evidence: Evidence | None = None
+
+
+class Summary(StrictModel):
+    """What a certificate of either format states of a plan: of which, in which model, whether it is proven, what is exposed."""
+
+    model_config = ConfigDict(extra="ignore")
+    format: int
+    model: str
+    proven: bool
+    sha256: Digests
+    states: int | None
+    exposures: tuple[StatedExposure, ...] = ()
+    inferred_rules: tuple[str, ...] = ()
+    not_claimed: tuple[str, ...] = ()

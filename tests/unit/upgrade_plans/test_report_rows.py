@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from itertools import pairwise
@@ -14,6 +15,7 @@ from kubedeb.cli import run
 from kubedeb.errors import ExitCode
 from upgrade_plans import upgradefile
 from upgrade_plans.canonical import digest
+from upgrade_plans.models.certificate import Summary
 from upgrade_plans.models.upgrade import Finding, Step, Upgrade
 from upgrade_plans.models.upgradekinds import StepKind
 from upgrade_plans.planner.estimate import estimate
@@ -149,6 +151,47 @@ def test_the_same_plan_gives_the_same_page_with_its_digest() -> None:
 
 def test_a_plan_that_has_nothing_to_do_has_a_page_too() -> None:
     assert "everything runs the target" in page(made(mission().model_copy(update={"phases": ()})))
+
+
+def stated(plan_digest: str, *exposures: tuple[str, str]) -> dict[str, object]:
+    return {
+        "format": 2, "model": "stack-sequence/1", "proven": True, "sha256": {"plan": plan_digest, "knowledge": "0" * 64},
+        "states": 7, "exposures": [{"step": step, "fault": fault, "states": 1} for step, fault in exposures],
+        "not_claimed": ["two faults at once"], "evidence": {"places": {}},
+    }  # fmt: skip
+
+
+def test_exposures_stand_in_the_plans_order_each_step_once() -> None:
+    plan = mission()
+    proof = Summary.model_validate(stated(digest(plan), ("hop-3.0", "node"), ("hop-2.3", "node"), ("hop-3.0", "host")))
+    rows = report(plan, estimate(plan.steps, runs=20), proof)
+    assert [(one.step, one.faults, one.seconds) for one in rows.exposures] == [
+        ("hop-2.3", ("node",), 60), ("hop-3.0", ("node", "host"), 60),
+    ]  # fmt: skip
+    text = page(rows)
+    assert "<b>Proven</b> in the model stack-sequence/1" in text
+    assert "a fault of a node, a host" in text
+    assert "Not claimed: two faults at once" in text
+    assert "No certificate was given" in page(made(plan))
+
+
+def test_a_certificate_of_another_plan_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    upgradefile.save(tmp_path / "plan.json", mission())
+    argv = [
+        "plan",
+        "report",
+        str(tmp_path / "plan.json"),
+        "-o",
+        str(tmp_path / "r.html"),
+        "--certificate",
+        str(tmp_path / "c.json"),
+    ]
+    (tmp_path / "c.json").write_text(json.dumps(stated("0" * 64)))
+    assert run(argv) == ExitCode.PLAN
+    assert "is the certificate of another plan" in capsys.readouterr().err
+    (tmp_path / "c.json").write_text(json.dumps(stated(digest(mission()))))
+    assert run(argv) == ExitCode.DONE
+    assert "each service is left in every state" in (tmp_path / "r.html").read_text()
 
 
 def test_the_command_writes_the_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
