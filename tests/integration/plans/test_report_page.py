@@ -67,7 +67,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("report")
     plan = ["plan", "make", str(CASES / "dc-a.yaml"), "--facts", str(CASES / "dc-a.facts.json"), "-o", str(made / "plan.json")]
     assert run([*plan, *(word for goal in TARGET for word in ("--to", goal))]) == ExitCode.DONE
-    assert run(["plan", "report", str(made / "plan.json"), "-o", str(made / "report.html")]) == ExitCode.DONE
+    assert run(["prove", str(made / "plan.json"), "--certificate", str(made / "certificate.json")]) == ExitCode.DONE
+    argv = ["plan", "report", str(made / "plan.json"), "--certificate", str(made / "certificate.json")]
+    assert run([*argv, "-o", str(made / "report.html")]) == ExitCode.DONE
     return made
 
 
@@ -128,6 +130,15 @@ def test_points_of_no_return_and_outages_are_all_there(dom: Dom, plan: dict[str,
     assert dom.articles["never"] == [step["id"] for step in steps(plan) for _ in step["blocks"]]
     assert dom.articles["stop"] == [step["id"] for step in steps(plan) if step["outage"]]
     assert dom.numbers["outages"] == [step["outage"]["longest"] for step in steps(plan) if step["outage"]]
+
+
+def test_exposures_are_those_of_the_certificate(dom: Dom, plan: dict[str, Any], folder: Path) -> None:
+    stated = json.loads((folder / "certificate.json").read_text())
+    named = {one["step"] for one in stated["exposures"]}
+    seconds = {step["id"]: step["duration"]["p50"] for step in steps(plan) if step["id"] in named}
+    assert {row: numbers[0] for (table, row), numbers in dom.rows.items() if table == "exposed"} == seconds
+    assert dom.numbers["exposures"][:2] == [stated["states"], pytest.approx(sum(seconds.values()))]
+    assert dom.text["digest"].startswith(stated["sha256"]["plan"])
 
 
 def test_the_capacity_of_each_row_is_what_the_limits_leave(dom: Dom, plan: dict[str, Any]) -> None:
