@@ -11,6 +11,7 @@ from upgrade_plans.planner.estimate import Estimate
 from upgrade_plans.render import spell
 from upgrade_plans.upgradetext import long, patch
 from upgrade_plans.upgradetree import way_back
+from upgrade_plans.whypasses import why_not_fewer
 
 
 def rules_of(plan: Upgrade, step: Step) -> tuple[str, ...]:
@@ -35,6 +36,8 @@ def explain(plan: Upgrade, step: Step, knowledge: Knowledge, made: Estimate) -> 
     yield f"    {phase.reason}"
     yield from _taken(plan, step)
     yield from _when(plan, phase, step, made)
+    if fewer := why_not_fewer(plan, step, knowledge):
+        yield f"  not fewer passes: {fewer}"
     yield f"  before it begins: {', '.join(step.pre) or 'nothing is asked'}"
     yield f"  before it counts as done: {', '.join(step.post) or 'its effect is read back'}"
     for one in step.verify:
@@ -139,6 +142,7 @@ def explain_values(plan: Upgrade, step: Step, knowledge: Knowledge) -> dict[str,
     return {
         "phase": next(phase.id for phase in plan.phases if step in phase.steps),
         "step": step.model_dump(mode="json", by_alias=True),
+        "not_fewer_passes": why_not_fewer(plan, step, knowledge) or None,
         "changes": {name: change.model_dump(mode="json") for name, change in changes_of(plan, step).items()},
         "workers": [group.model_dump(mode="json") for group in plan.workers if group.id in step.takes],
         "rules": [rule.model_dump(mode="json", by_alias=True) for rule in rules],

@@ -19,6 +19,7 @@ from upgrade_plans.models.upgradekinds import StepKind, When
 from upgrade_plans.planner.estimate import estimate
 from upgrade_plans.stepview import explain, rules_of
 from upgrade_plans.upgradetree import units, upgrade_tree, upgrade_values, way_back
+from upgrade_plans.whypasses import why_not_fewer
 
 
 def mission() -> Upgrade:
@@ -94,6 +95,28 @@ def test_a_step_is_explained_with_whom_it_takes_and_what_it_waits_for() -> None:
     assert "  on: e1, e2, e3" in hop
     before = plan.phases[0].steps[-1].id
     assert f"  not earlier: a phase begins when the one before is at rest, after {before}" in hop
+
+
+def test_a_pass_is_explained_by_the_api_servers_that_it_makes_way_for_or_waits_for() -> None:
+    plan, knowledge = mission(), load_knowledge()
+    first, second = step_of(plan, "pass-1"), step_of(plan, "pass-2")
+    server = "kubelets of 1.7.16 may not be beside API servers of 1.10.13 (server-1.10-m1) [kubelet-skew-old]"
+    assert why_not_fewer(plan, first, knowledge) == server
+    waits = "at pass-1 API servers were 1.9.11, and kubelets of 1.10.13 may not be beside them [kubelet-skew-old]"
+    assert why_not_fewer(plan, second, knowledge) == waits
+    assert why_not_fewer(plan, step_of(plan, "hop-2.3"), knowledge) == ""
+    assert f"  not fewer passes: {server}" in list(explain(plan, first, knowledge, estimate(plan.steps, runs=20)))
+
+
+def test_a_pass_that_no_row_asks_for_is_not_explained_away() -> None:
+    plan = mission()
+    phases = tuple(phase for phase in plan.phases if phase.id != "servers-1.10")
+    shorter = plan.model_copy(update={"phases": phases})
+    assert why_not_fewer(shorter, step_of(shorter, "pass-1"), load_knowledge()) == ""
+    odd = step_of(plan, "pass-1").model_copy(update={"from_": "old"})
+    steps = tuple(odd if step.id == odd.id else step for step in plan.phases[9].steps)
+    written = plan.model_copy(update={"phases": (plan.phases[9].model_copy(update={"steps": steps}), *plan.phases[10:])})
+    assert why_not_fewer(written, odd, load_knowledge()) == ""
 
 
 def test_changes_stand_as_a_patch_and_their_rules_count() -> None:
