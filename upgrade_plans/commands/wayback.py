@@ -13,7 +13,7 @@ from kubedeb.output import print_json
 def print_way_back(plan_file: Path, step: str | None, to: str | None, *, as_json: bool) -> None:
     """Print what is undone from the end of a step back to the rest before a phase, and what stands in the way."""
     from upgrade_plans import upgradefile
-    from upgrade_plans.rollback import rollback_from
+    from upgrade_plans.rollback import points_of_no_return, rollback_from
     from upgrade_plans.rollbackview import way_text, way_values
 
     if step is None:
@@ -24,6 +24,13 @@ def print_way_back(plan_file: Path, step: str | None, to: str | None, *, as_json
             hint="In a plan of etcd alone each phase is turned back as one: kubedeb plan explain PLAN STEP.",
         )  # fmt: skip
     plan = upgradefile.load(plan_file)
+    phases = {phase.id for phase in plan.phases}
+    for one in points_of_no_return(plan):
+        if one.state not in phases:
+            raise KubedebError(
+                f"{one.step} blocks the state before {one.state!r}, and the plan has no such phase", code=ExitCode.PLAN,
+                hint="kubedeb prove PLAN says all that is wrong with a plan written by hand.",
+            )  # fmt: skip
     try:
         way = rollback_from(plan, step, to)
     except KeyError as error:

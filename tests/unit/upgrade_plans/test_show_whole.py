@@ -14,7 +14,7 @@ from kubedeb.errors import ExitCode
 from kubedeb.knowledge import load as load_knowledge
 from upgrade_plans import upgradefile
 from upgrade_plans.models.plan import Duration
-from upgrade_plans.models.upgrade import Change, Line, Step, Undo, Upgrade
+from upgrade_plans.models.upgrade import Block, Change, Line, Step, Undo, Upgrade
 from upgrade_plans.models.upgradekinds import StepKind, When
 from upgrade_plans.planner.estimate import estimate
 from upgrade_plans.stepview import explain, rules_of
@@ -159,3 +159,14 @@ def test_show_and_explain_take_both_formats(plan_file: str, capsys: pytest.Captu
     assert (shown["phase"], [group["id"] for group in shown["workers"]]) == ("workers-1.9", ["wa", "wb"])
     assert run(["plan", "explain", plan_file, "pas-1"]) == ExitCode.USAGE
     assert "did you mean 'pass-1'?" in capsys.readouterr().err
+
+
+def test_the_way_back_past_a_block_that_names_no_phase_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plan = mission()
+    last = plan.phases[-1]
+    block = Block(state="no-such-phase", by="a slip of the pen", loss="nothing")
+    step = last.steps[-1].model_copy(update={"blocks": (block,)})
+    phases = (*plan.phases[:-1], last.model_copy(update={"steps": (*last.steps[:-1], step)}))
+    upgradefile.save(tmp_path / "plan.json", plan.model_copy(update={"phases": phases}))
+    assert run(["plan", "show", str(tmp_path / "plan.json"), "--rollback-from", "pass-1"]) == ExitCode.PLAN
+    assert f"{step.id} blocks the state before 'no-such-phase'" in capsys.readouterr().err
