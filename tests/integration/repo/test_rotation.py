@@ -195,7 +195,7 @@ def test_the_keyring_package_is_the_same_bytes_every_time(published: Made, tmp_p
     from repo.transaction import transaction
 
     with transaction(published.opened, print) as opened:
-        plan = _plan(opened, _served(opened))
+        plan = _plan(opened, _served(opened), opened.lives.keys())
     umask = os.umask(0o077)
     try:
         again = build(plan, tmp_path)
