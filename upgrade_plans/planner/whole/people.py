@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from upgrade_plans.models.cluster import Role
 from upgrade_plans.models.nodefacts import NodeFacts
@@ -12,7 +12,6 @@ from upgrade_plans.planner.whole.survey import Crowd, Survey
 from upgrade_plans.planner.whole.wishes import Request
 from upgrade_plans.planner.whole.world import TOOLS, tillers
 
-ON_WORKERS = ("kubelet", "kube-proxy", "calico-node", "docker", "containerd")
 ON_HOSTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 
 
@@ -60,11 +59,11 @@ def _workers(crowd: Crowd) -> Workers:
     return Workers(
         id=crowd.id, nodes=crowd.folded, count=crowd.count, row=one.row, rack=one.rack, taints=one.taint_group,
         hardware=one.hardware, architecture=one.architecture, frozen=bool(one.frozen), down=crowd.down,
-        daemons=dict(_daemons(crowd.facts, ON_WORKERS)),
+        daemons=dict(_daemons(crowd.facts, sorted(set(crowd.facts.daemons) - set(ON_HOSTS)))),
     )  # fmt: skip
 
 
-def _daemons(facts: NodeFacts, names: tuple[str, ...]) -> Iterator[tuple[str, Daemon]]:
+def _daemons(facts: NodeFacts, names: Iterable[str]) -> Iterator[tuple[str, Daemon]]:
     for name in names:
         daemon = facts.daemons.get(name)
         if daemon is not None:
