@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Protocol, cast
 
+from kubedeb.plaintar import entries
 from kubedeb.records import frozen
 from kubedeb.stanza import MAX_CONTROL, Stanza, StanzaError, one
 from kubedeb.xzblocks import Readable, unpacked
@@ -443,10 +444,7 @@ def _blocks(member: Readable, make: Callable[[], _Decompressor]) -> Iterator[byt
 def tar_entries(stream: _Inflated, name: str) -> Iterator[tuple[tarfile.TarInfo, IO[bytes] | None]]:
     """Yield the entries of a tar archive, and the content of each regular file, to be read before the next is asked for."""
     try:
-        with tarfile.open(fileobj=stream, mode="r|", bufsize=BLOCK) as archive:  # type: ignore[call-overload]
-            while (item := archive.next()) is not None:
-                yield item, archive.extractfile(item) if item.isreg() else None
-                archive.members.clear()  # tarfile would remember every entry until the end
+        yield from entries(stream)
     except DebError:
         raise
     except DAMAGED as error:

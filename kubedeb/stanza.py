@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
+from typing import TypeVar, overload
 
 # deb822(5): printable ASCII but space and colon, and not beginning with # or -.
 FIELD_NAME = re.compile(r"[!\"$-,.-9;-~][!-9;-~]*")
@@ -19,6 +20,7 @@ SIGNED = re.compile(
     r"\A\s*-----BEGIN PGP SIGNED MESSAGE-----\n(?:[!-~]+: [^\n]*\n)*\n(.*?)\n?-----BEGIN PGP SIGNATURE-----", re.DOTALL
 )
 MAX_CONTROL = 1024 * 1024
+T = TypeVar("T")
 
 
 class StanzaError(ValueError):
@@ -41,6 +43,18 @@ class Stanza(Mapping[str, str]):
     def __getitem__(self, name: str) -> str:
         found = self._fields.get(name)
         return found if found is not None else self._fields[self._names[name.lower()]]
+
+    def __contains__(self, name: object) -> bool:
+        # Mapping's own asks by raising; most of what is asked of a hundred thousand stanzas is not there.
+        return name in self._fields or (isinstance(name, str) and name.lower() in self._names)
+
+    @overload
+    def get(self, name: str, /) -> str | None: ...
+    @overload
+    def get(self, name: str, /, default: str | T) -> str | T: ...
+    def get(self, name: str, /, default: object = None) -> object:
+        """Return a field's value, `default` when there is no such field."""
+        return self[name] if self.__contains__(name) else default
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._fields)
