@@ -16,33 +16,35 @@ CHUNK = 1024 * 1024
 SYNCS = 8
 
 
-def new_file(folder: Path, prefix: str = "") -> tuple[int, Path]:
-    """Make an empty private file that nobody else has, open for writing; return its descriptor and path.
+def new_file(folder: Path, prefix: str = "", mode: int = 0o600) -> tuple[int, Path]:
+    """Make an empty file that nobody else has, private unless `mode` says more, open for writing: its descriptor and path.
 
     As tempfile.mkstemp does, which takes as long to load as a short command may take in all.
     """
     while True:
         path = folder / f"{prefix}{os.urandom(8).hex()}.part"
         with suppress(FileExistsError):
-            return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), path
+            return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode), path
 
 
 @contextmanager
 def replacing(path: Path, *, mode: int = 0o644, sync: bool = False, temporary_in: Path | None = None) -> Iterator[IO[bytes]]:
     """Give a file open for writing that takes `path`'s place when the block ends well, and vanishes when it does not.
 
-    `temporary_in` is where it lies until then (`path`'s own folder by default; it must be on the same file system):
-    for folders that others read. `sync` fsyncs the file before the rename and the folder after it: for what must
-    survive a power cut.
+    `temporary_in` is where it lies until then, for folders that others read; it must be on the same file system, and
+    `path`'s own folder be there. By default it is that folder, which is made.
+    `sync` fsyncs the file before the rename and the folder after it: for what must survive a power cut.
     Raises `OSError` as the file system does; `path` is then as it was.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = new_file(temporary_in or path.parent, f".{path.name}.")
+    if temporary_in is None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = new_file(temporary_in or path.parent, f".{path.name}.", mode)
     try:
         with os.fdopen(descriptor, "wb") as stream:
             yield stream
             stream.flush()
-            os.fchmod(stream.fileno(), mode)
+            if os.fstat(descriptor).st_mode & 0o7777 != mode:  # the umask took some of it
+                os.fchmod(descriptor, mode)
             if sync:
                 os.fsync(stream.fileno())
         temporary.replace(path)

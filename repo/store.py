@@ -6,7 +6,7 @@ import errno
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import IO, Protocol
@@ -197,10 +197,14 @@ class FolderStore:
             sync_file_system(self.root)
 
     def _adopt(self, name: str, source: Path, digest: str, *, sync: bool) -> bool:
-        if self.size(name) is not None and sha256_of(self.root / name) == digest:
+        path = self.root / name
+        folders = make_folders(path.parent)
+        if not folders and path.exists() and sha256_of(path) == digest:
             return False
-        hashed = sha256()
-        with source.open("rb") as origin, self._replacing(name, sync=sync) as stream:
+        if sync:
+            sync_all(folders)
+        with source.open("rb") as origin, replacing(path, sync=sync, temporary_in=self.staging) as stream:
+            hashed = sha256()
             while block := origin.read(CHUNK):
                 hashed.update(block)
                 stream.write(block)
@@ -225,15 +229,6 @@ class FolderStore:
         for place, _, files in os.walk(self.root / prefix, onerror=_raise):
             for file in files:
                 yield str(Path(place, file).relative_to(self.root))
-
-    @contextmanager
-    def _replacing(self, name: str, *, sync: bool = True) -> Iterator[IO[bytes]]:
-        path = self.root / name
-        folders = make_folders(path.parent)
-        if sync:
-            sync_all(folders)
-        with replacing(path, sync=sync, temporary_in=self.staging) as stream:
-            yield stream
 
 
 def _raise(error: OSError) -> None:
@@ -262,12 +257,17 @@ def changed(source: Path) -> KubedebError:
 
 def make_folders(folder: Path) -> list[Path]:
     """Make a folder that web servers may read, whatever the umask; return those in which a name is new, to be synced."""
-    if folder.is_dir():
+    try:
+        folder.mkdir(0o755)
+    except FileNotFoundError:
+        return [*make_folders(folder.parent), *make_folders(folder)]
+    except FileExistsError:
+        if not folder.is_dir():
+            raise
         return []
-    above = make_folders(folder.parent)
-    folder.mkdir(exist_ok=True)
-    folder.chmod(0o755)
-    return [*above, folder.parent]
+    if folder.stat().st_mode & 0o777 != 0o755:
+        folder.chmod(0o755)
+    return [folder.parent]
 
 
 def sync_file_system(folder: Path) -> None:
