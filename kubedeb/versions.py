@@ -54,6 +54,15 @@ class Version:
         return f"{self.major}.{self.minor}.{self.patch}" + (f"-{self.pre}" if self.pre else "")
 
 
+def is_version(text: str) -> bool:
+    """Say whether `Version.parse` can read it."""
+    try:
+        Version.parse(text)
+    except ValueError:
+        return False
+    return True
+
+
 @total_ordering
 @dataclass(frozen=True, eq=False)
 class DebianVersion:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from kubedeb.knowledge import Knowledge
-from kubedeb.versions import Version
+from kubedeb.versions import Version, is_version
 from upgrade_plans.models.facts import Facts, MemberFacts
 from upgrade_plans.models.upstream import upstream_of
 from upgrade_plans.planner.reasons import Reason, RefusedError
@@ -86,7 +86,7 @@ def _whole(facts: Facts) -> Iterator[Reason]:
 def _alive(member: MemberFacts) -> Iterator[Reason]:
     if member.running is None or member.cluster_version is None or member.member_id is None:
         yield Reason(f"{member.node} does not answer", f"Bring it up. {AGAIN}", "etcd-healthy-first")
-    elif unread := [text for text in (member.running, member.cluster_version) if not _is_version(text)]:
+    elif unread := [text for text in (member.running, member.cluster_version) if not is_version(text)]:
         yield Reason(f"{member.node} reports a version that cannot be read: {', '.join(unread)}",
                      f"Only releases of etcd can be planned for. {AGAIN}")  # fmt: skip
     elif not member.healthy:
@@ -96,14 +96,6 @@ def _alive(member: MemberFacts) -> Iterator[Reason]:
             f"{member.node} has an alarm: {', '.join(member.alarms)}",
             f"Remove its cause, then: etcdctl alarm disarm. {AGAIN}", "etcd-healthy-first",
         )  # fmt: skip
-
-
-def _is_version(text: str) -> bool:
-    try:
-        Version.parse(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _one_version(facts: Facts, member: MemberFacts) -> Iterator[Reason]:

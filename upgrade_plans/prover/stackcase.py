@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from kubedeb.versions import Version
+from kubedeb.versions import Version, is_version
 from upgrade_plans.models.stackplan import StackKind, StackPlan, StackStep
-from upgrade_plans.prover.verdict import Violation
+from upgrade_plans.prover.verdict import Violation, wrong
 
 Release = tuple[Version, ...]
 """The versions of a unit's daemons: one, for a worker kubelet's and kube-proxy's."""
@@ -134,31 +134,19 @@ def stack_static(plan: StackPlan) -> tuple[Violation, ...]:
     return tuple(found)
 
 
-def _wrong(what: str, step: str | None = None) -> Violation:
-    return Violation("plan", "static", what, step)
-
-
 def _names(plan: StackPlan) -> Iterator[Violation]:
     if not plan.servers:
-        yield _wrong("the plan names no API server")
+        yield wrong("the plan names no API server")
     texts = [text for one in plan.servers for text in (one.version, one.installed, one.managers)]
     texts += [text for group in plan.workers for text in (group.version, group.proxy, group.installed)]
     texts += [text for step in plan.steps for text in (step.from_, step.to, step.proxy)]
     for text in texts:
-        if text is not None and not _readable(text):
-            yield _wrong(f"{text!r} is no version")
+        if text is not None and not is_version(text):
+            yield wrong(f"{text!r} is no version")
     names = [one.node for one in plan.servers] + [group.id for group in plan.workers]
     for name, times in [*Counter(names).items(), *Counter(step.id for step in plan.steps).items()]:
         if times > 1:
-            yield _wrong(f"{name} is there twice")
-
-
-def _readable(text: str) -> bool:
-    try:
-        Version.parse(text)
-    except ValueError:
-        return False
-    return True
+            yield wrong(f"{name} is there twice")
 
 
 def _steps(plan: StackPlan) -> Iterator[Violation]:
@@ -170,13 +158,13 @@ def _steps(plan: StackPlan) -> Iterator[Violation]:
     }  # fmt: skip
     for step in plan.steps:
         if not step.takes or any(count < 1 for count in step.takes.values()):
-            yield _wrong(f"step {step.id} takes nothing", step.id)
+            yield wrong(f"step {step.id} takes nothing", step.id)
         for name, count in step.takes.items():
             if count > able[step.kind].get(name, 0):
                 there = able[step.kind].get(name, 0)
-                yield _wrong(f"step {step.id} takes {count} of {name}, and there are {there} that it can take", step.id)
+                yield wrong(f"step {step.id} takes {count} of {name}, and there are {there} that it can take", step.id)
         if step.kind is StackKind.APISERVER and sum(step.takes.values()) > 1:
-            yield _wrong(f"step {step.id} takes more than one API server", step.id)
+            yield wrong(f"step {step.id} takes more than one API server", step.id)
 
 
 def _order(plan: StackPlan) -> Iterator[Violation]:
@@ -190,7 +178,7 @@ def _order(plan: StackPlan) -> Iterator[Violation]:
         for name, count in step.takes.items() if step.kind in KINDS else ():
             here = where[KINDS[step.kind], name]
             if here[step.from_] < count or step.from_ == step.to:
-                yield _wrong(f"step {step.id} takes {count} of {name} from {step.from_}, where {here[step.from_]} are", step.id)
+                yield wrong(f"step {step.id} takes {count} of {name} from {step.from_}, where {here[step.from_]} are", step.id)
             here.subtract({step.from_: count})
             here.update({step.to: count})
 

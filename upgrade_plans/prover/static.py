@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from kubedeb.versions import Version
+from kubedeb.versions import is_version
 from upgrade_plans.models.plan import Plan, Release, Step, StepKind
 from upgrade_plans.models.upstream import upstream_of
-from upgrade_plans.prover.verdict import Violation
+from upgrade_plans.prover.verdict import Violation, wrong
 
 SERVER = "etcd-server"
 
@@ -25,58 +25,46 @@ def static_checks(plan: Plan) -> tuple[Violation, ...]:
     return tuple(found)
 
 
-def _wrong(what: str, step: str | None = None) -> Violation:
-    return Violation("plan", "static", what, step)
-
-
 def _twice(values: Iterable[str]) -> list[str]:
     return sorted(value for value, times in Counter(values).items() if times > 1)
 
 
-def _is_version(text: str) -> bool:
-    try:
-        Version.parse(text)
-    except ValueError:
-        return False
-    return True
-
-
 def _members(plan: Plan) -> Iterator[Violation]:
     if not plan.members:
-        yield _wrong("the plan names no member")
+        yield wrong("the plan names no member")
     for node in _twice(member.node for member in plan.members):
-        yield _wrong(f"member {node} is there twice")
+        yield wrong(f"member {node} is there twice")
     texts = [("cluster_version", plan.cluster_version)]
     for member in plan.members:
         texts += [(f"{member.node}'s running", member.running), (f"{member.node}'s installed", member.installed)]
     for name, text in texts:
-        if not _is_version(text):
-            yield _wrong(f"{name} is no version: {text!r}")
+        if not is_version(text):
+            yield wrong(f"{name} is no version: {text!r}")
 
 
 def _ids(plan: Plan) -> Iterator[Violation]:
     for step_id in _twice(step.id for step in plan.steps):
-        yield _wrong(f"step {step_id} is there twice", step_id)
+        yield wrong(f"step {step_id} is there twice", step_id)
 
 
 def _step(step: Step, nodes: set[str], earlier: set[str]) -> Iterator[Violation]:
     if not step.nodes:
-        yield _wrong(f"step {step.id} has no node", step.id)
+        yield wrong(f"step {step.id} has no node", step.id)
     for node in sorted(set(step.nodes) - nodes):
-        yield _wrong(f"step {step.id} names {node}, which is no member", step.id)
+        yield wrong(f"step {step.id} names {node}, which is no member", step.id)
     for node in _twice(step.nodes):
-        yield _wrong(f"step {step.id} names {node} twice", step.id)
+        yield wrong(f"step {step.id} names {node} twice", step.id)
     for needed in step.requires:
         if needed not in earlier:
-            yield _wrong(f"step {step.id} requires {needed}, which is no earlier step", step.id)
+            yield wrong(f"step {step.id} requires {needed}, which is no earlier step", step.id)
     if step.undo is not None and step.kind is not StepKind.CHANGE:
-        yield _wrong(f"step {step.id} has an undo, but a {step.kind} changes nothing that could be put back", step.id)
+        yield wrong(f"step {step.id} has an undo, but a {step.kind} changes nothing that could be put back", step.id)
     if step.blocks and step.max_backup_age is None:
         what = f"step {step.id} gives up the way back and does not say how old the proven backup may be (max_backup_age)"
         yield Violation("snapshot", "age", what, step.id)
     for text in _versions(step):
-        if not _is_version(text):
-            yield _wrong(f"step {step.id} names {text!r}, which is no version", step.id)
+        if not is_version(text):
+            yield wrong(f"step {step.id} names {text!r}, which is no version", step.id)
 
 
 def _versions(step: Step) -> tuple[str, ...]:

@@ -17,6 +17,11 @@ class Violation:
     rules: tuple[str, ...] = ()
 
 
+def wrong(what: str, step: str | None = None) -> Violation:
+    """Return that a document says what no plan can say: invariant `plan`, before any state is judged."""
+    return Violation("plan", "static", what, step)
+
+
 @dataclass(frozen=True)
 class Exposure:
     """A stretch in which one more fault of a class would take the majority, and nothing can be done about it.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from kubedeb.versions import Version
+from kubedeb.versions import is_version
 from upgrade_plans.models.upgrade import Step, Upgrade
 from upgrade_plans.models.upgradekinds import StepKind as Kind
-from upgrade_plans.prover.verdict import Violation
+from upgrade_plans.prover.verdict import Violation, wrong
 from upgrade_plans.prover.wholekinds import HANDLED, MOVERS, stated
 
 LOADED = MOVERS - {Kind.TILLERS, Kind.CLIENTS, Kind.CALICO_CONTROLLERS}
@@ -22,10 +22,6 @@ def static(plan: Upgrade) -> tuple[Violation, ...]:
     return (*_names(plan), *_steps(plan), *_blocks(plan), *_packages(plan), *_endpoints(plan))
 
 
-def _wrong(what: str, step: str | None = None) -> Violation:
-    return Violation("plan", "static", what, step)
-
-
 def _versions(plan: Upgrade) -> Iterator[Violation]:
     texts: list[str | None] = [plan.cluster_version, *(tiller.version for tiller in plan.tillers)]
     daemons = [one.daemons for one in plan.hosts] + [one.daemons for one in plan.workers]
@@ -33,48 +29,40 @@ def _versions(plan: Upgrade) -> Iterator[Violation]:
     for step in plan.steps:
         texts += [step.from_, step.to, step.undo.to if step.undo else None]
     for text in dict.fromkeys(texts):
-        if text is not None and not _readable(text):
-            yield _wrong(f"{text!r} is no version")
-
-
-def _readable(text: str) -> bool:
-    try:
-        Version.parse(text)
-    except ValueError:
-        return False
-    return True
+        if text is not None and not is_version(text):
+            yield wrong(f"{text!r} is no version")
 
 
 def _names(plan: Upgrade) -> Iterator[Violation]:
     things = [host.node for host in plan.hosts] + [one.id for one in plan.workers] + [one.id for one in plan.tillers]
     for names in (things, [phase.id for phase in plan.phases], [step.id for step in plan.steps]):
-        yield from (_wrong(f"{name} is there twice") for name, times in Counter(names).items() if times > 1)
+        yield from (wrong(f"{name} is there twice") for name, times in Counter(names).items() if times > 1)
 
 
 def _steps(plan: Upgrade) -> Iterator[Violation]:
     order = {step.id: number for number, step in enumerate(plan.steps)}
     for number, step in enumerate(plan.steps):
         if step.kind in HANDLED and not step.takes and step.kind is not Kind.CALICO_CONTROLLERS:
-            yield _wrong(f"step {step.id} takes nothing", step.id)
+            yield wrong(f"step {step.id} takes nothing", step.id)
         if step.kind in MOVERS - {Kind.CLIENTS} and step.to is None:
-            yield _wrong(f"step {step.id} does not say to which version", step.id)
+            yield wrong(f"step {step.id} does not say to which version", step.id)
         for earlier in step.requires:
             if order.get(earlier, number) >= number:
-                yield _wrong(f"step {step.id} requires {earlier}, which is no earlier step", step.id)
-        yield from (_wrong(f"step {step.id} names the change {one}, which the plan does not have", step.id)
+                yield wrong(f"step {step.id} requires {earlier}, which is no earlier step", step.id)
+        yield from (wrong(f"step {step.id} names the change {one}, which the plan does not have", step.id)
                     for one in step.changes if one not in plan.changes)  # fmt: skip
         if stated(step) and step.undo is None and not step.blocks:
-            yield _wrong(f"step {step.id} says neither how it is taken back nor what it blocks", step.id)
+            yield wrong(f"step {step.id} says neither how it is taken back nor what it blocks", step.id)
         if step.undo is not None and None not in (step.undo.to, step.from_) and step.undo.to != step.from_:
-            yield _wrong(f"step {step.id} goes from {step.from_}, and its undo to {step.undo.to}", step.id)
+            yield wrong(f"step {step.id} goes from {step.from_}, and its undo to {step.undo.to}", step.id)
         yield from _outage(step, number, order)
 
 
 def _outage(step: Step, number: int, order: dict[str, int]) -> Iterator[Violation]:
     if (step.kind is Kind.OUTAGE) != (step.outage is not None):
-        yield _wrong(f"step {step.id} is an outage that is not declared, or declares one that it is not", step.id)
+        yield wrong(f"step {step.id} is an outage that is not declared, or declares one that it is not", step.id)
     elif step.outage is not None and order.get(step.outage.until, -1) <= number:
-        yield _wrong(f"the outage {step.id} ends with {step.outage.until}, which is no later step", step.id)
+        yield wrong(f"the outage {step.id} ends with {step.outage.until}, which is no later step", step.id)
 
 
 def _blocks(plan: Upgrade) -> Iterator[Violation]:
@@ -84,14 +72,14 @@ def _blocks(plan: Upgrade) -> Iterator[Violation]:
         for step in phase.steps:
             for block in step.blocks:
                 if phases.get(block.state, number + 1) > number:
-                    yield _wrong(f"step {step.id} blocks {block.state}, which is no phase before it", step.id)
+                    yield wrong(f"step {step.id} blocks {block.state}, which is no phase before it", step.id)
                 if block.backup is not None and block.backup not in made:
                     yield _says(step, f"names the backup {block.backup}, which no earlier step makes")
                 if block.backup is not None and step.max_backup_age is None:
                     yield _says(step, "does not say how old its backup may be")
             if step.kind is Kind.BACKUP:
                 if step.backup is None:
-                    yield _wrong(f"step {step.id} does not say what it saves", step.id)
+                    yield wrong(f"step {step.id} does not say what it saves", step.id)
                 made.add(step.id)
 
 

@@ -5,7 +5,7 @@ from debian.debian_support import version_compare
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubedeb.versions import DebianVersion, Version, compare_debian
+from kubedeb.versions import DebianVersion, Version, compare_debian, is_version
 
 ALPHABET = "019a~+.Z"
 UPSTREAM = st.text(ALPHABET, max_size=6).map(lambda tail: "1" + tail)
@@ -28,6 +28,7 @@ def test_upstream_order() -> None:
 )
 def test_parse(text: str, version: Version) -> None:
     assert Version.parse(text) == version
+    assert is_version(text)
     assert version.line == (version.major, version.minor)
 
 
