@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from upgrade_plans.models.upgrade import Upgrade
-from upgrade_plans.render import spell
+from upgrade_plans.render import NO_RETURN, spell
 from upgrade_plans.rollback import Blocked, WayBack, lossy, points_of_no_return
 
 
@@ -16,7 +16,7 @@ def way_text(way: WayBack) -> Iterator[str]:
     if way.reachable:
         yield f"From the end of {way.step} back to before {way.to}: {_length(way)}"
     else:
-        yield f"From the end of {way.step} there is NO WAY BACK to before {way.to} by undoing:"
+        yield f"From the end of {way.step} there is {NO_RETURN} to before {way.to} by undoing:"
         yield from (f"  {line}" for one in way.blocked for line in _block(one))
         yield "Undoing leads back to before " + f"{way.reaches}: {_length(way)}" if way.reaches else "Nothing can be undone."
     for number, one in enumerate(way.undone, 1):

@@ -6,23 +6,30 @@ from collections.abc import Iterator
 
 from upgrade_plans.models.upgrade import Change, Phase, Upgrade
 from upgrade_plans.models.upgradekinds import StepKind
-from upgrade_plans.render import spell
+from upgrade_plans.render import NO_RETURN, spell
 
 
 def outline(plan: Upgrade) -> Iterator[str]:
     """Yield the phases in order, each with its steps counted, its time, and what it puts out of reach."""
-    target = ", ".join(f"{name} {version}" for name, version in plan.target.items())
-    workers = sum(group.count for group in plan.workers)
-    yield f"{plan.cluster}: {len(plan.hosts)} hosts, {workers} workers → {target}"
+    yield from heading(plan)
     if not plan.phases:
-        yield "nothing to do: everything runs the target"
         return
     p50, p95 = length(plan)
-    yield f"{len(plan.phases)} phases, {len(plan.steps)} steps; each worker is emptied {times(plan.drains)}"
     yield f"about {long(p50)} (at most {long(p95)} if every step is slow), soaks included; what people take is not"
     yield ""
     for number, phase in enumerate(plan.phases, 1):
         yield from _phase(number, phase)
+
+
+def heading(plan: Upgrade) -> Iterator[str]:
+    """Yield what a plan is about and how much it holds, or that there is nothing to do."""
+    target = ", ".join(f"{name} {version}" for name, version in plan.target.items())
+    workers = sum(group.count for group in plan.workers)
+    yield f"{plan.cluster}: {len(plan.hosts)} hosts, {workers} workers → {target}"
+    if plan.phases:
+        yield f"{len(plan.phases)} phases, {len(plan.steps)} steps; each worker is emptied {times(plan.drains)}"
+    else:
+        yield "nothing to do: everything runs the target"
 
 
 def length(plan: Upgrade) -> tuple[float, float]:
@@ -51,7 +58,7 @@ def _phase(number: int, phase: Phase) -> Iterator[str]:
         if step.outage:
             yield f"       OUTAGE of at most {long(step.outage.longest)}: {', '.join(step.outage.scope)}"
         for block in step.blocks:
-            yield f"       NO WAY BACK to before {block.state} after {step.id}: {block.by}; loss: {block.loss}"
+            yield f"       {NO_RETURN} to before {block.state} after {step.id}: {block.by}; loss: {block.loss}"
 
 
 def patches(plan: Upgrade) -> dict[str, str]:

@@ -10,7 +10,7 @@ from upgrade_plans.planner.estimate import Estimate
 from upgrade_plans.render import NO_RETURN
 from upgrade_plans.rollback import points_of_no_return
 from upgrade_plans.rollbackview import no_return_text
-from upgrade_plans.upgradetext import long, times
+from upgrade_plans.upgradetext import heading, long, times
 
 NOTHING = "nothing to undo"
 FEW = 4
@@ -19,13 +19,9 @@ FEW = 4
 
 def upgrade_tree(plan: Upgrade, made: Estimate) -> Iterator[str]:
     """Yield a plan as a tree: phases, steps with reason and way back, when each phase ends; then outages and no returns."""
-    target = ", ".join(f"{name} {version}" for name, version in plan.target.items())
-    workers = sum(group.count for group in plan.workers)
-    yield f"{plan.cluster}: {len(plan.hosts)} hosts, {workers} workers → {target}"
+    yield from heading(plan)
     if not plan.phases:
-        yield "nothing to do: everything runs the target"
         return
-    yield f"{len(plan.phases)} phases, {len(plan.steps)} steps; each worker is emptied {times(plan.drains)}"
     yield eta(made)
     for number, phase in enumerate(plan.phases, 1):
         yield ""
@@ -104,10 +100,9 @@ def _alternatives(plan: Upgrade) -> Iterator[str]:
 
 def upgrade_values(plan: Upgrade, made: Estimate) -> dict[str, Any]:
     """Return a plan with its times and its points of no return as JSON values; times in seconds from the begin."""
-    ends = {name: {"p50": p50, "p95": p95} for name, (p50, p95) in made.ends.items()}
     return {
         "plan": plan.model_dump(mode="json", by_alias=True),
-        "seconds": {"p50": made.p50, "p95": made.p95, "ends": ends},
+        "seconds": made.values(),
         "blocking": [step.id for step in plan.steps if step.blocks],
         "no_return": list(points_of_no_return(plan)),
         "outages": [

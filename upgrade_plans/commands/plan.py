@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,9 +13,6 @@ from upgrade_plans.commands.showwhole import explain_whole, show_whole
 from upgrade_plans.commands.steps import find_step
 from upgrade_plans.commands.wayback import print_way_back
 from upgrade_plans.commands.wholeplans import diff, report
-
-if TYPE_CHECKING:
-    from upgrade_plans.models.plan import Plan
 
 PATH = click.Path(path_type=Path)
 
@@ -60,9 +56,8 @@ def show(plan_file: Path, runs: Path | None, back_from: str | None, back_to: str
     known = observed(runs if runs is not None else path_setting("state") / "runs")
     made = estimate(with_learned(read.steps, known))
     if as_json:
-        seconds = {"p50": made.p50, "p95": made.p95, "ends": {name: {"p50": a, "p95": b} for name, (a, b) in made.ends.items()}}
         blocking = [step.id for step in read.steps if step.blocks]
-        print_json({"plan": _dump(read), "seconds": seconds, "blocking": blocking})
+        print_json({"plan": read.model_dump(mode="json", by_alias=True), "seconds": made.values(), "blocking": blocking})
         return
     for line in plan_tree(read):
         click.echo(line)
@@ -93,7 +88,3 @@ def explain(plan_file: Path, step_id: str, *, as_json: bool) -> None:
         return
     for line in explain_step(read, step, knowledge):
         click.echo(line)
-
-
-def _dump(read: Plan) -> dict[str, Any]:
-    return read.model_dump(mode="json", by_alias=True)

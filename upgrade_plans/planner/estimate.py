@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import exp, log
 from random import Random
-from typing import Protocol
+from typing import Any, Protocol
 
 from upgrade_plans.models.plan import Duration
 from upgrade_plans.models.upgradekinds import StepKind
@@ -45,6 +45,11 @@ class Estimate:
     p50: float
     p95: float
     ends: Mapping[str, tuple[float, float]]
+
+    def values(self) -> dict[str, Any]:
+        """Return it as JSON values, in seconds."""
+        ends = {name: {"p50": p50, "p95": p95} for name, (p50, p95) in self.ends.items()}
+        return {"p50": self.p50, "p95": self.p95, "ends": ends}
 
 
 def draw(duration: Duration, rng: Random) -> float:
