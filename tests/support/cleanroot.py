@@ -58,6 +58,12 @@ class Root:
         )  # fmt: skip
         return status, output.decode()
 
+    def ok(self, *command: str) -> str:
+        """Run a command that must succeed; return all that it said."""
+        status, said = self.run(*command)
+        assert status == 0, said
+        return said
+
     def put(self, path: str, data: bytes) -> None:
         """Write a file."""
         out = io.BytesIO()

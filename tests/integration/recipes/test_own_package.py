@@ -47,8 +47,8 @@ def root(built: Path) -> Iterator[Root]:
     """Install it in a clean Debian 12, whose own archive has all that it depends on, and cut the network off."""
     with clean_image() as image, clean_root(image) as made:
         made.put("/packages/kubedeb.deb", built.read_bytes())
-        ok(made, "apt-get", "update")
-        ok(made, "apt-get", "install", "-y", "--no-install-recommends", "systemd", "/packages/kubedeb.deb")
+        made.ok("apt-get", "update")
+        made.ok("apt-get", "install", "-y", "--no-install-recommends", "systemd", "/packages/kubedeb.deb")
         with without_network(made) as alone:
             yield alone
 
@@ -69,12 +69,6 @@ def without_network(root: Root) -> Iterator[Root]:
         client.close()
 
 
-def ok(root: Root, *command: str) -> str:
-    status, said = root.run(*command)
-    assert status == 0, said
-    return said
-
-
 def test_the_same_files_are_the_same_wheel(tmp_path: Path) -> None:
     first, second = (hashlib.sha256(lay_out(tmp_path / name).read_bytes()).hexdigest() for name in ("first", "second"))
     assert first == second
@@ -82,36 +76,36 @@ def test_the_same_files_are_the_same_wheel(tmp_path: Path) -> None:
 
 
 def test_it_runs_without_a_network_and_without_python_packages_of_debian(root: Root) -> None:
-    assert __version__ in ok(root, "kubedeb", "--version")
-    assert {line.split()[0] for line in ok(root, "kubedeb", "recipe", "list").splitlines()[1:]} >= SHIPPED
-    assert "etcd" in ok(root, "kubedeb", "rules", "list")
-    assert ok(root, "kubedeb", "recipe", "lint", "helm").startswith("helm: ok")
+    assert __version__ in root.ok("kubedeb", "--version")
+    assert {line.split()[0] for line in root.ok("kubedeb", "recipe", "list").splitlines()[1:]} >= SHIPPED
+    assert "etcd" in root.ok("kubedeb", "rules", "list")
+    assert root.ok("kubedeb", "recipe", "lint", "helm").startswith("helm: ok")
     code = "import boto3, distributed, docker, pydantic, sys; print(sys.prefix, pydantic.__file__)"
-    prefix, place = ok(root, "/usr/lib/kubedeb/bin/python3", "-I", "-c", code).split()
+    prefix, place = root.ok("/usr/lib/kubedeb/bin/python3", "-I", "-c", code).split()
     assert (prefix, place.startswith(prefix)) == ("/usr/lib/kubedeb", True)
 
 
 def test_it_publishes_and_signs_again_with_nothing_else_installed(root: Root) -> None:
     where = ("--repository", "/srv/apt")
-    ok(root, "kubedeb", "repo", "init", *where, "--origin", "example", "--suite", "bookworm", "--valid-for", "10")
-    ok(root, "kubedeb", "repo", "add", *where, "--suite", "bookworm", "--publish", "/packages/kubedeb.deb")
-    assert "generation 2" in ok(root, "kubedeb", "repo", "resign", *where, "bookworm")
+    root.ok("kubedeb", "repo", "init", *where, "--origin", "example", "--suite", "bookworm", "--valid-for", "10")
+    root.ok("kubedeb", "repo", "add", *where, "--suite", "bookworm", "--publish", "/packages/kubedeb.deb")
+    assert "generation 2" in root.ok("kubedeb", "repo", "resign", *where, "bookworm")
 
 
 def test_the_timer_is_there_and_nothing_is_on(root: Root) -> None:
-    ok(root, "systemd-analyze", "verify", "kubedeb-resign@bookworm.timer", "kubedeb-resign@bookworm.service")
-    assert "kubedeb" not in ok(root, "find", "/etc/systemd", "-name", "kubedeb*")
-    assert "/var/lib/kubedeb" in ok(root, "getent", "passwd", "kubedeb")
+    root.ok("systemd-analyze", "verify", "kubedeb-resign@bookworm.timer", "kubedeb-resign@bookworm.service")
+    assert "kubedeb" not in root.ok("find", "/etc/systemd", "-name", "kubedeb*")
+    assert "/var/lib/kubedeb" in root.ok("getent", "passwd", "kubedeb")
 
 
 def test_shells_complete_it(root: Root) -> None:
     script = "source /usr/share/bash-completion/completions/kubedeb && complete -p kubedeb"
-    assert "_kubedeb_completion" in ok(root, "bash", "-c", script)
+    assert "_kubedeb_completion" in root.ok("bash", "-c", script)
     asked = "COMP_WORDS='kubedeb rec' COMP_CWORD=1 _KUBEDEB_COMPLETE=bash_complete kubedeb"
-    assert "plain,recipe" in ok(root, "bash", "-c", asked)
+    assert "plain,recipe" in root.ok("bash", "-c", asked)
 
 
 def test_a_purge_leaves_nothing_of_it(root: Root) -> None:
     """The last of the module: the package is gone afterwards."""
-    ok(root, "dpkg", "--purge", "kubedeb")
+    root.ok("dpkg", "--purge", "kubedeb")
     assert root.run("ls", "/usr/lib/kubedeb")[0] == 2, "no compiled module is left either"

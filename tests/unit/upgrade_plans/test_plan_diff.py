@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import byhand
+from byhand import mission
 from kubedeb.cli import run
 from kubedeb.errors import ExitCode
 from upgrade_plans import upgradefile
@@ -19,10 +19,6 @@ from upgrade_plans.models.upgrade import Phase, Upgrade
 from upgrade_plans.plandiff import Difference, compare, parts, short
 from upgrade_plans.plandifftext import difference_text
 from upgrade_plans.planner.estimate import estimate
-
-
-def mission() -> Upgrade:
-    return next(case["plan"] for case in byhand.cases() if case["name"] == "the mission by hand is proven")
 
 
 def without(plan: Upgrade, name: str) -> Upgrade:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-import byhand
+from byhand import mission
 from kubedeb.cli import run
 from kubedeb.errors import ExitCode
 from upgrade_plans import upgradefile
@@ -22,10 +22,6 @@ from upgrade_plans.planner.estimate import estimate
 from upgrade_plans.reportpage import page
 from upgrade_plans.reportrows import Report, report, ticks
 from upgrade_plans.versionmatrix import Cell, matrix
-
-
-def mission() -> Upgrade:
-    return next(case["plan"] for case in byhand.cases() if case["name"] == "the mission by hand is proven")
 
 
 def made(plan: Upgrade) -> Report:

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-import byhand
-from upgrade_plans.models.upgrade import Upgrade
+from byhand import mission
 from upgrade_plans.rollback import lossy, points_of_no_return, rollback_from
 from upgrade_plans.rollbackview import no_return_text, way_text, way_values
-
-
-def mission() -> Upgrade:
-    return next(case["plan"] for case in byhand.cases() if case["name"] == "the mission by hand is proven")
 
 
 def test_what_is_undone_stands_in_the_order_of_the_way_back() -> None:

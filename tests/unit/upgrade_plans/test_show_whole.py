@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-import byhand
+from byhand import mission
 from kubedeb.cli import run
 from kubedeb.errors import ExitCode
 from kubedeb.knowledge import load as load_knowledge
@@ -20,10 +20,6 @@ from upgrade_plans.planner.estimate import estimate
 from upgrade_plans.stepview import explain, rules_of
 from upgrade_plans.upgradetree import units, upgrade_tree, upgrade_values, way_back
 from upgrade_plans.whypasses import why_not_fewer
-
-
-def mission() -> Upgrade:
-    return next(case["plan"] for case in byhand.cases() if case["name"] == "the mission by hand is proven")
 
 
 def step_of(plan: Upgrade, name: str) -> Step:
