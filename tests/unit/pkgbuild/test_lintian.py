@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from kubedeb.errors import ExitCode
+from kubedeb.process import ProcessError, Result
 from pkgbuild.finding import Finding, Level
-from pkgbuild.lintian import accepted, parse
+from pkgbuild.lintian import UNREAD, accepted, ask, parse
 from pkgbuild.overrides import uncommented
 
 TOP = Path(__file__).parents[3]
@@ -31,6 +33,29 @@ def test_errors_and_warnings_count_and_overrides_are_told() -> None:
         Finding(Level.WARNING, "lintian:odd-thing", "hello", "odd-thing 1"),
     )
     assert overridden == ("hello: bogus-mail-host", "hello: hardening-no-pie")
+
+
+def test_a_release_that_does_not_know_the_check_left_out_is_asked_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, ...]] = []
+
+    def release(argv: tuple[str, ...], **_: object) -> Result:
+        asked.append(argv)
+        if argv[1] == "--print-version":
+            return Result(argv, 0, b"2.90.0\n", b"", 0)
+        if UNREAD in argv:
+            result = Result(tuple(map(str, argv)), 25, b"", f"Unrecognized check (via -X): {UNREAD}\n".encode(), 0)
+            raise ProcessError("lintian failed", result, code=ExitCode.LINT)
+        return Result(argv, 0, OUTPUT.encode(), b"", 0)
+
+    monkeypatch.setattr("pkgbuild.lintian.run", release)
+    said = ask([Path("hello.deb")])
+    assert said.version == "2.90.0"
+    assert [finding.rule for finding in said.findings] == [
+        "lintian:no-copyright-file",
+        "lintian:no-manual-page",
+        "lintian:odd-thing",
+    ]
+    assert [UNREAD in argv for argv in asked] == [False, True, False]
 
 
 COMMENTS: dict[str, list[int]] = {
