@@ -94,7 +94,7 @@ class ExitCode(IntEnum):
     BUG = 70
     """An unexpected exception: a bug in kubedeb."""
     INTERRUPTED = 130
-    """Interrupted from the keyboard."""
+    """Interrupted from the keyboard, or a build by SIGTERM."""
 
 
 class KubedebError(Exception):

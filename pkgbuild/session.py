@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
+from kubedeb.interrupting import interruptible
 
 LOCKS = "locks"
 POLL = 0.05
@@ -26,7 +27,8 @@ LEFTOVERS = ("builds/.*", "tmp/*", ".check-*", "*/.*.part", "bases/locks/.*.part
 def session(store: Path) -> Iterator[Path]:
     """Sweep the store when nobody else works in it, and yield the file that is locked as long as this run lives.
 
-    Raises `KubedebError` (BUILD_STORAGE) when the store cannot be written.
+    SIGTERM ends the run as Ctrl-C does, so that it takes its sandboxes with it. Raises `KubedebError` (BUILD_STORAGE) when the
+    store cannot be written.
     """
     with storage_errors(f"the store {store}", ExitCode.BUILD_STORAGE):
         folder = store / LOCKS
@@ -42,7 +44,8 @@ def session(store: Path) -> Iterator[Path]:
         with own:
             fcntl.flock(own, fcntl.LOCK_EX)
             try:
-                yield Path(own.name)
+                with interruptible():
+                    yield Path(own.name)
             finally:
                 Path(own.name).unlink(missing_ok=True)
 

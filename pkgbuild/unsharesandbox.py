@@ -32,6 +32,8 @@ REFUSED_STATUS = 125
 CHILD_KILLED = "unshare: sigprocmask unblock failed"
 # Whoever is root inside and keeps the rights of it may try packages out; a build needs and gets none of them.
 DROPPED = ("--no-new-privs", "--inh-caps=-all", "--bounding-set=-all")
+# The kernel forgets `--kill-child` of a process that takes another user (prctl(2), PR_SET_PDEATHSIG), so it is told again.
+DIES_WITH_PARENT = ("--pdeathsig", "KILL")
 
 
 def mapped(uid: int) -> list[str]:
@@ -48,7 +50,7 @@ def with_ids(argv: Sequence[str | Path]) -> list[str | Path]:
 def namespaces(uid: int) -> list[str]:
     """Return the command that makes the namespaces for a user; whatever runs in them dies with kubedeb."""
     return [
-        "setpriv", "--pdeathsig", "KILL", "unshare", *mapped(uid), "--mount", "--pid", "--fork", "--kill-child", "--net",
+        "setpriv", *DIES_WITH_PARENT, "unshare", *mapped(uid), "--mount", "--pid", "--fork", "--kill-child", "--net",
         "--uts", "--ipc", "--propagation", "private",
     ]  # fmt: skip
 
@@ -100,6 +102,7 @@ class UnshareSandbox:
         self._work = work
         self._binds = tuple(binds)
         self._running = 0
+        self._stopped = False
         self.surroundings = surroundings
 
     @property
@@ -144,7 +147,7 @@ class UnshareSandbox:
     def _as_builder(self) -> list[str]:
         user = str(self.surroundings.user)
         dropped = DROPPED if self.surroundings.user else ()
-        return ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", *dropped]
+        return ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", *DIES_WITH_PARENT, *dropped]
 
     def get(self, path: str, target: Path) -> None:
         """Copy one file out; see `Sandbox.get`."""
@@ -176,7 +179,11 @@ class UnshareSandbox:
         return True
 
     def stop(self) -> None:
-        """End whatever runs in it, at once; see `Sandbox.stop`."""
+        """End whatever runs in it, at once, and what would be begun; see `Sandbox.stop`."""
+        self._stopped = True
+        self._kill()
+
+    def _kill(self) -> None:
         if self._running:
             with suppress(ProcessLookupError):
                 os.killpg(self._running, signal.SIGKILL)
@@ -194,6 +201,8 @@ class UnshareSandbox:
 
     def _note(self, process: int) -> None:
         self._running = process
+        if self._stopped:  # between two commands, or while this one was begun
+            self._kill()
 
     def _entering(self, words: Sequence[str], binds: Sequence[Bind]) -> list[str | Path]:
         uid = os.getuid()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import email.utils
 import os
 import re
-import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 from kubedeb.errors import ExitCode, KubedebError
+from kubedeb.interrupting import interruptible
 
 RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 # Names that carry a digest never change; what may change is asked for again.
@@ -122,13 +122,7 @@ def serve(public: Path, bind: str, port: int, ready: Callable[[str], None]) -> N
             f"cannot serve on {bind} port {port}", details=str(error.strerror or error),
             hint="Choose another with --bind and --port; --port 0 takes any free one.", code=ExitCode.REPOSITORY,
         ) from error  # fmt: skip
-    with server:
-        previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
-        try:
-            host = f"[{bind}]" if ":" in bind else bind
-            ready(f"http://{host}:{server.server_address[1]}/")
-            server.serve_forever(poll_interval=0.1)
-        except KeyboardInterrupt:
-            pass
-        finally:
-            signal.signal(signal.SIGTERM, previous)
+    with server, suppress(KeyboardInterrupt), interruptible():
+        host = f"[{bind}]" if ":" in bind else bind
+        ready(f"http://{host}:{server.server_address[1]}/")
+        server.serve_forever(poll_interval=0.1)

@@ -6,11 +6,13 @@ import fcntl
 import io
 import os
 import shutil
+import signal
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -22,7 +24,7 @@ from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.process import PATH
 from kubedeb.process import run as run_process
 from kubedeb.progress import progress
-from pkgbuild.backends import backend
+from pkgbuild.backends import backend, base_name
 from pkgbuild.memorygroup import Place
 from pkgbuild.sandbox import Bind, OpenSandbox, Sandbox, SandboxKind, Surroundings
 from pkgbuild.store import Store
@@ -90,6 +92,53 @@ def test_a_command_is_ended_by_time_and_by_hand(kind: SandboxKind, with_base: St
             assert sandbox.run(["sleep", "60"], cwd="/", env={}, log=io.BytesIO()) != 0
             assert time.monotonic() - began < 20
     assert list((with_base.folder / "tmp").glob(".sandbox-*")) == []
+
+
+BUILDS_ALONE = """
+import sys
+from pathlib import Path
+from pkgbuild.unsharesandbox import unshare_sandbox
+script = "setsid sh -c 'sleep $1; true' sh $1 & sleep $1; true"
+with unshare_sandbox([Path(sys.argv[1])], Path(sys.argv[2])) as sandbox, open("/dev/null", "wb") as log:
+    sandbox.run(["sh", "-c", script, "sh", sys.argv[3]], cwd="/", env={}, log=log)
+"""
+
+
+def test_a_build_dies_with_whoever_began_it(with_base: Store, image: str, tmp_path: Path) -> None:
+    """Killed outright, with no time to end anything: the builder, whom the kernel gave other rights meanwhile, ends too."""
+    lock, marked = with_base.base("bookworm", "amd64"), f"{os.getpid()}1234567"
+    assert lock is not None
+    with opener(SandboxKind.UNSHARE, with_base, tmp_path) as opened, opened():
+        pass  # the root is unpacked now
+    root = with_base.folder / f"roots-{os.getuid()}" / base_name(lock)
+    argv = [sys.executable, "-c", BUILDS_ALONE, str(root), str(tmp_path), marked]
+    with subprocess.Popen(argv, cwd=TOP) as building:
+        try:
+            until(lambda: len(running("sleep", marked)) == 2)
+            building.kill()
+            building.wait(timeout=30)
+            until(lambda: running("sleep", marked) == [], 5)
+        finally:
+            building.kill()
+            for process in running("sleep", marked):
+                os.kill(process, signal.SIGKILL)
+
+
+def running(*command: str) -> list[int]:
+    """Return the processes with this command line."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            if path.read_text(errors="replace").split("\0")[:-1] == [*command]:
+                found.append(int(path.parent.name))
+    return found
+
+
+def until(true: Callable[[], bool], seconds: float = 30) -> None:
+    ends = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < ends, f"not within {seconds} s"
+        time.sleep(0.05)
 
 
 @pytest.mark.turn

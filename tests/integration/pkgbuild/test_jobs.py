@@ -171,13 +171,18 @@ def sandboxes(store: Path) -> int:
 def test_an_interrupted_run_ends_its_sandboxes_and_a_killed_one_leaves_them_to_the_next(store: Path, tmp_path: Path) -> None:
     folder = recipe(tmp_path / "recipes", "slow", SLOW.format(100))
     recipe(folder, "slower", SLOW.format(101))
+    recipe(folder, "slowest", SLOW.format(102))
     recipe(folder, "quick")
-    where = fetched(folder, "slow", "slower", "quick")
-    with begun(["slow", "slower", "--jobs", "2", *where], store, tmp_path) as interrupted:
-        until(lambda: sandboxes(store) == 2)
-        interrupted.send_signal(signal.SIGINT)
-        _, said = interrupted.communicate(timeout=60)
-    assert interrupted.returncode == ExitCode.INTERRUPTED, said
+    where = fetched(folder, "slow", "slower", "slowest", "quick")
+    with (
+        begun(["slow", "slower", "--jobs", "2", *where], store, tmp_path) as interrupted,
+        begun(["slowest", *where], store, tmp_path) as stopped,
+    ):
+        until(lambda: sandboxes(store) == 3)
+        for process, number in ((interrupted, signal.SIGINT), (stopped, signal.SIGTERM)):
+            process.send_signal(number)
+            _, said = process.communicate(timeout=60)
+            assert process.returncode == ExitCode.INTERRUPTED, said
     assert sandboxes(store) == 0
     assert list((store / "builds").iterdir()) == []
     with begun(["slow", *where], store, tmp_path) as killed:
