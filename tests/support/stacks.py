@@ -2,25 +2,47 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import releases
 
 from kubedeb.cli import run
+from kubedeb.deb import read_contents, read_deb
 from kubedeb.errors import ExitCode
+from pkgbuild.library import choose, find
+from pkgbuild.recipe import Architecture, Suite
+from pkgbuild.spec import PackageSpec, expand
 
 NAMES = ("kubernetes", "helm")
 NODES = (
     "etcd-upstream", "calico", "calico-upgrade", "containernetworking-plugins", "containernetworking-plugins-0799f573",
 )  # fmt: skip
 """What runs beside Kubernetes."""
+Key = tuple[str, str]
+"""A package's name and upstream version."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a package must be, and {name: bytes} of the sources that it is made of."""
+
+    package: PackageSpec
+    sources: Mapping[str, bytes]
+
+    def origins(self) -> dict[str, bytes]:
+        """Return {path in the package: upstream's bytes}."""
+        return {path: inside(self.sources[origin.partition("/")[0]], origin) for path, origin in self.package.copies}
 
 
 @dataclass(frozen=True)
 class Stack:
     """What was built: release files by URL path, recipes pinned to them, cache, store, packages by architecture."""
 
+    names: tuple[str, ...]
     recipes: Path
     cache: Path
     store: Path
@@ -31,16 +53,55 @@ class Stack:
         """Return the packages of an architecture."""
         return sorted((self.out / architecture).glob("*.deb"))
 
+    def packages(self, architecture: str = "amd64") -> dict[Key, Path]:
+        """Return the packages of an architecture by name and upstream version."""
+        return {key(read_deb(path).control): path for path in self.debs(architecture)}
 
-def build(folder: Path, store: Path, names: tuple[str, ...] = NAMES) -> Stack:
+    def expected(self, architecture: str = "amd64") -> dict[Key, Expected]:
+        """Return what the recipes say of an architecture's packages."""
+        found = {}
+        for one in choose(find([self.recipes]), self.names):
+            if Architecture(architecture) in one.row.sources:
+                spec = expand(one, Suite.BOOKWORM, Architecture(architecture)).spec
+                sources = {pin.name: (self.cache / "sha256" / pin.checksum.value).read_bytes() for pin in spec.sources}
+                found.update({(package.name, one.row.version): Expected(package, sources) for package in spec.packages})
+        return found
+
+    def where(self) -> list[str]:
+        """Return the options of `kubedeb build` for its recipes, cache and store."""
+        return ["--recipes", str(self.recipes), "--cache", str(self.cache), "--store", str(self.store)]
+
+
+def key(stanza: Mapping[str, str]) -> Key:
+    """Return a package's name and upstream version."""
+    return stanza["Package"], stanza["Version"].rpartition("-")[0]
+
+
+def files(package: Path) -> dict[str, str]:
+    """Return {path: sha256} of a package's files."""
+    return {entry.path: entry.sha256 for entry in read_contents(package).entries if entry.sha256}
+
+
+def inside(source: bytes, origin: str) -> bytes:
+    """Return what SOURCE/PATH names: a member of an archive, or the source itself where it is a single file."""
+    if not source.startswith(b"\x1f\x8b"):
+        return source
+    with tarfile.open(fileobj=io.BytesIO(source)) as tar:
+        names = {name.removeprefix("./"): name for name in tar.getnames()}
+        stream = tar.extractfile(names[origin.partition("/")[2]])
+        assert stream is not None
+        return stream.read()
+
+
+def build(folder: Path, store: Path, names: tuple[str, ...] = (*NAMES, *NODES)) -> Stack:
     """Compile the stand-in, lay out the releases, build every version for each architecture that upstream has it for."""
     recipes, cache, out = folder / "recipes", folder / "cache", folder / "out"
-    files = releases.stand_in(names, releases.program(folder), recipes, cache)
+    released = releases.stand_in(names, releases.program(folder), recipes, cache)
+    made = Stack(names, recipes, cache, store, released, out)
     for architecture in releases.ARCHITECTURES:
         wanted = [name for name in names if f"{architecture}:\n" in (recipes / name / "recipe.yaml").read_text()]
         status = run([
-            "build", *wanted, "--recipes", str(recipes), "--cache", str(cache), "--store", str(store),
-            "--arch", architecture, "--jobs", "2", "--offline", "-o", str(out / architecture),
+            "build", *wanted, *made.where(), "--arch", architecture, "--jobs", "2", "--offline", "-o", str(out / architecture),
         ])  # fmt: skip
         assert status == ExitCode.DONE
-    return Stack(recipes, cache, store, files, out)
+    return made

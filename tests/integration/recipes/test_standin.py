@@ -45,6 +45,10 @@ SAYS = [
     ("etcdctl", "2.3.8", ["--version"], "etcdctl version 2.3.8\n"),
     ("etcdctl", "3.1.12", ["--version"], "etcdctl version: 3.1.12\nAPI version: 2\n"),
     ("helm", "2.9.1", ["version", "--client"], 'Client: &version.Version{SemVer:"v2.9.1", '),
+    ("calicoctl", "1.2.0", ["version"], "Version:      v1.2.0\n"),
+    ("calico", "1.11.6", ["-v"], "v1.11.6\n"),
+    ("calico-ipam", "3.1.7", ["-v"], "v3.1.7\n"),
+    ("calico-upgrade", "1.0.5", ["version"], "v1.0.5\n"),
 ]
 
 
@@ -54,6 +58,22 @@ def test_it_says_its_version(
 ) -> None:
     status, out, _ = say(install(tmp_path, programs, name, version), *words)
     assert (status, said in out) == (0, True), out
+
+
+def test_calicoctl_asks_for_a_store_from_1_4_on(tmp_path: Path, programs: dict[str, bytes]) -> None:
+    status, out, _ = say(install(tmp_path, programs, "calicoctl", "1.6.5"), "version")
+    assert (status, out.splitlines()[0]) == (1, "Client Version:    v1.6.5")
+    assert "Unable to retrieve Cluster Version" in out
+
+
+@pytest.mark.parametrize(("version", "newest"), [("0.5.1+git0799f573", "0.3.0"), ("0.6.0", "0.3.1")])
+def test_a_plugin_says_which_protocols_it_speaks_and_refuses_anything_else(
+    tmp_path: Path, programs: dict[str, bytes], version: str, newest: str
+) -> None:
+    loopback = install(tmp_path, programs, "loopback", version)
+    assert json.loads(say(loopback, CNI_COMMAND="VERSION")[1])["supportedVersions"][-1] == newest
+    status, out, _ = say(loopback, CNI_COMMAND="ADD")
+    assert (status, json.loads(out)["code"]) == (1, 4)
 
 
 USAGE = "Usage of kube-apiserver:\n"

@@ -1,0 +1,150 @@
+"""`kubedeb build --all`, all of it in one suite: apt shows every version, one package moves alone, none by itself."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from itertools import pairwise, permutations
+from pathlib import Path
+
+import pytest
+
+import copiedrecipe
+from aptclient import AptClient
+from kubedeb import __version__
+from kubedeb.cli import run
+from kubedeb.deb import read_deb
+from kubedeb.errors import ExitCode
+from kubedeb.versions import DebianVersion
+from pkgbuild import library
+from stacks import Stack, key
+
+pytestmark = pytest.mark.docker
+SLOW = ("etcd-source", "kubernetes-source")
+"""Recipes that compile: a test of their own builds them."""
+LEFT_OUT = {"kubedeb"}
+"""Made of the checkout by script/package."""
+KUBERNETES = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubectl")
+METAPACKAGES = ("kubernetes-master", "kubernetes-node", "kubernetes-client")
+CALICO = ("calicoctl", "calico-cni", "calico-node", "calico-kube-controllers")
+SUITABLE = "-1~deb12u1"
+LEGAL: dict[tuple[str, ...], tuple[str, ...]] = {
+    (*KUBERNETES, *METAPACKAGES): ("1.7.16", "1.8.15", "1.9.11", "1.10.13"),
+    ("etcd-server", "etcd-client"): (
+        "2.2.1", "2.3.8", "3.0.17", "3.1.12", "3.2.24", "3.3.17", "3.3.25", "3.4.23", "3.5.16",
+    ),
+    CALICO: ("2.2.0", "2.6.12", "3.1.7"),
+    ("containernetworking-plugins",): ("0.5.1+git0799f573", "0.6.0"),
+    ("helm",): ("2.7.2", "2.8.2", "2.9.1", "2.11.0", "2.12.3"),
+}  # fmt: skip
+"""What is installed together, and the versions on its way."""
+HOPS = [(names, old, new) for names, versions in LEGAL.items() for old, new in pairwise(versions)]
+PASS = ((*KUBERNETES, *METAPACKAGES), "1.7.16", "1.9.11")
+"""A hop of workers alone, which may be two minors behind."""
+OUTSIDE = ("systemd", "iptables", "libc6", "mount", "conntrack", "ebtables", "ethtool", "socat")
+Stanzas = dict[tuple[str, str], Mapping[str, str]]
+
+
+@pytest.fixture(scope="module")
+def built(stack: Stack, kept: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build every version of every recipe but those that compile; return the folder of packages."""
+    top = tmp_path_factory.mktemp("all")
+    shipped = top / "recipes"
+    for recipe in sorted(copiedrecipe.SHIPPED.glob("*/recipe.yaml")):
+        if recipe.parent.name not in SLOW:
+            copiedrecipe.copy(shipped, recipe.parent.name)
+    for source in (kept / "sources/sha256").glob("*"):
+        if not (stack.cache / "sha256" / source.name).exists():
+            (stack.cache / "sha256" / source.name).symlink_to(source)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(library, "shipped_folder", lambda: shipped)
+        assert run(["build", "--all", *stack.where(), "-o", str(top / "out")]) == ExitCode.DONE
+    return top / "out"
+
+
+@pytest.fixture(scope="module")
+def stanzas(built: Path) -> Stanzas:
+    """Return every package's control fields by name and upstream version."""
+    each = [read_deb(path).control for path in sorted(built.glob("*.deb"))]
+    return {key(stanza): stanza for stanza in each}
+
+
+@pytest.fixture(scope="module")
+def published(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Publish all of it in one suite."""
+    where = ["--repository", str(tmp_path_factory.mktemp("published") / "repository")]
+    assert run(["repo", "init", *where, "--origin", "example", "--suite", "bookworm"]) == ExitCode.DONE
+    changes = [str(path) for path in sorted(built.glob("*.changes"))]
+    assert run(["repo", "add", *where, "--suite", "bookworm", "--publish", *changes]) == ExitCode.DONE
+    return Path(where[1])
+
+
+def client(published: Path, folder: Path, installed: Iterable[Mapping[str, str]], names: Iterable[str]) -> AptClient:
+    """Return an apt client on whose machine these packages are installed, with our preferences for `names`."""
+    folder.mkdir()
+    status = "".join(f"Package: {name}\nStatus: install ok installed\nArchitecture: amd64\nVersion: 99\n\n" for name in OUTSIDE)
+    for stanza in installed:
+        status += "".join(f"{field}: {value}\n" for field, value in {**stanza, "Status": "install ok installed"}.items()) + "\n"
+    (folder / "status").write_text(status)
+    pins = (("release a=now", 100), ("release o=example", 50), ("release *", -1))
+    (folder / "preferences").write_text(
+        "".join(f"Package: {' '.join(names)}\nPin: {pin}\nPin-Priority: {priority}\n\n" for pin, priority in pins)
+    )
+    settings = (f'Dir::State::status "{folder}/status";', f'Dir::Etc::preferences "{folder}/preferences";')
+    made = AptClient(folder, f"file:{published}/public", published / "keyring.gpg", options=settings)
+    answer = made.update()
+    assert answer.clean, answer.text
+    return made
+
+
+@pytest.mark.long
+def test_build_all_leaves_nothing_out_but_what_is_for_another_suite_or_made_of_the_checkout(
+    built: Path, stack: Stack, tmp_path: Path
+) -> None:
+    """What compiles too: Kubernetes twice, etcd once."""
+    said = tmp_path / "said.json"
+    with said.open("w") as stream, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.stdout", stream)
+        assert run(["build", "--all", *stack.where(), "--json"]) == ExitCode.DONE
+    about = json.loads(said.read_text())
+    left_out = {(one["recipe"], one["version"]) for one in about["left_out"]}
+    assert left_out == {("kubedeb", __version__), ("etcd-source", "3.5.16")}
+    assert {"kubernetes-source", "etcd-source"} < {one["recipe"] for one in about["builds"]}
+
+
+def moved(text: str) -> list[str]:
+    """Return the packages that apt would install or remove."""
+    return [line.split()[1] for line in text.splitlines() if line.startswith(("Inst ", "Remv "))]
+
+
+def test_apt_shows_every_version_of_every_recipe(published: Path, stanzas: Stanzas, tmp_path: Path) -> None:
+    wanted: defaultdict[str, set[str]] = defaultdict(set)
+    for folder in library.find([copiedrecipe.SHIPPED]).values():
+        recipe = library.load(folder).recipe
+        for row in recipe.versions if recipe.name not in {*SLOW, *LEFT_OUT} else ():
+            for package in recipe.packages_of(row):
+                wanted[package.name].add(f"{row.version}-{row.revision}~deb12u1")
+    apt = client(published, tmp_path / "apt", [], sorted(wanted))
+    shown = {name: apt.versions(name) for name in wanted}
+    assert shown == {name: sorted(every, key=DebianVersion, reverse=True) for name, every in wanted.items()}
+    assert len(shown["etcd-server"]) == 9
+    said = apt.run("apt-cache", "policy", *wanted).text
+    assert all(said.count(f" {version} 50\n") for every in wanted.values() for version in every)
+
+
+@pytest.mark.parametrize(("names", "old", "new"), [*HOPS, PASS])
+def test_one_package_moves_alone_in_both_directions_and_none_by_itself(
+    published: Path, stanzas: Stanzas, tmp_path: Path, names: tuple[str, ...], old: str, new: str
+) -> None:
+    every = sorted({name for name, _ in stanzas})
+    for before, after in permutations((old, new)):
+        apt = client(published, tmp_path / before, [stanzas[name, before] for name in names], every)
+        for name in names:
+            if name not in METAPACKAGES:
+                said = apt.run("apt-get", "-s", "--allow-downgrades", "install", f"{name}={after}{SUITABLE}")
+                assert (said.status, moved(said.text)) == (0, [name]), said.text
+        said = apt.run("apt-get", "-s", "dist-upgrade")
+        assert (said.status, moved(said.text)) == (0, [])
+        shutil.rmtree(tmp_path / before)
