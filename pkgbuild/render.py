@@ -6,6 +6,7 @@ import datetime
 from dataclasses import dataclass
 from email.utils import format_datetime
 from pathlib import PurePosixPath
+from textwrap import TextWrapper
 from typing import Any
 
 from kubedeb.errors import ExitCode, KubedebError
@@ -26,6 +27,10 @@ GENERATED = (
 )  # fmt: skip
 WITHOUT_VARIABLES = frozenset({Suite.BULLSEYE.value})
 """Suites whose dpkg-deb reads no DPKG_DEB_COMPRESSOR_TYPE and _LEVEL: since 1.21.10 (dpkg-deb(1)); bullseye has 1.20."""
+CHANGELOG_LINES = TextWrapper(
+    80, initial_indent="  * ", subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+)  # fmt: skip
+"""The changelog's lines: lintian warns of those over 80 characters."""
 # Options of the caller come after these, and the last one counts: as variables do, they give way.
 OWN_DPKG_DEB = b"""\
 #!/bin/sh
@@ -97,7 +102,7 @@ def render(chosen: Chosen, about: Rendered) -> dict[str, TreeFile]:
 
 def changelog(recipe: Recipe, row: Row, about: Rendered) -> str:
     """Return debian/changelog: one entry, whose date is the recipe's and becomes SOURCE_DATE_EPOCH."""
-    lines = "\n".join(f"  * {line}" for line in row.changes)
+    lines = "\n".join(CHANGELOG_LINES.fill(line) for line in row.changes)
     return (
         f"{recipe.name} ({about.package_version}) {about.suite.value}; urgency=medium\n\n{lines}\n\n"
         f" -- {recipe.maintainer}  {format_datetime(about.date)}\n"

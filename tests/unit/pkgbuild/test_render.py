@@ -33,6 +33,18 @@ def test_debian_reads_the_changelog(tmp_path: Path) -> None:
     assert entry.changes() == ["", "  * The first.", ""]
 
 
+def test_a_long_change_is_one_entry_on_several_lines(tmp_path: Path) -> None:
+    folder = samplerecipe.write_recipe(tmp_path)
+    recipe = folder / "hello/recipe.yaml"
+    said = "Never from source because it misbehaves when it is built with a newer Go than that of its time (issue 6951)."
+    recipe.write_text(recipe.read_text().replace("The first.", said))
+    lines = text(folder, "debian/changelog").splitlines()
+    assert max(map(len, lines)) <= 80
+    entry = "\n".join(lines[2:4])
+    assert entry.startswith("  * Never from source")
+    assert entry.removeprefix("  * ").replace("\n    ", " ") == said
+
+
 def test_templates_are_filled_and_plain_files_are_not(tmp_path: Path) -> None:
     folder = samplerecipe.write_recipe(tmp_path)
     (folder / "hello/debian/hello.docs").write_text("{{ version }}\n")
