@@ -5,8 +5,9 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterable, Mapping, Sequence
 
+from pkgbuild.builtrecord import Built
 from pkgbuild.library import Chosen, LoadedRecipe
-from pkgbuild.recipe import Kind, Row, Suite
+from pkgbuild.recipe import Architecture, Kind, Row, Suite
 from pkgbuild.render import Rendered, render
 from pkgbuild.sources import ArchiveSource, DebSource, DscSource, Source, WheelSource
 
@@ -15,20 +16,24 @@ HEAD = """\
 
 Made from the recipes by `script/docs`; do not edit. What each recipe makes, from which pinned bytes, and how its packages
 relate to others. Package versions carry a revision and a suffix for each suite: 1.10.13 is `1.10.13-1~deb12u1` on Debian 12.
-How large a build's packages are and whether they were built again to the same bytes is stated beside them
-([attestations.md](attestations.md)).
+Sizes and the verdict of a second build, everything varied ([reproducibility.md](reproducibility.md)), are what builds recorded:
+`script/docs STORE` reads them from a store into packages.json. Where upstream's file could not be had, its place was taken by a
+stand-in of the same layout, which has no size worth telling. "Not tried" is what nobody has built twice yet.
 """
 RELATIONS = ("Pre-Depends", "Depends", "Recommends", "Suggests", "Conflicts", "Breaks", "Replaces", "Provides")
+Builds = Mapping[tuple[str, str, str], Built]
+"""{(recipe, package version, architecture): what a build of it recorded}."""
 SHORT = 12
 """Hex digits of a digest that are shown; the whole one stands in the recipe."""
 
 
-def page(recipes: Iterable[LoadedRecipe]) -> str:
-    """Return the page: a table of all packages, then each recipe's relations, files and sources."""
+def page(recipes: Iterable[LoadedRecipe], records: Iterable[Built] = ()) -> str:
+    """Return the page: a table of all packages, then each recipe's relations, files, sources and what its builds recorded."""
     loaded = sorted(recipes, key=lambda one: one.recipe.name)
+    builds = {record.key: record for record in records}
     rows = [row for one in loaded for row in _packages(one)]
     parts = [HEAD, _table(("package", "versions", "architectures", "recipe"), rows)]
-    parts += [_section(one) for one in loaded]
+    parts += [_section(one, builds) for one in loaded]
     return "\n".join(parts)
 
 
@@ -55,7 +60,7 @@ def _architectures(rows: Sequence[Row]) -> list[str]:
     return shown
 
 
-def _section(loaded: LoadedRecipe) -> str:
+def _section(loaded: LoadedRecipe, builds: Builds) -> str:
     recipe = loaded.recipe
     lines = [
         f"## {recipe.name}\n",
@@ -73,11 +78,25 @@ def _section(loaded: LoadedRecipe) -> str:
         ]
         lines += [f"Of {recipe.versions[-1].version}:\n", _table(("package", "relations", "files"), rows)]
     sources = [
-        (row.version, architecture.value, _source_list(given))
+        (row.version, architecture.value, _source_list(given), *_recorded(recipe.name, row, architecture, builds))
         for row in recipe.versions
         for architecture, given in row.sources.items()
     ]
-    return "\n".join([*lines, _table(("version", "architecture", "sources"), sources)])
+    head = ("version", "architecture", "sources", "size of the packages", "reproducible")
+    return "\n".join([*lines, _table(head, sources)])
+
+
+def _recorded(recipe: str, row: Row, architecture: Architecture, builds: Builds) -> tuple[str, str]:
+    """Return what builds of a version recorded for the first suite that has a record: sizes, and whether it reproduces."""
+    versions = [f"{row.version}-{row.revision}{suite.version_suffix}" for suite in row.suites]
+    found = [builds[key] for version in versions if (key := (recipe, version, architecture.value)) in builds]
+    if not found:
+        return "", "not tried"
+    one = next((record for record in found if record.sizes), found[0])
+    said = {"pass": "yes", "fail": "no", "": "not tried"}[one.reproduced]
+    if one.stand_in:
+        return "", said + (", of a stand-in" if one.reproduced else "")
+    return ", ".join(f"`{name}` {size / 1e6:.1f} MB" for name, size in one.sizes), said
 
 
 def _stanzas(loaded: LoadedRecipe, row: Row) -> Mapping[str, Mapping[str, str]]:
