@@ -23,7 +23,7 @@ from pkgbuild.store import Store
 from stacks import Stack
 
 pytestmark = [pytest.mark.docker, pytest.mark.long]  # its minutes on a quiet machine are not measured yet
-OURS, ETCD = "1.10.13-1~deb12u1", "3.4.23-1~deb12u1"
+OURS, ETCD, PLUGINS = "1.10.13-1~deb12u1", "3.4.23-1~deb12u1", "0.6.0-1~deb12u1"
 SETTINGS = "# an operator's\n"
 POLICY = "#!/bin/sh\nexit 101\n"
 """What keeps Debian's own scripts from starting a daemon in a container (policy-rc.d)."""
@@ -45,9 +45,14 @@ def archive(stack: Stack, with_base: Store, tmp_path_factory: pytest.TempPathFac
     assert (
         run(["repo", "init", *where, "--origin", "example", "--suite", "bookworm", "--url", "file:/srv/ours"]) == ExitCode.DONE
     )
-    built = [*(stack.out / "amd64").glob("kubernetes_1.*.changes"), *(top / "etcd").glob("*.changes")]
+    of_stack = [path for name in ("kubernetes_1.*", "containernetworking-plugins*") for path in _changes(stack, name)]
+    built = [*of_stack, *(top / "etcd").glob("*.changes")]
     assert run(["repo", "add", *where, "--suite", "bookworm", "--publish", *map(str, sorted(built))]) == ExitCode.DONE
     return top / "repository/public"
+
+
+def _changes(stack: Stack, name: str) -> list[Path]:
+    return list((stack.out / "amd64").glob(f"{name}.changes"))
 
 
 class Machine:
@@ -194,3 +199,25 @@ def test_upstreams_kubelet_and_kubectl_and_ours_take_turns_and_the_settings_stay
         on.ok("apt-get", "purge", "-y", "kubelet")
         assert on.ok("cat", "/etc/default/kubelet") == SETTINGS
         assert ".kubelet.kept" not in on.ok("ls", "-A", "/etc/default")
+
+
+def test_debians_plugins_and_upstreams_and_ours_take_turns(image: str, archive: Path, tmp_path: Path) -> None:
+    name, ours, debian = "containernetworking-plugins", "/opt/cni/bin/loopback", "/usr/lib/cni/loopback"
+    with machine(image, archive, tmp_path / "debs") as on:
+        theirs = debians(on, name)
+        on.install(f"{name}={theirs}")
+        prefer(on, archive)
+        for version, here, gone in ((PLUGINS, ours, debian), (theirs, debian, ours), (PLUGINS, ours, debian)):
+            assert on.moves() == []
+            on.install(f"{name}={version}")
+            assert (on.installed(name), on.owner(here)) == (version, name)
+            assert on.root.run("ls", gone)[0] == 2, f"{gone} is left"
+            assert on.ok("dpkg", "--audit") == ""
+        on.install(f"kubelet={upstreamdebs.VERSION}")
+        assert (on.installed(name), on.installed("kubernetes-cni")) == (PLUGINS, ""), "ours is what upstream's kubelet wants"
+        on.install(f"kubernetes-cni={upstreamdebs.CNI}")
+        assert (on.installed(name), on.owner(ours)) == ("", "kubernetes-cni")
+        on.install(f"{name}={PLUGINS}")
+        assert (on.installed("kubernetes-cni"), on.owner(ours), on.installed("kubelet")) == ("", name, upstreamdebs.VERSION)
+        on.ok("apt-get", "purge", "-y", name, "kubelet")
+        assert on.ok("ls", "-d", "/opt").strip() == "/opt"
