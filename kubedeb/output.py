@@ -12,8 +12,16 @@ import click
 
 # So many pieces of a document are written at once.
 PIECES = 10_000
+# `json.dumps` with a wish makes an encoder for every call.
+ENCODE = json.JSONEncoder(ensure_ascii=False).encode
+SCALAR = (str, int, float, type(None))
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+
+
+def is_record(value: Any) -> bool:
+    """Return whether a value is a record: a dataclass or a named tuple."""
+    return hasattr(value, "_fields") if isinstance(value, tuple) else is_dataclass(value)
 
 
 def plain(record: Any) -> dict[str, Any]:
@@ -38,26 +46,31 @@ def batched(pieces: Iterable[str], size: int) -> Iterator[list[str]]:
 
 
 def json_pieces(value: Any, margin: str = "\n") -> Iterator[str]:
-    """Yield the text of a document piece by piece, as `json.dumps(…, indent=2, ensure_ascii=False)` writes it."""
-    if is_dataclass(value) or (isinstance(value, tuple) and hasattr(value, "_fields")):
+    """Yield the text of a document piece by piece, as `json.dumps(…, indent=2, ensure_ascii=False)` writes it.
+
+    What holds nothing but scalars, as a package does, is one piece.
+    """
+    if is_record(value):
         value = plain(value)
-    if isinstance(value, Mapping) and value:
-        inner, comma = f"{margin}  ", "{"
-        for name, part in value.items():
-            key = name if isinstance(name, str) else json.dumps(name)
-            yield f"{comma}{inner}{json.dumps(key, ensure_ascii=False)}: "
-            yield from json_pieces(part, inner)
-            comma = ","
-        yield f"{margin}}}"
-    elif isinstance(value, list | tuple) and value:
-        inner, comma = f"{margin}  ", "["
-        for part in value:
-            yield f"{comma}{inner}"
-            yield from json_pieces(part, inner)
-            comma = ","
-        yield f"{margin}]"
+    if not value or not isinstance(value, Mapping | list | tuple):
+        yield ENCODE(value)
+        return
+    inner = f"{margin}  "
+    if isinstance(value, Mapping):
+        opening, closing, parts = "{", "}", tuple(value.values())
+        heads = [f"{ENCODE(name if isinstance(name, str) else ENCODE(name))}: " for name in value]
     else:
-        yield json.dumps(value, ensure_ascii=False)
+        opening, closing, parts, heads = "[", "]", value, [""] * len(value)
+    if all(isinstance(part, SCALAR) for part in parts):
+        rows = (head + ENCODE(part) for head, part in zip(heads, parts, strict=True))
+        yield f"{opening}{inner}{f',{inner}'.join(rows)}{margin}{closing}"
+        return
+    comma = opening
+    for head, part in zip(heads, parts, strict=True):
+        yield f"{comma}{inner}{head}"
+        yield from json_pieces(part, inner)
+        comma = ","
+    yield f"{margin}{closing}"
 
 
 def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

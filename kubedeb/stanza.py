@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cached_property
 from typing import TypeVar, overload
 
 # deb822(5): printable ASCII but space and colon, and not beginning with # or -.
@@ -30,23 +29,21 @@ class StanzaError(ValueError):
 class Stanza(Mapping[str, str]):
     """One stanza: fields in the order written; names compare without regard to case.
 
-    A value is as python-debian gives it: continuation lines follow a newline and keep their leading space.
+    A value is as python-debian gives it: continuation lines follow a newline and keep their leading space. `names` are the
+    fields' names as written, by themselves in lower case.
     """
 
     def __init__(self, fields: Iterable[tuple[str, str]]) -> None:
         self._fields = dict(fields)
-
-    @cached_property
-    def _names(self) -> dict[str, str]:
-        return {name.lower(): name for name in self._fields}
+        self.names = {name.lower(): name for name in self._fields}
 
     def __getitem__(self, name: str) -> str:
         found = self._fields.get(name)
-        return found if found is not None else self._fields[self._names[name.lower()]]
+        return found if found is not None else self._fields[self.names[name.lower()]]
 
     def __contains__(self, name: object) -> bool:
         # Mapping's own asks by raising; most of what is asked of a hundred thousand stanzas is not there.
-        return name in self._fields or (isinstance(name, str) and name.lower() in self._names)
+        return name in self._fields or (isinstance(name, str) and name.lower() in self.names)
 
     @overload
     def get(self, name: str, /) -> str | None: ...
@@ -54,7 +51,10 @@ class Stanza(Mapping[str, str]):
     def get(self, name: str, /, default: str | T) -> str | T: ...
     def get(self, name: str, /, default: object = None) -> object:
         """Return a field's value, `default` when there is no such field."""
-        return self[name] if self.__contains__(name) else default
+        found = self._fields.get(name)
+        if found is None and (written := self.names.get(name.lower())) is not None:
+            found = self._fields[written]
+        return default if found is None else found
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._fields)
@@ -127,9 +127,9 @@ def _field(name: str, value: str) -> str:
 
 
 def _stanza(fields: list[tuple[str, str]], end: int) -> Stanza:
-    seen: set[str] = set()
-    for name, _ in fields:
-        if name.lower() in seen:
-            raise StanzaError(f"field {name} is there twice in the stanza that ends before line {end}")
-        seen.add(name.lower())
-    return Stanza(fields)
+    stanza = Stanza(fields)
+    if len(stanza.names) < len(fields):
+        lowered = [name.lower() for name, _ in fields]
+        twice = next(name for number, (name, _) in enumerate(fields) if name.lower() in lowered[:number])
+        raise StanzaError(f"field {twice} is there twice in the stanza that ends before line {end}")
+    return stanza

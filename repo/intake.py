@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -77,11 +78,13 @@ def collect(given: Sequence[Path], keyring: str, findings: Findings, passed_over
 def _take(path: Path, keyring: Path | None, out: _Given, findings: Findings, passed_over: list[str]) -> None:
     if path.is_dir():
         suffixes = (".changes",) if keyring else (".deb", ".dsc")
-        found = sorted(file for suffix in suffixes for file in path.rglob(f"*{suffix}"))
+        found = _below(path, suffixes)
         if not found:
             findings.note(path, f"there is no {' or '.join(suffixes)} file in this folder")
-        for file in found:
-            _take(file, keyring, out, findings, passed_over)
+        if keyring is None:
+            out.packages += found
+        for upload in found if keyring else ():
+            _take(upload, keyring, out, findings, passed_over)
     elif path.exists() and not path.is_file():
         findings.note(path, "is no regular file")
     elif path.suffix == ".changes":
@@ -92,6 +95,12 @@ def _take(path: Path, keyring: Path | None, out: _Given, findings: Findings, pas
         out.named.append(path)
     else:
         out.packages.append(path)
+
+
+def _below(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
+    """Return the files of these kinds in a folder and those below it, sorted; links to folders are not followed."""
+    walked = os.walk(folder)
+    return sorted(Path(place, name) for place, _, names in walked for name in names if name.endswith(suffixes))
 
 
 def _take_upload(path: Path, keyring: Path | None, out: _Given, findings: Findings, passed_over: list[str]) -> None:
@@ -160,6 +169,8 @@ def _with_beside(candidates: list[Candidate], given: _Given, findings: Findings)
     near = _build_records(candidates, findings) if given.look_beside else {}
     folders = {candidate.path.parent for candidate in candidates} if given.look_beside else ()
     stated = {folder: _statements_in(folder) for folder in folders}
+    if not (near or given.named or any(stated.values())):
+        return candidates
     said: dict[Path, list[Path]] = {candidate.path: [] for candidate in candidates}
     for candidate in candidates:
         stem = candidate.path.name.removesuffix(candidate.path.suffix)

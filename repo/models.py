@@ -23,6 +23,7 @@ Key = tuple[str, str, str]
 # What the repository itself says about a package; a package that brings its own would contradict it.
 OWN_FIELDS = ("Filename", "Size", "MD5sum", "SHA1", "SHA256", "SHA512", "Description-md5",
               "Kubedeb-Beside", "Phased-Update-Percentage")  # fmt: skip
+OWN_NAMES = frozenset(name.lower() for name in OWN_FIELDS)
 
 
 class Named:
@@ -86,9 +87,9 @@ def pool_name(name: str, version: str, architecture: str, sha256: str) -> str:
 
 def package_of(deb: Deb) -> Package:
     """Return the package that a `.deb` is. Raises `ValueError` when it carries a field that the repository writes."""
-    for name in OWN_FIELDS:
-        if name in deb.control:
-            raise ValueError(f"its control file has the field {name}, which only a repository may write")
+    if not deb.control.names.keys().isdisjoint(OWN_NAMES):
+        name = next(name for name in OWN_FIELDS if name in deb.control)
+        raise ValueError(f"its control file has the field {name}, which only a repository may write")
     if deb.architecture == SOURCE:
         raise ValueError("its architecture is source, and it is a binary package")
     filename = pool_name(deb.name, deb.version, deb.architecture, deb.sha256)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from repo.keyset import keyring, read_keys
 from repo.live import Live, generation_name, seal
 from repo.models import Action, Suite
 from repo.place import Repository
-from repo.snapshots import named
+from repo.snapshots import named, near
 from repo.store import digest_of
 
 if TYPE_CHECKING:
@@ -69,8 +70,12 @@ def _sign(repository: Repository, text: str) -> Signed:
 def fulfilled(transaction: Transaction, suite: str, live: Live) -> dict[str, str]:
     """Return the changes of a suite's draft that the live generation has carried out: sha256 and name."""
     catalog, snapshot, load = transaction.catalog, live.snapshot, transaction.load
-    # One after the other: a first import may have drafted a hundred thousand.
-    arrived = {row.sha256: row.name for row in catalog.coming(suite) if row in named(snapshot, load, row.name)}
+    # Chunk by chunk: a first import may have drafted a hundred thousand.
+    arrived: dict[str, str] = {}
+    for _, coming in groupby(catalog.coming(suite), key=lambda row: snapshot.position(row.name)):
+        rows = list(coming)
+        there = set(near(snapshot, load, [rows[0].name]))
+        arrived |= {row.sha256: row.name for row in rows if row in there}
     for change in catalog.draft(suite, Action.REMOVE):
         member = change.member
         if all(row.key != member.key for row in named(snapshot, load, member.name)):

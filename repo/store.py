@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from kubedeb.errors import ExitCode, KubedebError
-from kubedeb.files import CHUNK, new_file, replacing, sha256_of, sync_all
+from kubedeb.files import CHUNK, new_file, sha256_of, sync_all, sync_folder
 from kubedeb.records import frozen
 from kubedeb.release import Digest
 
@@ -20,6 +20,8 @@ from kubedeb.release import Digest
 FOREVER = r"(^|/)(pool|by-hash|snapshots|generations)/"
 # From so many files on, one sync of the file system costs less than one of each file and its folders.
 MANY = 32
+# So many bytes are copied at once: a buffer of this size costs no system call of its own.
+COPIED = 64 * 1024
 # A file system without hard links, or one on which a file has as many as it may have.
 NO_LINKS = (errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.EXDEV)
 
@@ -203,14 +205,32 @@ class FolderStore:
             return False
         if sync:
             sync_all(folders)
-        with source.open("rb") as origin, replacing(path, sync=sync, temporary_in=self.staging) as stream:
-            hashed = sha256()
-            while block := origin.read(CHUNK):
-                hashed.update(block)
-                stream.write(block)
-            if hashed.hexdigest() != digest:
-                raise changed(source)
+        self._copied(source, digest, sync=sync).replace(path)
+        if sync:
+            sync_folder(path.parent)
         return True
+
+    def _copied(self, source: Path, digest: str, *, sync: bool) -> Path:
+        """Copy a file, held to its digest while it is read, and return where. There may be 100,000: unbuffered."""
+        descriptor, temporary = new_file(self.staging, mode=0o644)
+        try:
+            with os.fdopen(descriptor, "wb", buffering=0) as stream, source.open("rb", buffering=0) as origin:
+                hashed = sha256()
+                while block := origin.read(COPIED):
+                    hashed.update(block)
+                    left = memoryview(block)
+                    while left:
+                        left = left[stream.write(left) :]
+                if hashed.hexdigest() != digest:
+                    raise changed(source)
+                if os.fstat(descriptor).st_mode & 0o7777 != 0o644:  # the umask took some of it
+                    os.fchmod(descriptor, 0o644)
+                if sync:
+                    os.fsync(descriptor)
+        except BaseException:
+            temporary.unlink()
+            raise
+        return temporary
 
     def delete(self, names: Iterable[str]) -> None:
         """Remove files, and the folders that become empty."""

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from kubedeb.plaintar import CHUNK, entries, plain
+from kubedeb.plaintar import CHUNK, entries, plain, total
 
 Told = list[tuple[Mapping[str, object], bytes | None] | str]
 Form = Literal[0, 1, 2]
@@ -118,3 +118,11 @@ def test_a_large_file_may_be_passed_over_or_read_in_part() -> None:
             assert content is not None
             assert set(content.read(part)) <= {ord("b")}
         assert names == ["./big", "./end"]
+
+
+@given(st.integers(0, 512), st.binary(max_size=512), st.integers(0, 255))
+@example(256, b"", 255)
+@example(257, b"", 255)
+def test_a_block_is_summed_whole_whatever_its_sum(full: int, rest: bytes, byte: int) -> None:
+    block = (bytes([byte]) * full + rest)[:512].ljust(512, b"\0")
+    assert total(block) == sum(block)
