@@ -243,18 +243,29 @@ def _entry(item: tarfile.TarInfo) -> Entry:
 
 
 class _Hashed:
-    """Counts and hashes everything that is read through it."""
+    """Counts and hashes a stream, block by block, and hands out what is asked of it."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
+        self._block = b""
+        self._at = 0
         self.digest = hashlib.sha256()
         self.count = 0
 
     def read(self, size: int) -> bytes:
-        data = self._stream.read(size)
-        self.digest.update(data)
-        self.count += len(data)
+        at = self._at
+        data = self._block[at : at + size]
+        self._at = at + len(data)
+        while len(data) < size and self._fill():
+            self._at = size - len(data)
+            data += self._block[: self._at]
         return data
+
+    def _fill(self) -> bool:
+        self._block, self._at = self._stream.read(BLOCK), 0
+        self.digest.update(self._block)
+        self.count += len(self._block)
+        return bool(self._block)
 
 
 class _Member(io.RawIOBase):

@@ -104,7 +104,8 @@ def read(lines: Iterable[str]) -> Iterator[Stanza]:
                 yield _stanza(fields, number)
             fields = []
             continue
-        if CONTROL_CHARACTER.search(line):
+        # What is printable has none, and that is told faster.
+        if not line.isprintable() and CONTROL_CHARACTER.search(line):
             raise StanzaError(f"line {number}: a control character stands in it: {line[:80]!r}")
         if line[0] in " \t":
             if not fields or not line.strip():

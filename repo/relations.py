@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 from kubedeb.deb import PACKAGE
 from kubedeb.records import frozen
@@ -95,6 +96,8 @@ FIELDS = ("Pre-Depends", "Depends", "Recommends", "Suggests", "Enhances", "Break
 ALTERNATIVES = frozenset({"Pre-Depends", "Depends", "Recommends", "Suggests", "Enhances"})
 
 
+# The packages of an archive say the same again and again.
+@lru_cache(maxsize=4096)
 def wrong_relation(field: str, value: str) -> str:
     """Return what dpkg or apt would not read in a relation field of a binary package, empty when all is well."""
     for part in re.split(r"[,|]" if field in ALTERNATIVES else ",", value.replace("\n", " ")):
