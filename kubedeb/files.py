@@ -16,13 +16,13 @@ CHUNK = 1024 * 1024
 SYNCS = 8
 
 
-def new_file(folder: Path, prefix: str = "", mode: int = 0o600) -> tuple[int, Path]:
+def new_file(folder: Path, prefix: str = "", mode: int = 0o600) -> tuple[int, str]:
     """Make an empty file that nobody else has, private unless `mode` says more, open for writing: its descriptor and path.
 
     As tempfile.mkstemp does, which takes as long to load as a short command may take in all.
     """
     while True:
-        path = folder / f"{prefix}{os.urandom(8).hex()}.part"
+        path = f"{folder}/{prefix}{os.urandom(8).hex()}.part"
         with suppress(FileExistsError):
             return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode), path
 
@@ -38,7 +38,8 @@ def replacing(path: Path, *, mode: int = 0o644, sync: bool = False, temporary_in
     """
     if temporary_in is None:
         path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = new_file(temporary_in or path.parent, f".{path.name}.", mode)
+    descriptor, name = new_file(temporary_in or path.parent, f".{path.name}.", mode)
+    temporary = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as stream:
             yield stream
@@ -72,7 +73,7 @@ def canonical_json(value: Any) -> str:
     return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def sync_folder(folder: Path) -> None:
+def sync_folder(folder: str | Path) -> None:
     """Make the names in `folder` durable."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -81,11 +82,11 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def sync_all(paths: Sequence[Path]) -> None:
+def sync_all(paths: Sequence[str | Path]) -> None:
     """Make files, and the names in folders, durable side by side: a journalling file system commits once for all of them."""
     failed: list[OSError] = []
 
-    def sync(some: Sequence[Path]) -> None:
+    def sync(some: Sequence[str | Path]) -> None:
         try:
             for path in some:
                 descriptor = os.open(path, os.O_RDONLY)

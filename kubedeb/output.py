@@ -60,7 +60,7 @@ def json_pieces(value: Any, margin: str = "\n") -> Iterator[str]:
         opening, closing, parts = "{", "}", tuple(value.values())
         heads = [f"{ENCODE(name if isinstance(name, str) else ENCODE(name))}: " for name in value]
     else:
-        opening, closing, parts, heads = "[", "]", value, [""] * len(value)
+        opening, closing, parts, heads = "[", "]", tuple(value), [""] * len(value)
     if all(isinstance(part, SCALAR) for part in parts):
         rows = (head + ENCODE(part) for head, part in zip(heads, parts, strict=True))
         yield f"{opening}{inner}{f',{inner}'.join(rows)}{margin}{closing}"

@@ -100,7 +100,8 @@ def _take(path: Path, keyring: Path | None, out: _Given, findings: Findings, pas
 def _below(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
     """Return the files of these kinds in a folder and those below it, sorted; links to folders are not followed."""
     walked = os.walk(folder)
-    return sorted(Path(place, name) for place, _, names in walked for name in names if name.endswith(suffixes))
+    found = sorted(f"{place}/{name}" for place, _, names in walked for name in names if name.endswith(suffixes))
+    return [Path(name) for name in found]
 
 
 def _take_upload(path: Path, keyring: Path | None, out: _Given, findings: Findings, passed_over: list[str]) -> None:

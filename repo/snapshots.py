@@ -69,7 +69,11 @@ class Snapshot:
 
     def position(self, name: str) -> int:
         """Return the number of the chunk that packages of this name are in, or would be."""
-        return max(0, bisect_right(self.chunks, name, key=lambda chunk: chunk.first) - 1)
+        return max(0, bisect_right(self._firsts, name) - 1)
+
+    @cached_property
+    def _firsts(self) -> list[str]:
+        return [chunk.first for chunk in self.chunks]
 
 
 @frozen
