@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -56,21 +57,25 @@ def json_pieces(value: Any, margin: str = "\n") -> Iterator[str]:
         yield ENCODE(value)
         return
     inner = f"{margin}  "
-    if isinstance(value, Mapping):
-        opening, closing, parts = "{", "}", tuple(value.values())
-        heads = [f"{ENCODE(name if isinstance(name, str) else ENCODE(name))}: " for name in value]
-    else:
-        opening, closing, parts, heads = "[", "]", tuple(value), [""] * len(value)
-    if all(isinstance(part, SCALAR) for part in parts):
-        rows = (head + ENCODE(part) for head, part in zip(heads, parts, strict=True))
-        yield f"{opening}{inner}{f',{inner}'.join(rows)}{margin}{closing}"
+    named = isinstance(value, Mapping)
+    opening, closing = "{}" if named else "[]"
+    value = dict(value) if named else list(value)
+    if all(isinstance(part, SCALAR) for part in (value.values() if named else value)):
+        yield f"{opening}{inner}{_on_lines(inner)(value)[1:-1]}{margin}{closing}"
         return
-    comma = opening
-    for head, part in zip(heads, parts, strict=True):
-        yield f"{comma}{inner}{head}"
+    for name, part in value.items() if named else ((None, part) for part in value):
+        yield f"{opening}{inner}"
+        if named:
+            yield f"{ENCODE(name if isinstance(name, str) else ENCODE(name))}: "
         yield from json_pieces(part, inner)
-        comma = ","
+        opening = ","
     yield f"{margin}{closing}"
+
+
+@lru_cache(maxsize=64)
+def _on_lines(margin: str) -> Callable[[Any], str]:
+    """Return an encoder that begins each item but the first with a margin: with its own indent it would not be that in C."""
+    return json.JSONEncoder(ensure_ascii=False, separators=(f",{margin}", ": ")).encode
 
 
 def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

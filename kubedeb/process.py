@@ -267,24 +267,36 @@ def side_by_side(one: Callable[[], Made], other: Callable[[], Given]) -> tuple[M
 
     Raises what the first that fails raises, when both have ended.
     """
+    wait = begun(other)
+    try:
+        first = one()
+    except BaseException:
+        with suppress(BaseException):
+            wait()
+        raise
+    return first, wait()
+
+
+def begun(work: Callable[[], Given]) -> Callable[[], Given]:
+    """Begin a call that waits for a program or the disk; what is returned waits for its end, and returns or raises as it."""
     done: list[Given] = []
     failed: list[BaseException] = []
 
     def call() -> None:
         try:
-            done.append(other())
+            done.append(work())
         except BaseException as error:
             failed.append(error)
 
+    def wait() -> Given:
+        helper.join()
+        if failed:
+            raise failed[0]
+        return done[0]
+
     helper = threading.Thread(target=call)
     helper.start()
-    try:
-        first = one()
-    finally:
-        helper.join()
-    if failed:
-        raise failed[0]
-    return first, done[0]
+    return wait
 
 
 def spread(work: Callable[[Given], Made], items: Sequence[Given], least: int = 64) -> list[Made]:

@@ -64,7 +64,7 @@ def take(opened: Transaction, looked: Looked) -> Added:
     findings.stop()
     candidates = [_with_known(candidate, catalog, published) for candidate in looked.candidates]
     served = set(near(opened.lives[suite.name].snapshot, load, names)) if suite.name in opened.lives else set()
-    return _store(opened.repository, suite, candidates, catalog, served, looked.passed_over)
+    return _store(opened, suite, candidates, served, looked.passed_over)
 
 
 def _with_known(candidate: Candidate, catalog: Catalog, published: Iterable[Package]) -> Candidate:
@@ -112,9 +112,10 @@ def refuse_other_bytes(
 
 
 def _store(
-    repository: Repository, suite: Suite, candidates: Iterable[Candidate], catalog: Catalog, published: Collection[Package],
+    opened: Transaction, suite: Suite, candidates: Iterable[Candidate], published: Collection[Package],
     passed_over: tuple[str, ...],
 ) -> Added:  # fmt: skip
+    catalog = opened.catalog
     drafted = {change.member.sha256: change.action for change in catalog.draft(suite.name)}
     by_content = {candidate.package.sha256: candidate for candidate in candidates}
     new: list[Package] = []
@@ -125,7 +126,7 @@ def _store(
         there = same and drafted.get(digest, Action.ADD) is Action.ADD
         (present if there else new).append(package)
     files = [file for candidate in by_content.values() for file in candidate.objects()]
-    repository.layout.store.adopt_all(files)
+    opened.unsynced.append(opened.repository.layout.store.adopt_all(files))
     if new:
         catalog.add(suite.name, new, new)
     return Added(suite.name, tuple(new), tuple(present), passed_over)

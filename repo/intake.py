@@ -137,18 +137,18 @@ def inspect(paths: Iterable[Path], findings: Findings) -> list[Candidate]:
         if isinstance(found, str):
             findings.note(path, found)
         else:
-            candidates.append(found)
+            candidates.append(Candidate(path, *found))
     return candidates
 
 
-def _inspect(path: Path) -> Candidate | str:
-    """Return the package that a file is, or what is wrong with it."""
+def _inspect(path: Path) -> tuple[Package, tuple[tuple[str, Path, str], ...]] | str:
+    """Return the package that a file is with its further files, as in `Candidate`, or what is wrong with it."""
     what = "a source package" if path.suffix == ".dsc" else "a Debian package"
     try:
         if not S_ISREG(path.stat().st_mode):
             # A pipe would be waited for, a device be read for ever.
             return "is no regular file"
-        return _source(path) if path.suffix == ".dsc" else Candidate(path, package_of(read_binary(path)))
+        return _source(path) if path.suffix == ".dsc" else (package_of(read_binary(path)), ())
     except DebError as error:
         return f"is not {what}: {error}"
     except ValueError as error:
@@ -157,12 +157,12 @@ def _inspect(path: Path) -> Candidate | str:
         return f"cannot be read: {error.strerror or error}"
 
 
-def _source(path: Path) -> Candidate:
+def _source(path: Path) -> tuple[Package, tuple[tuple[str, Path, str], ...]]:
     from repo.sources import read_source
 
     package, files = read_source(path)
     folder = pool_folder(package.sha256)
-    return Candidate(path, package, tuple((f"{folder}/{file.name}", path.parent / file.name, file.sha256) for file in files))
+    return package, tuple((f"{folder}/{file.name}", path.parent / file.name, file.sha256) for file in files)
 
 
 def _with_beside(candidates: list[Candidate], given: _Given, findings: Findings) -> list[Candidate]:

@@ -92,6 +92,7 @@ def go_live(opened: Transaction, staged: Sequence[Prepared], whys: Mapping[str, 
     moves = [_move(prepared, whys[prepared.suite.name], together) for prepared in [*live, *staged]]
     with opened.watch.lap("live"):
         opened.rely()
+        opened.durable()
         begin(opened.repository, moves)
         for prepared in staged:
             _rename(opened, prepared, alone=not live)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -27,6 +27,14 @@ MANY = 32
 COPIED = 64 * 1024
 # A file system without hard links, or one on which a file has as many as it may have.
 NO_LINKS = (errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.EXDEV)
+
+
+# Waits until something is durable, and raises what went wrong.
+Wait = Callable[[], None]
+
+
+def durable() -> None:
+    """Wait for nothing."""
 
 
 class Raced(Exception):  # noqa: N818 - it says what happened
@@ -70,8 +78,8 @@ class Store(Protocol):
     def adopt(self, name: str, source: Path, digest: str) -> bool:
         """Copy a file of which the sha256 is known into the store; return whether anything had to be written."""
 
-    def adopt_all(self, files: Sequence[tuple[str, Path, str]]) -> None:
-        """Adopt many files, each given by name, source and sha256."""
+    def adopt_all(self, files: Sequence[tuple[str, Path, str]]) -> Wait:
+        """Adopt many files, each given by name, source and sha256; all are durable when what is returned has been called."""
 
     def delete(self, names: Iterable[str]) -> None:
         """Remove objects; those that are not there hinder nobody."""
@@ -192,14 +200,13 @@ class FolderStore:
         """Copy a file in by one rename, unless it is there already. Raises `KubedebError` when its content has changed."""
         return self._adopt(name, source, digest, sync=True)
 
-    def adopt_all(self, files: Sequence[tuple[str, Path, str]]) -> None:
-        """Copy many files in; where they are many, all are made durable at once, before anybody relies on them."""
-        from kubedeb.process import spread
+    def adopt_all(self, files: Sequence[tuple[str, Path, str]]) -> Wait:
+        """Copy many files in; where they are many, all are made durable at once, while the caller goes on."""
+        from kubedeb.process import begun, spread
 
         one_by_one = len(files) < MANY
         spread(lambda file: self._adopt(*file, sync=one_by_one), files, least=4 * MANY)
-        if not one_by_one:
-            sync_file_system(self.root)
+        return durable if one_by_one else begun(lambda: sync_file_system(self.root))
 
     def _adopt(self, name: str, source: Path, digest: str, *, sync: bool) -> bool:
         path = f"{self.root}/{name}"

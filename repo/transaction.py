@@ -14,6 +14,7 @@ from repo.live import Live, chunk_loader
 from repo.place import Repository, writing
 from repo.recall import read_lives, recall
 from repo.snapshots import Load, Snapshot
+from repo.store import Wait
 
 if TYPE_CHECKING:
     from repo.fence import Entered
@@ -56,6 +57,12 @@ class Transaction:
     lives: dict[str, Live] = field(default_factory=dict)
     planned: dict[str, Snapshot] = field(default_factory=dict)
     entered: Entered | None = None
+    unsynced: list[Wait] = field(default_factory=list)
+
+    def durable(self) -> None:
+        """Wait until all packages that were stored are durable: nobody may be told of them before."""
+        while self.unsynced:
+            self.unsynced.pop()()
 
     def rely(self) -> None:
         """Keep gc away from what lies in an object store until all is done; a folder has one writer anyway."""
@@ -97,4 +104,5 @@ def transaction(repository: Repository, say: Say) -> Iterator[Transaction]:
                 resume(opened)
             yield opened
         finally:
+            opened.durable()
             opened.leave()
