@@ -22,8 +22,10 @@ M = TypeVar("M", bound=BaseModel)
 def load(path: Path, model: type[M], *, what: str, formats: tuple[int, ...], code: ExitCode) -> M:
     """Read `path` into `model`. Raises `KubedebError` with `code`: unreadable, not JSON, another format, not valid."""
     try:
-        data = json.loads(path.read_bytes(), object_pairs_hook=_no_duplicates)
-        json.dumps(data, ensure_ascii=False).encode()
+        text = path.read_bytes().decode("utf-8-sig")
+        data = json.loads(text, object_pairs_hook=_no_duplicates)
+        if "\\ud" in text or "\\uD" in text:  # UTF-8 holds no halves of surrogate pairs, so only an escape can name one
+            json.dumps(data, ensure_ascii=False).encode()
     except OSError as error:
         raise KubedebError(
             f"cannot read {path}", details=str(error.strerror), hint="Check the path and its rights.", code=code

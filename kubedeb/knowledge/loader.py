@@ -32,13 +32,26 @@ class Knowledge:
         """Return the rules by id."""
         return {rule.id: rule for rule in self.rules}
 
+    @cached_property
+    def _by_kind(self) -> dict[tuple[str, RuleKind], tuple[Rule, ...]]:
+        found: dict[tuple[str, RuleKind], list[Rule]] = {}
+        for rule in self.rules:
+            found.setdefault((rule.component, rule.kind), []).append(rule)
+        return {key: tuple(rules) for key, rules in found.items()}
+
+    @cached_property
+    def _following(self) -> dict[tuple[str, Line], Rule]:
+        """By component and line the rule that says which line follows it, the first where several do."""
+        hops = [rule for rule in self.rules if rule.kind is RuleKind.HOP]
+        return {(rule.component, rule.from_.line): rule for rule in reversed(hops) if rule.from_.line is not None}
+
     def of(self, component: str, kind: RuleKind) -> tuple[Rule, ...]:
         """Return a component's rules of one kind, in the order of the file."""
-        return tuple(rule for rule in self.rules if rule.component == component and rule.kind is kind)
+        return self._by_kind.get((component, kind), ())
 
     def hop(self, component: str, line: Line) -> Rule | None:
         """Return the rule that says which line follows `line`, None when none is known."""
-        return next((rule for rule in self.of(component, RuleKind.HOP) if rule.from_.line == line), None)
+        return self._following.get((component, line))
 
     def next_line(self, component: str, line: Line) -> Line | None:
         """Return the line that follows `line`, None when none is known."""

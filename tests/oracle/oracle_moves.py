@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from oracle_words import (
     Case,
@@ -51,8 +50,7 @@ class Kind(StrEnum):
     RESUME = "Z"
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(NamedTuple):
     """A transition to `after`; `starts` are the members whose daemon it starts, each with the state it is started in."""
 
     kind: Kind
@@ -66,7 +64,7 @@ def moves(case: Case, state: State) -> Iterator[Move]:
     for transition in TRANSITIONS:
         for move in transition(case, state):
             after = normalised(case, move.after)
-            yield move if after is move.after else replace(move, after=after)
+            yield move if after is move.after else move._replace(after=after)
 
 
 def put(values: tuple[T, ...], index: int, value: T) -> tuple[T, ...]:
@@ -76,12 +74,12 @@ def put(values: tuple[T, ...], index: int, value: T) -> tuple[T, ...]:
 
 def with_progress(case: Case, state: State, member: int, progress: Progress) -> State:
     """Return the state with the current act's progress on one member changed."""
-    return replace(state, acts=put(state.acts, case.nodes[state.step].index(member), progress))
+    return state._replace(acts=put(state.acts, case.nodes[state.step].index(member), progress))
 
 
 def with_running(state: State, member: int, version: str | None) -> State:
     """Return the state in which the member runs that version."""
-    return replace(state, running=put(state.running, member, version))
+    return state._replace(running=put(state.running, member, version))
 
 
 # The guard.
@@ -152,7 +150,7 @@ def issue(case: Case, state: State) -> Iterator[Move]:
     if current_act(case, state) is Act.OBSERVE and not all(shown(case, state, member) for member in nodes):
         return
     acts = tuple(Progress.DONE if shown(case, state, member) else Progress.ISSUED for member in nodes)
-    yield Move(Kind.ISSUE, None, replace(state, acts=acts))
+    yield Move(Kind.ISSUE, None, state._replace(acts=acts))
 
 
 def read_back(case: Case, state: State) -> Iterator[Move]:
@@ -178,10 +176,10 @@ def advance(case: Case, state: State) -> Iterator[Move]:
     if not executor_can_act(case, state) or idle(state) or any(act is not Progress.DONE for act in state.acts):
         return
     if state.act + 1 < len(current_acts(case, state)):
-        yield Move(Kind.ADVANCE, None, replace(state, act=state.act + 1, acts=()))
+        yield Move(Kind.ADVANCE, None, state._replace(act=state.act + 1, acts=()))
     elif afterwards(case, state):
         if state.direction is Direction.FORWARD:
-            yield Move(Kind.ADVANCE, None, replace(state, step=state.step + 1, act=0, acts=()))
+            yield Move(Kind.ADVANCE, None, state._replace(step=state.step + 1, act=0, acts=()))
         else:
             lower = range(first_of_phase(case, state.step), state.step)
             yield Move(Kind.ADVANCE, None, back_to(case, state, undoable(case, lower)))
@@ -190,9 +188,9 @@ def advance(case: Case, state: State) -> Iterator[Move]:
 def back_to(case: Case, state: State, steps: list[int]) -> State:
     """Return the state in which the highest of the steps is to be undone, or, when there is none, all is."""
     if steps:
-        return replace(state, direction=Direction.BACK, step=steps[-1], act=0, acts=())
+        return state._replace(direction=Direction.BACK, step=steps[-1], act=0, acts=())
     first = first_of_phase(case, state.step)
-    return replace(state, direction=Direction.ROLLED_BACK, step=first, act=0, acts=())
+    return state._replace(direction=Direction.ROLLED_BACK, step=first, act=0, acts=())
 
 
 def turn_back(case: Case, state: State) -> Iterator[Move]:
@@ -224,17 +222,17 @@ def effect(case: Case, state: State, member: int) -> State | None:
     before, after = from_and_to(case, state)
     match current_act(case, state):
         case Act.DOWNLOAD:
-            return replace(state, cached=put(state.cached, member, state.cached[member] | {before, after}))
+            return state._replace(cached=put(state.cached, member, state.cached[member] | {before, after}))
         case Act.INSTALL:
-            return replace(state, installed=put(state.installed, member, after))
+            return state._replace(installed=put(state.installed, member, after))
         case Act.RESTART:
             return with_running(state, member, None)
         case Act.SAVE if state.running[member] is not None and state.leader is not None:
-            return replace(state, saved=state.saved | {state.cluster})
+            return state._replace(saved=state.saved | {state.cluster})
         case Act.COMPARE if state.cluster in state.saved:
-            return replace(state, proven=state.proven | {state.cluster})
+            return state._replace(proven=state.proven | {state.cluster})
         case Act.TRANSFER if up(case, state, member) and state.leader is not None:
-            return replace(state, leader=member)
+            return state._replace(leader=member)
     return None
 
 
@@ -256,7 +254,7 @@ def elect(case: Case, state: State) -> Iterator[Move]:
     """W-elect(i)."""
     if state.leader is None and len(ups(case, state)) >= majority(case):
         for member in ups(case, state):
-            yield Move(Kind.ELECT, member, replace(state, leader=member))
+            yield Move(Kind.ELECT, member, state._replace(leader=member))
 
 
 def rise(case: Case, state: State) -> Iterator[Move]:
@@ -265,7 +263,7 @@ def rise(case: Case, state: State) -> Iterator[Move]:
         return
     lowest = min(line(version) for version in state.running if version is not None)
     if lowest > state.cluster:
-        yield Move(Kind.RISE, None, replace(state, cluster=lowest))
+        yield Move(Kind.RISE, None, state._replace(cluster=lowest))
 
 
 # F, a fault, and H, its repair.
@@ -278,13 +276,13 @@ def fault(case: Case, state: State) -> Iterator[Move]:
     for member, described in enumerate(case.plan.members):
         if state.running[member] is not None:
             crashed = with_running(state, member, None)
-            yield Move(Kind.FAULT, member, replace(crashed, fault=Fault(FaultKind.PROCESS, described.node)))
+            yield Move(Kind.FAULT, member, crashed._replace(fault=Fault(FaultKind.PROCESS, described.node)))
         lost = powered_off(case, state, (member,))
-        yield Move(Kind.FAULT, member, replace(lost, fault=Fault(FaultKind.NODE, described.node)))
-        yield Move(Kind.FAULT, member, replace(state, fault=Fault(FaultKind.LINK, described.node)))
+        yield Move(Kind.FAULT, member, lost._replace(fault=Fault(FaultKind.NODE, described.node)))
+        yield Move(Kind.FAULT, member, state._replace(fault=Fault(FaultKind.LINK, described.node)))
     for row, members in case.rows.items():
-        yield Move(Kind.FAULT, None, replace(powered_off(case, state, members), fault=Fault(FaultKind.ROW, row)))
-    yield Move(Kind.FAULT, None, replace(state, fault=Fault(FaultKind.EXECUTOR)))
+        yield Move(Kind.FAULT, None, powered_off(case, state, members)._replace(fault=Fault(FaultKind.ROW, row)))
+    yield Move(Kind.FAULT, None, state._replace(fault=Fault(FaultKind.EXECUTOR)))
 
 
 def powered_off(case: Case, state: State, members: tuple[int, ...]) -> State:
@@ -306,7 +304,7 @@ def repair(case: Case, state: State) -> Iterator[Move]:
         if repaired.running[member] is None:
             starts.append((repaired, member))
             repaired = with_running(repaired, member, repaired.installed[member])
-    yield Move(kind, None, replace(repaired, fault=None), tuple(starts))
+    yield Move(kind, None, repaired._replace(fault=None), tuple(starts))
 
 
 def hit(case: Case, fault: Fault) -> tuple[int, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 
 from kubedeb.versions import Version
@@ -75,7 +75,7 @@ def normalised(case: Case, state: State) -> State:
     """Forget a leader that is not Up or has no majority."""
     if state.leader is None or (up(case, state, state.leader) and len(ups(case, state)) >= majority(case)):
         return state
-    return replace(state, leader=None)
+    return state._replace(leader=None)
 
 
 def idle(state: State) -> bool:

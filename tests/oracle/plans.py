@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections import Counter
+from collections.abc import Mapping
 from random import Random
 
 from book import VERSIONS, download, good
@@ -16,16 +17,18 @@ HOPS = {1: (1, 2), 2: (1, 2), 3: (1,), 4: (1,)}
 """How many hops a case of that many members may have, so that brute force stays small."""
 WIDEST = {1: 16, 2: 10, 3: 9, 4: 3}
 """How many steps a case of that many members may have at the most."""
+SHORTEST = {1: 16, 2: 4, 3: 2, 4: 1}
+"""The same of cases that take hundredths of a second."""
 
 
-def small(seed: int) -> Plan:
+def small(seed: int, widest: Mapping[int, int] = WIDEST) -> Plan:
     """Return the small case of a seed: a good plan, a part of one, or either with up to four edits."""
     rng = Random(seed)  # noqa: S311 - cases, not secrets
     count = rng.choices([1, 2, 3, 4], [3, 4, 6, 1])[0]
     hops = rng.choice(HOPS[count])
     first = rng.randrange(1, len(VERSIONS) - hops)
     draft = draft_of(good(count, VERSIONS[first : first + hops + 1]))
-    cut(draft, rng, WIDEST[count])
+    cut(draft, rng, widest[count])
     for _ in range(rng.choices([0, 1, 2, 3, 4], [1, 4, 5, 4, 2])[0]):
         if draft.places():
             rng.choice(EDITS)(draft, rng)

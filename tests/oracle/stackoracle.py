@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from kubedeb.versions import Version
 from upgrade_plans.models.stackplan import Server, StackCheck, StackKind, StackPlan, StackStep, Via, Workers
@@ -13,8 +14,7 @@ Release = tuple[str, str]
 """kubelet and kube-proxy; what has one daemon only has it twice."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Unit:
+class Unit(NamedTuple):
     """A unit: disk, run (None: nothing), in hand."""
 
     disk: Release
@@ -22,8 +22,7 @@ class Unit:
     hand: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class World:
+class World(NamedTuple):
     """A state: direction, step, every unit, the fault and the units that it froze."""
 
     way: str
@@ -196,8 +195,8 @@ class Oracle:
                 yield from self.executor(world)
             yield from self.world(world)
         if world.fault:
-            units = tuple(replace(u, run=u.disk) if n in world.frozen else u for n, u in enumerate(world.units))
-            yield "Z" if world.fault == "executor" else "H", replace(world, units=units, fault="", frozen=frozenset())
+            units = tuple(u._replace(run=u.disk) if n in world.frozen else u for n, u in enumerate(world.units))
+            yield "Z" if world.fault == "executor" else "H", world._replace(units=units, fault="", frozen=frozenset())
         else:
             yield from self.faults(world)
 
@@ -212,21 +211,21 @@ class Oracle:
                 if unit == Unit(target, target, hand=True):
                     yield "E", put(world, n, Unit(target, target))
                 if not unit.hand and unit.run is not None and unit != Unit(target, target) and self.may_begin(world, n, name):
-                    yield "E", put(world, n, replace(unit, hand=True))
+                    yield "E", put(world, n, unit._replace(hand=True))
         if self.whole(world):
-            yield "E", replace(world, step=world.step + 1) if world.way == "forward" else self.below(world)
+            yield "E", world._replace(step=world.step + 1) if world.way == "forward" else self.below(world)
         if world.way == "forward":
             if not self.begun(world):
                 yield "B", self.below(world)
             elif step.undo:
-                yield "B", replace(world, way="back")
+                yield "B", world._replace(way="back")
 
     def below(self, world: World) -> World:
         if world.step > 0:
             lower = self.plan.steps[world.step - 1]
             if lower.undo or lower.kind is StackKind.DOWNLOAD:
-                return replace(world, way="back", step=world.step - 1)
-        return replace(world, way="rolled-back")
+                return world._replace(way="back", step=world.step - 1)
+        return world._replace(way="rolled-back")
 
     def may_begin(self, world: World, n: int, name: str) -> bool:
         step = self.plan.steps[world.step]
@@ -263,14 +262,14 @@ class Oracle:
                 if not unit.hand or n in world.frozen:
                     continue
                 if unit.disk != target:
-                    yield "W", put(world, n, replace(unit, disk=target))
+                    yield "W", put(world, n, unit._replace(disk=target))
                 elif unit.run is not None and unit.run != target:
-                    yield "W", put(world, n, replace(unit, run=None))
+                    yield "W", put(world, n, unit._replace(run=None))
                 if unit.run is None:
-                    yield "W", put(world, n, replace(unit, run=unit.disk))
+                    yield "W", put(world, n, unit._replace(run=unit.disk))
 
     def faults(self, world: World) -> Iterator[tuple[str, World]]:
-        yield "F", replace(world, fault="executor")
+        yield "F", world._replace(fault="executor")
         alive = [n for n, named in enumerate(self.names) if not named.down]
         for n in alive:
             if self.names[n].kind == "workers":
@@ -360,13 +359,13 @@ def present(unit: Unit, daemon: int) -> set[str]:
 
 def put(world: World, n: int, unit: Unit) -> World:
     """Return the state with one unit replaced."""
-    return replace(world, units=(*world.units[:n], unit, *world.units[n + 1 :]))
+    return world._replace(units=(*world.units[:n], unit, *world.units[n + 1 :]))
 
 
 def strike(world: World, fault: str, hit: list[int]) -> World:
     """Return the state in which some units run nothing and are frozen."""
-    units = tuple(replace(unit, run=None) if n in hit else unit for n, unit in enumerate(world.units))
-    return replace(world, units=units, fault=fault, frozen=frozenset(hit))
+    units = tuple(unit._replace(run=None) if n in hit else unit for n, unit in enumerate(world.units))
+    return world._replace(units=units, fault=fault, frozen=frozenset(hit))
 
 
 def static(plan: StackPlan) -> Iterator[str]:

@@ -77,20 +77,26 @@ class Facts(Sparse):
     images: dict[str, tuple[str, ...]] = fact("tags in the own registry by image", "GET /v2/NAME/tags/list", {})
 
     @cached_property
-    def _names(self) -> tuple[tuple[str, str], ...]:
-        return tuple(
-            (name, key) for key in self.nodes for term in terms(key) for name in (expand(term) if "[" in term else (term,))
-        )
+    def _read(self) -> tuple[dict[str, str], int]:
+        """Return the key of each node, and how many names the keys hold. O(nodes), once."""
+        found: dict[str, str] = {}
+        named = 0
+        for key in self.nodes:
+            for term in terms(key):
+                names = expand(term) if "[" in term else (term,)
+                named += len(names)
+                found |= dict.fromkeys(names, key)
+        return found, named
 
     @property
     def named(self) -> int:
         """Return how many names the node sets hold; more than there are nodes where one stands in two sets."""
-        return len(self._names)
+        return self._read[1]
 
-    @cached_property
+    @property
     def sets(self) -> dict[str, str]:
-        """Return the key of `nodes` that each node stands under. O(nodes), once."""
-        return dict(self._names)
+        """Return the key of `nodes` that each node stands under."""
+        return self._read[0]
 
     def of(self, node: str) -> NodeFacts:
         """Return the facts of one node. Raises `KeyError`."""

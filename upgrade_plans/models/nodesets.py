@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import chain
 from math import prod
 from typing import Annotated, Any
 
@@ -62,9 +63,9 @@ def _plain(text: str) -> tuple[str, ...] | None:
         or any(low <= high for low, high in zip(bounds[2::2], bounds[1::2], strict=False))
     ):
         return None
-    width = widths.pop() if padded else 0
-    return tuple(f"{before}{number:0{width}}{after}" if width else f"{before}{number}{after}"
-                 for low, high in zip(bounds[::2], bounds[1::2], strict=True) for number in range(low, high + 1))  # fmt: skip
+    named = f"{before}%0{widths.pop()}d{after}" if padded else f"{before}%d{after}"
+    ranges = (range(low, high + 1) for low, high in zip(bounds[::2], bounds[1::2], strict=True))
+    return tuple(map(named.__mod__, chain.from_iterable(ranges)))
 
 
 def terms(text: str) -> tuple[str, ...]:

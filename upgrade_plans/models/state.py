@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 Line = tuple[int, int]
 """A minor line, (3, 4) for every 3.4.x."""
@@ -36,17 +36,17 @@ class FaultKind(StrEnum):
     EXECUTOR = "executor"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Fault:
+class Fault(NamedTuple):
     """The outstanding fault; `where` is a node's or a row's name, empty for the executor."""
 
     kind: FaultKind
     where: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class State:
-    """One state. Tuples run over the plan's `members` in their order; `acts` over the current step's `nodes`.
+class State(NamedTuple):
+    """One state: a named tuple, because hundreds of thousands of them are made and hashed.
+
+    Tuples run over the plan's `members` in their order; `acts` over the current step's `nodes`.
 
     `installed` and `running` are upstream versions (None: not running); `cached` the versions that lie ready on the node;
     `cluster` the cluster version's line; `leader` a member's index; `saved` and `proven` the lines at which a backup was

@@ -1,8 +1,9 @@
 """The order in which a stack's parts move: the cheapest legal way through all mixes of versions, or what forbids every way.
 
-A* over `Stack`. A move is legal when neither the mix while it is made nor the one after it breaks a rule that forbids. Costs
-are compared in this order: drains of each worker, risk (broken rules that warn, once for each mix that breaks them), moves,
-minor versions that workers lag behind, and last the order of `GROUPS`, so that the same question has the same answer.
+A* over the mixes of a `Stack`. A move is legal when neither the mix while it is made nor the one after it breaks a rule that
+forbids. Costs are compared in this order: drains of each worker, risk (broken rules that warn, once for each mix that breaks
+them), moves, minor versions that workers lag behind, and last the order of `GROUPS`, so that the same question has the same
+answer. Nodes do not count here: what is searched is a cluster's versions, be it of ten nodes or of a hundred thousand.
 """
 
 from __future__ import annotations
@@ -13,10 +14,13 @@ from dataclasses import dataclass
 
 from kubedeb.knowledge import Knowledge
 from kubedeb.knowledge.schema import Rule
-from upgrade_plans.planner.legality import Judge, forbids, mix_of, unique
-from upgrade_plans.planner.stack import BY_NAME, GROUPS, Map, Move, Stack, Wish
+from upgrade_plans.planner.legality import Judge
+from upgrade_plans.planner.mixes import Mixes, State
+from upgrade_plans.planner.stack import BY_NAME, GROUPS, Move, Stack, Wish
 
 Cost = tuple[int, int, int, int, tuple[int, ...]]
+Way = tuple[tuple[int, int], ...]
+"""Moves in order: a group's place among those of the stack, and the place on its ladder that it moves to."""
 FREEZE = "freeze "
 ORDER = {group.name: number for number, group in enumerate(GROUPS)}
 
@@ -56,125 +60,134 @@ class NoWay:
 def climb(start: Stack, wish: Wish, knowledge: Knowledge) -> Climb | NoWay:
     """Find the cheapest way from a start to a target, or why there is none. Both name the same groups; nothing goes down."""
     judge = Judge(knowledge)
-    search = _Search(start, wish, judge)
-    no_hops = tuple(name for name, _ in start.versions if search.map.lines[name][-1] != search.map.target[name].line)
-    if no_hops:
+    mixes = Mixes(start, wish, judge)
+    lines, target = mixes.map.lines, mixes.map.target
+    if no_hops := tuple(name for name, _ in start.versions if lines[name][-1] != target[name].line):
         return NoWay(no_hops=no_hops)
+    search = _Search(mixes)
     found = search.best()
     if found is None:
-        return _forbidden(start, wish, judge, search.stopped)
-    cost, moves = found
-    stages, stack = [], start
-    for move in moves:
-        stack = stack.with_(move.group, move.new)
-        stages.append(Stage(move, stack, tuple(rule for rule in search.broken(stack, move) if not forbids(rule))))
-    return Climb(start, tuple(_explained(start, stages, search)), cost[0], cost[1])
+        return _forbidden(start, wish, judge, search)
+    cost, way = found
+    return Climb(start, tuple(_stages(start, way, mixes)), cost[0], cost[1])
 
 
 class _Search:
-    def __init__(self, start: Stack, wish: Wish, judge: Judge, enforced: frozenset[str] | None = None) -> None:
-        self.start = start
-        self.map = Map(start, wish, judge.knowledge)
-        self.judge = judge
-        self.enforced = enforced
-        self.goals = dict(self.map.target.versions)
-        self.stopped: dict[str, Rule] = {}
-        self.rests: dict[Stack, tuple[Rule, ...]] = {}
-        self.here = frozenset(rule.id for rule in self.judge.broken(mix_of(start)))
+    """A search that obeys the rules whose bits are in `enforced`, and notes which of them stopped it (`stopped`)."""
 
-    def broken(self, after: Stack, move: Move) -> tuple[Rule, ...]:
-        """Return what is broken while a move is made or after it."""
-        return unique((*self.judge.broken(mix_of(after, move)), *self._at_rest(after)))
+    def __init__(self, mixes: Mixes, enforced: int = -1) -> None:
+        self.mixes = mixes
+        self.stopped = 0
+        # A rule that the start breaks already stops no repair.
+        self.forbidding = mixes.forbidding & enforced & ~mixes.at_rest(mixes.start)
+        names = mixes.names
+        self.drains = [BY_NAME[name].drains for name in names]
+        self.order = [ORDER[name] for name in names]
+        self.apiservers = names.index("apiservers") if "apiservers" in names else None
+        self.rest = [[self._rest(place, step) for step in range(len(mixes.ladders[place]))] for place in range(len(names))]
 
-    def _at_rest(self, stack: Stack) -> tuple[Rule, ...]:
-        if stack not in self.rests:
-            self.rests[stack] = self.judge.broken(mix_of(stack))
-        return self.rests[stack]
+    def _rest(self, place: int, step: int) -> tuple[int, int]:
+        """Return what is left of a group's way at least, (drains, moves): one drain until it is there, a move for each line."""
+        name, version = self.mixes.names[place], self.mixes.ladders[place][step]
+        if step == self.mixes.goal[place]:
+            return 0, 0
+        group = BY_NAME[name]
+        ahead = sum(line > version.line for line in self.mixes.map.lines[name]) if group.stepwise else 1
+        return int(group.drains), max(1, ahead)
 
-    def legal(self, broken: tuple[Rule, ...]) -> bool:
-        """Say whether nothing that is broken forbids; a rule that the start breaks already stops no repair."""
-        for rule in broken:
-            if forbids(rule) and rule.id not in self.here and (self.enforced is None or rule.id in self.enforced):
-                self.stopped[rule.id] = rule
-                return False
-        return True
+    def _legal(self, broken: int) -> bool:
+        if stopping := broken & self.forbidding:
+            self.stopped |= stopping & -stopping
+        return not stopping
 
-    def step(self, cost: Cost, move: Move, after: Stack, broken: tuple[Rule, ...]) -> Cost:
+    def _step(self, cost: Cost, place: int, after: State, broken: int) -> Cost:
         """Return the cost after one more move."""
         drains, risk, moves, lag, order = cost
-        group = BY_NAME[move.group]
-        behind = after["apiservers"].minor - move.new.minor if group.drains and "apiservers" in after else 0
-        risk += sum(not forbids(rule) for rule in broken)
-        return drains + group.drains, risk, moves + 1, lag + behind, (*order, ORDER[move.group])
+        behind = 0
+        if self.drains[place] and self.apiservers is not None:
+            ladders = self.mixes.ladders
+            behind = ladders[self.apiservers][after[self.apiservers]].minor - ladders[place][after[place]].minor
+        risk += (broken & ~self.mixes.forbidding).bit_count()
+        return drains + self.drains[place], risk, moves + 1, lag + behind, (*order, self.order[place])
 
-    def bound(self, stack: Stack) -> tuple[int, int, int, int]:
-        """Return what the rest costs at least: a drain of each group that is not there, a move for each line that it takes."""
-        drains = moves = 0
-        for name, version in stack.versions:
-            if version != self.goals[name]:
-                drains += BY_NAME[name].drains
-                ahead = sum(line > version.line for line in self.map.lines[name]) if BY_NAME[name].stepwise else 1
-                moves += max(1, ahead)
-        return drains, 0, moves, 0
+    def _least(self, cost: Cost, state: State) -> Cost:
+        """Return what a way costs at least that has cost so much up to a state."""
+        rest = [self.rest[place][step] for place, step in enumerate(state)]
+        drains, moves = sum(one for one, _ in rest), sum(one for _, one in rest)
+        return cost[0] + drains, cost[1], cost[2] + moves, cost[3], cost[4]
 
-    def best(self) -> tuple[Cost, tuple[Move, ...]] | None:
+    def best(self) -> tuple[Cost, Way] | None:
         """Return the cheapest way, None when there is none."""
-        zero: Cost = (0, 0, 0, 0, ())
-        queue: list[tuple[Cost, int, Cost, Stack, tuple[Move, ...]]] = [(zero, 0, zero, self.start, ())]
-        done: set[Stack] = set()
+        mixes, zero = self.mixes, (0, 0, 0, 0, ())
+        queue: list[tuple[Cost, int, Cost, State, Way]] = [(zero, 0, zero, mixes.start, ())]
+        done: set[State] = set()
         pushed = 0
         while queue:
-            _, _, cost, stack, way = heapq.heappop(queue)
-            if stack == self.map.target:
+            _, _, cost, state, way = heapq.heappop(queue)
+            if state == mixes.goal:
                 return cost, way
-            if stack in done:
+            if state in done:
                 continue
-            done.add(stack)
-            for move in self.map.moves(stack):
-                after = stack.with_(move.group, move.new)
-                if after in done or not self.legal(self._at_rest(after)):
+            done.add(state)
+            for place, step, after in mixes.moves(state):
+                if after in done:
                     continue
-                broken = self.broken(after, move)
-                if not self.legal(broken):
-                    continue
-                pushed += 1
-                reached = self.step(cost, move, after, broken)
-                rest = self.bound(after)
-                least: Cost = (reached[0] + rest[0], reached[1], reached[2] + rest[2], reached[3], reached[4])
-                heapq.heappush(queue, (least, pushed, reached, after, (*way, move)))
+                broken = mixes.broken(state, place, after)
+                if self._legal(broken):
+                    pushed += 1
+                    reached = self._step(cost, place, after, broken)
+                    heapq.heappush(queue, (self._least(reached, after), pushed, reached, after, (*way, (place, step))))
         return None
 
 
-def _explained(start: Stack, stages: list[Stage], search: _Search) -> Iterator[Stage]:
-    """Say of each stage which later ones could not be made, or only with more warnings, if it were left out."""
-    for number, stage in enumerate(stages):
-        stack = start
-        needed: list[tuple[int, Rule]] = []
-        for later, other in enumerate(stages):
-            if later == number or (other.move.group == stage.move.group and later > number):
-                continue
-            stack = stack.with_(other.move.group, other.move.new)
-            if later > number:
-                known = {rule.id for rule in other.warnings} | {rule.id for _, rule in needed}
-                needed += [(later, rule) for rule in search.broken(stack, other.move) if rule.id not in known | search.here]
-        yield Stage(stage.move, stage.after, stage.warnings, tuple(needed))
+def _stages(start: Stack, way: Way, mixes: Mixes) -> Iterator[Stage]:
+    """Yield a way as stages."""
+    state, stack = mixes.start, start
+    for number, (place, step) in enumerate(way):
+        after = mixes.moved(state, place, step)
+        move = Move(mixes.names[place], mixes.ladders[place][state[place]], mixes.ladders[place][step])
+        stack = stack.with_(move.group, move.new)
+        warnings = mixes.rules(mixes.broken(state, place, after) & ~mixes.forbidding)
+        yield Stage(move, stack, warnings, tuple(_needed(number, way, mixes)))
+        state = after
 
 
-def _forbidden(start: Stack, wish: Wish, judge: Judge, stopped: dict[str, Rule]) -> NoWay:
+def _needed(number: int, way: Way, mixes: Mixes) -> Iterator[tuple[int, Rule]]:
+    """Yield which later stages could not be made, or only with more warnings, if one were left out, and by which rule."""
+    real = left_out = mixes.start
+    known = mixes.at_rest(mixes.start)
+    for later, (place, step) in enumerate(way):
+        passed = mixes.moved(real, place, step)
+        warned = mixes.broken(real, place, passed)
+        real = passed
+        if later == number or (place == way[number][0] and later > number):
+            continue
+        after = mixes.moved(left_out, place, step)
+        broken = mixes.broken(left_out, place, after)
+        left_out = after
+        if later > number:
+            fresh = broken & ~warned & ~known
+            known |= fresh
+            yield from ((later, rule) for rule in mixes.rules(fresh))
+
+
+def _forbidden(start: Stack, wish: Wish, judge: Judge, stuck: _Search) -> NoWay:
     """Drop from all that stood in the way one after the other, as long as there is no way without it."""
-    rules, every = dict(stopped), frozenset(rule.id for rule in judge.knowledge.rules)
+    thawed = Mixes(start, Wish(wish.target, frozenset(), wish.via, wish.rest), judge)
+    stopped = stuck.stopped
     # Where one rule gives way others can be met behind it.
     while True:
-        behind = _Search(start, Wish(wish.target, frozenset(), wish.via, wish.rest), judge, every - set(rules))
+        behind = _Search(thawed, ~stopped)
         if behind.best() is not None or not behind.stopped:
             break
-        rules |= behind.stopped
+        stopped |= behind.stopped
+    rules = {rule.id: rule for rule in thawed.rules(stopped)}
     kept = [*sorted(rules), *(FREEZE + name for name in sorted(wish.frozen))]
     for item in list(kept):
         rest = [other for other in kept if other != item]
         frozen = frozenset(other.removeprefix(FREEZE) for other in rest if other.startswith(FREEZE))
-        attempt = _Search(start, Wish(wish.target, frozen, wish.via, wish.rest), judge, frozenset(rest))
-        if attempt.best() is None:
+        mixes = Mixes(start, Wish(wish.target, frozen, wish.via, wish.rest), judge)
+        if _Search(mixes, mixes.bits(rules[other] for other in rest if other in rules)).best() is None:
             kept = rest
     return NoWay(
         tuple(rules[item] for item in kept if item in rules),

@@ -42,6 +42,10 @@ class Judge:
         self._pair = lru_cache(maxsize=None)(self._judge_pair)
         self._blocked = lru_cache(maxsize=None)(knowledge.blocked)
 
+    def related(self, components: Iterable[str], others: Iterable[str]) -> bool:
+        """Say whether any rule judges a component of one group against one of another, either way."""
+        return any((one, two) in self.between or (two, one) in self.between for one, two in product(components, others))
+
     def broken(self, mix: Mix) -> tuple[Rule, ...]:
         """Return the rules that a mix breaks, each once."""
         return unique(self._broken(mix))

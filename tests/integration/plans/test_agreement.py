@@ -22,6 +22,9 @@ UPPER = 5_000
 """States from which on a case counts as one of the upper size: about three members and a whole hop."""
 
 
+TURN = pytest.mark.turn("plans of the planner for the oracle")
+
+
 def compared(work: Callable[[int], Compared], seeds: Iterable[int]) -> list[Compared]:
     """Compare on all seeds; the first disagreement fails, all of them are saved."""
     outcomes = list(agreement.spread(work, seeds))
@@ -42,12 +45,12 @@ def refused(outcomes: Iterable[Compared]) -> Counter[str]:
 
 
 def test_agree_on_small_cases() -> None:
-    outcomes = compared(agreement.small, range(FIRST, FIRST + 1_500))
+    outcomes = compared(agreement.brief, range(FIRST, FIRST + 1_500))
     assert {one for outcome in outcomes for one in outcome.violated} >= {"etcd-quorum", "packages", "no-dead-end", "plan"}
 
 
 def test_illegal_mutants_are_refused() -> None:
-    assert refused(compared(agreement.part, range(FIRST, FIRST + 300))).total() >= 100
+    assert refused(compared(agreement.part, range(FIRST, FIRST + 150))).total() >= 50
 
 
 @pytest.mark.long
@@ -71,10 +74,10 @@ def test_a_thousand_illegal_mutants_are_refused() -> None:
     ("running", "cluster_version", "rows", "target"),
     [
         (["3.3.25"] * 3, None, None, "3.4.23"),
-        (["3.3.25"] * 3, None, None, "3.5.16"),
-        (["3.3.25"] * 3, None, {"etcd1": "a", "etcd2": "a", "etcd3": "b"}, "3.4.23"),
-        (["3.3.25", "3.4.23", "3.3.25"], "3.3.0", None, "3.4.23"),
-        (["3.4.23", "3.4.23", "3.3.25"], "3.3.0", None, "3.5.16"),
+        pytest.param(["3.3.25"] * 3, None, None, "3.5.16", marks=TURN),
+        pytest.param(["3.3.25"] * 3, None, {"etcd1": "a", "etcd2": "a", "etcd3": "b"}, "3.4.23", marks=TURN),
+        pytest.param(["3.3.25", "3.4.23", "3.3.25"], "3.3.0", None, "3.4.23", marks=TURN),
+        pytest.param(["3.4.23", "3.4.23", "3.3.25"], "3.3.0", None, "3.5.16", marks=TURN),
         (["3.5.16"] * 3, None, None, "3.5.16"),
         pytest.param(["3.3.25"] * 4, None, None, "3.4.23", marks=pytest.mark.long),
         pytest.param(["3.3.25"] * 5, None, None, "3.4.23", marks=pytest.mark.long),
