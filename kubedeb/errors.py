@@ -38,7 +38,7 @@ class ExitCode(IntEnum):
     FETCH = 32
     """A source could not be fetched."""
     SANDBOX = 33
-    """The build sandbox is not usable (no docker daemon, no base image)."""
+    """The build sandbox is not usable (no docker daemon, no base image, build dependencies that were never locked)."""
     BUILD = 34
     """A build failed."""
     BUILD_STORAGE = 35

@@ -38,12 +38,14 @@ class Update:
     layers: tuple[LayerUpdate, ...] = ()
 
 
-def update(target: Target, wants: Callable[[BaseLock], Iterable[Wants]], progress: Progress) -> Update:
+def update(
+    target: Target, wants: Callable[[BaseLock], Iterable[Wants]], progress: Progress, *, missing: bool = False
+) -> Update:
     """Bring the base of a suite and the layers on it up to date in the store; says what was new.
 
-    `wants` returns which layers are locked: what the base has already is none of them.
-    A build for any architecture runs on the base of `BUILD_ARCHITECTURE`. The packages of a new base go into the cache, because
-    the mirror drops them one day. Raises `KubedebError`: FETCH (no mirror), SOURCE_GONE (it has no such suite), SANDBOX
+    `wants` returns which layers are locked: what the base has already is none of them. `missing`: what is locked stays as it
+    is. A build for any architecture runs on the base of `BUILD_ARCHITECTURE`. The packages of a new base go into the cache,
+    because the mirror drops them one day. Raises `KubedebError`: FETCH (no mirror), SOURCE_GONE (it has no such suite), SANDBOX
     (mmdebstrap fails), BUILD_STORAGE (no room).
     """
     store = target.store
@@ -52,10 +54,11 @@ def update(target: Target, wants: Callable[[BaseLock], Iterable[Wants]], progres
         suite_apt(target.suite, BUILD_ARCHITECTURE, target.mirror, store.folder / "tmp", progress) as apt,
     ):
         lock = store.base(target.suite, BUILD_ARCHITECTURE)
-        reason = _why_anew(lock, apt)
+        reason = "" if lock and missing else _why_anew(lock, apt)
         if lock is None or reason:
             lock = _make(target, apt, progress)
-        return Update(lock, reason, renew(store, lock, wants(lock), apt, progress))
+        wanted = [want for want in wants(lock) if not (missing and store.layer(lock.digest, want))]
+        return Update(lock, reason, renew(store, lock, wanted, apt, progress))
 
 
 def _why_anew(lock: BaseLock | None, apt: PrivateApt) -> str:

@@ -31,6 +31,10 @@ class Conditions:
         """Return the command that says which addresses a build tries; pure."""
         return self._command(spec, "--trace-network")
 
+    def lock_missing(self) -> str:
+        """Return the command that locks build dependencies which never were; pure."""
+        return shlex.join(["kubedeb", "base", "update", "--missing", *self.again])
+
     def _command(self, spec: BuildSpec, option: str) -> str:
         return shlex.join(["kubedeb", "build", f"{spec.recipe}@{spec.version}", *self.again, option])
 

@@ -18,11 +18,13 @@ from pkgbuild.dsc import NamedFile, named_files
 from pkgbuild.fetch import fetch, network
 from pkgbuild.kit import Taken, grounds, take_in, write_kit
 from pkgbuild.layering import Layering
-from pkgbuild.layers import LayerUpdate, Wants
+from pkgbuild.layers import Wants
 from pkgbuild.recipe import BUILD_ARCHITECTURE
 from pkgbuild.session import session
 from pkgbuild.spec import SourcePin
 from pkgbuild.target import Target
+
+_LOCK = "kubedeb base update --missing"
 
 
 @dataclass(frozen=True)
@@ -93,9 +95,10 @@ def _bring_layers(wanted: Wanted, target: Target, progress: Progress, *, offline
 def _make_kit(
     wanted: Wanted, output: Path, pins: Sequence[SourcePin], target: Target, progress: Progress, *, offline: bool
 ) -> None:
-    """Make a kit of the bases in the store; the base of the suite and its layers are locked first, where they never were."""
-    errors = [] if offline else [one for one in _lock(wanted, target, progress) if one.error]
+    """Make a kit of the bases in the store; where the suite has none, it is made first, with its layers."""
     current = target.store.base(target.suite, BUILD_ARCHITECTURE)
+    if current is None and not offline:
+        current = base.update(target, wanted.build_depends, progress).lock
     wants = wanted.build_depends(current) if current else ()
     bases, unlocked = grounds(target.store, wants)
     if not bases:
@@ -104,15 +107,15 @@ def _make_kit(
             code=ExitCode.SANDBOX,
         )  # fmt: skip
     for lock, want in unlocked:
-        progress.say(f"Not in the kit: {' '.join(want)} on {lock.tag} (never locked: kubedeb base update --suite {lock.suite})")
+        progress.say(f"Not in the kit: {' '.join(want)} on {lock.tag} (never locked; {_LOCK} --suite {lock.suite} locks it)")
     everywhere = set(wants).intersection(*({want for of, want in unlocked if of == lock} for lock in target.store.bases()))
     if everywhere:
-        said = {one.wants: one.error.details for one in errors if one.error}
         raise KubedebError(
             "no base of the store has these build dependencies locked, so the kit could not build what needs them",
-            details="\n".join(f"{' '.join(want)}\n{said.get(want, '')}".strip() for want in sorted(everywhere)),
-            hint="kubedeb base update --suite SUITE locks them, where SUITE has them.", code=ExitCode.RECIPE,
-        )  # fmt: skip
+            details="\n".join(" ".join(want) for want in sorted(everywhere)),
+            hint=f"{_LOCK} --suite SUITE locks them, where SUITE has them, with --recipes and --store as here.",
+            code=ExitCode.SANDBOX,
+        )
 
     def opened(lock: BaseLock) -> AbstractContextManager[PrivateApt]:
         return suite_apt(lock.suite, lock.architecture, target.mirror, target.store.folder / "tmp", progress)
@@ -120,12 +123,3 @@ def _make_kit(
     signed.prefill(target.cache.folder, pins, Cache(output))
     count = write_kit(output, pins, bases, target.cache, None if offline else opened, progress)
     progress.say(f"{output}: {count} files by digest, {len(bases)} bases")
-
-
-def _lock(wanted: Wanted, target: Target, progress: Progress) -> Sequence[LayerUpdate]:
-    """Lock what was never locked for the suite; what was is left as it is: the kit is to build what was built."""
-    lock = target.store.base(target.suite, BUILD_ARCHITECTURE)
-    if lock is None:
-        return base.update(target, wanted.build_depends, progress).layers
-    missing = sorted(want for want in wanted.build_depends(lock) if target.store.layer(lock.digest, want) is None)
-    return _layering(lock, target, progress, offline=False).lock_anew(missing)

@@ -1,9 +1,9 @@
-"""Have layers at hand: locked for the base in force, packages in the cache; the network only when some lack."""
+"""Have layers at hand: locked for the base in force, packages in the cache; the network only when some packages lack."""
 
 from __future__ import annotations
 
 import tarfile
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from kubedeb.errors import ExitCode, KubedebError
@@ -12,7 +12,6 @@ from pkgbuild.apt import PrivateApt, suite_apt
 from pkgbuild.baselock import BaseLock
 from pkgbuild.cache import Cache
 from pkgbuild.layers import Layer, LayerUpdate, Wants, bring, gone, lacking, news, resolve
-from pkgbuild.session import session
 from pkgbuild.store import Store
 
 DPKG_STATUS = "./var/lib/dpkg/status"
@@ -30,37 +29,9 @@ class Layering:
     offline: bool
     progress: Progress
 
-    def locked(self, wants: Collection[Wants]) -> dict[Wants, Layer]:
-        """Return the layer of each set of build dependencies; those that were never locked are resolved, once, and kept.
-
-        Raises `KubedebError`: RECIPE when apt cannot install one, FETCH when one is not locked and the network is off.
-        """
-        found = self.known(wants)
-        missing = sorted(set(wants) - found.keys())
-        if missing and self.offline:
-            raise KubedebError(
-                "these build dependencies are not locked yet, and this run is --offline",
-                details="\n".join(" ".join(want) for want in missing),
-                hint="Run kubedeb base update where there is a network.", code=ExitCode.FETCH,
-            )  # fmt: skip
-        for one in self.lock_anew(missing):
-            if one.layer is None:
-                raise one.error or KubedebError(f"no layer for {' '.join(one.wants)}", code=ExitCode.RECIPE)
-            found[one.wants] = one.layer
-        return found
-
     def known(self, wants: Collection[Wants]) -> dict[Wants, Layer]:
-        """Return those layers that are locked already."""
+        """Return the layers that are locked, of those wanted."""
         return {want: layer for want in wants if (layer := self.store.layer(self.lock.digest, want))}
-
-    def lock_anew(self, wants: Sequence[Wants]) -> Sequence[LayerUpdate]:
-        """Ask apt's solver for these layers and keep them; what it cannot install is told by `LayerUpdate.error`."""
-        if not wants:
-            return ()
-        with session(self.store.folder):
-            where = self.store.folder / "tmp"
-            with suite_apt(self.lock.suite, self.lock.architecture, self.mirror, where, self.progress) as apt:
-                return renew(self.store, self.lock, wants, apt, self.progress)
 
     def bring(self, layers: Iterable[Layer]) -> None:
         """Bring the packages of layers into the cache; the caller is in a session.

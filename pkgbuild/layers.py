@@ -1,7 +1,7 @@
 """Layers: what a recipe build-depends on beside the base, resolved once into a lock, installed from .debs of the cache.
 
-Only here and in `base` is apt's solver asked: by `kubedeb base update`, and once by a build whose dependencies were never
-locked. A layer may hold newer versions of packages of the base, where one is needed.
+Only here and in `base` is apt's solver asked, both for `base.update`. A layer may hold newer versions of packages of the base,
+where one is needed.
 """
 
 from __future__ import annotations

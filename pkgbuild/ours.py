@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +15,13 @@ from kubedeb.process import run
 from kubedeb.release import Digest
 from kubedeb.stanza import Stanza, StanzaError, read
 from kubedeb.versions import DebianVersion
+from pkgbuild.builddeps import names
 from pkgbuild.cache import Cache
 from pkgbuild.checksum import Checksum
 from pkgbuild.graph import OwnPackage
+from pkgbuild.library import Chosen
+from pkgbuild.spec import SourceNeeds, build_depends_of
+from pkgbuild.target import Target
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ class Offer:
     repository: AptRepository
 
 
-def offers(files: Sequence[Path], names: Collection[str], architecture: str, where: Path) -> dict[str, Offer]:
+def offers(files: Sequence[Path], wanted: Collection[str], architecture: str, where: Path) -> dict[str, Offer]:
     """Return the newest of each wanted package that the repositories of the `.sources` files offer.
 
     `where` is a folder for keyrings in binary form. Raises `KubedebError` (FETCH) when a file or repository cannot be read.
@@ -39,11 +43,20 @@ def offers(files: Sequence[Path], names: Collection[str], architecture: str, whe
     for file in files:
         for stanza in _stanzas(file):
             with _keyring(stanza, file, where) as keyring:
-                for offer in _of_stanza(stanza, keyring, names, architecture):
+                for offer in _of_stanza(stanza, keyring, wanted, architecture):
                     held = found.get(offer.package.name)
                     if held is None or DebianVersion(held.package.version) < DebianVersion(offer.package.version):
                         found[offer.package.name] = offer
     return found
+
+
+def offered(
+    chosen: Iterable[Chosen], needs: Mapping[SourceNeeds, tuple[str, ...]], target: Target, files: Sequence[Path]
+) -> dict[str, Offer]:
+    """Return what the repositories of the `.sources` files offer of what recipes build-depend on; see `offers`."""
+    depends = [relation for one in chosen for relation in build_depends_of(one, target.architecture, needs)]
+    wanted = {name for relation in depends for name in names(relation)}
+    return offers(files, wanted, target.architecture, target.store.folder / "tmp") if files and wanted else {}
 
 
 def _stanzas(file: Path) -> list[Stanza]:
@@ -83,14 +96,14 @@ def _keyring(stanza: Stanza, file: Path, where: Path) -> Iterator[Path]:
         yield binary
 
 
-def _of_stanza(stanza: Stanza, keyring: Path, names: Collection[str], architecture: str) -> Iterator[Offer]:
+def _of_stanza(stanza: Stanza, keyring: Path, wanted: Collection[str], architecture: str) -> Iterator[Offer]:
     for uri in stanza["URIs"].split():
         repository = AptRepository(uri, keyring, code=ExitCode.FETCH)
         for suite in stanza["Suites"].split():
             release = repository.release(suite)
             for component in stanza["Components"].split():
                 for entry in repository.packages(release, component, architecture):
-                    if entry["Package"] in names:
+                    if entry["Package"] in wanted:
                         package = OwnPackage(entry["Package"], entry["Version"], entry["SHA256"])
                         yield Offer(package, entry["Filename"], int(entry["Size"]), repository)
 

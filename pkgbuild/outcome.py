@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from kubedeb.errors import ExitCode, KubedebError
+from pkgbuild.conditions import Conditions
 from pkgbuild.plan import Action, Verb
+from pkgbuild.spec import BuildSpec
 from pkgbuild.store import BuildResult, Store
 
 
@@ -87,6 +89,16 @@ def blocked(action: Action, by: Sequence[Outcome]) -> Outcome:
         code=failures[0].code if failures else ExitCode.BUILD,
     )
     return Outcome(action, None, error, begun=False)
+
+
+def never_locked(spec: BuildSpec, wants: Sequence[str], conditions: Conditions) -> KubedebError:
+    """Return the error for a build whose build dependencies are not locked; pure."""
+    return KubedebError(
+        f"NOT RUN: {spec.title} build-depends on what was never locked: {', '.join(wants)}",
+        details="A build takes locked packages alone, so that it is the same build tomorrow.",
+        hint=f"This locks them, where {spec.suite} has them, and leaves what is locked as it is:\n{conditions.lock_missing()}",
+        code=ExitCode.SANDBOX,
+    )
 
 
 def trouble(outcomes: Sequence[Outcome]) -> KubedebError | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
@@ -15,24 +14,23 @@ from typing import TYPE_CHECKING
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
 from kubedeb.files import CHUNK, replacing, sha256_of
 from kubedeb.progress import Progress
-from pkgbuild import outcome as outcomes_of
-from pkgbuild.builddeps import names, without
 from pkgbuild.conditions import NO_CONDITIONS, Conditions
 from pkgbuild.finding import ROOTS, lacking
 from pkgbuild.jobs import work_through
 from pkgbuild.layering import Layering
-from pkgbuild.layers import Layer, Wants, debs, wants_of
+from pkgbuild.layers import wants_of
 from pkgbuild.library import Chosen
-from pkgbuild.outcome import Outcome
+from pkgbuild.outcome import Outcome, never_locked
 from pkgbuild.plan import Verb
 from pkgbuild.recipe import BUILD_ARCHITECTURE, Architecture
 from pkgbuild.sandbox import SandboxKind
 from pkgbuild.session import session
-from pkgbuild.spec import Expanded, Locked, SourceNeeds, SourcePin, build_depends_of, expand
+from pkgbuild.spec import Expanded, Locked, SourceNeeds, SourcePin, expand
 from pkgbuild.stage import sandbox_stage
 from pkgbuild.store import BuildResult, Store
 from pkgbuild.survey import Ground, Survey
 from pkgbuild.target import Target
+from pkgbuild.work import Lacking, Work
 
 if TYPE_CHECKING:
     from pkgbuild.baselock import BaseLock
@@ -83,26 +81,34 @@ def run_builds(
     A build that fails, or whose source is gone, keeps only those from being built that depend on it. What concerns all raises
     `KubedebError`: a recipe that cannot be expanded, no base, no sandbox.
     """
-    lock = target.store.base(target.suite, BUILD_ARCHITECTURE) or _first_base(chosen, target, progress)
+    lock = target.store.base(target.suite, BUILD_ARCHITECTURE) or _first_base(chosen, target, options, progress)
     needs = _needs(chosen, target, lock, options, progress)
-    offered = _offers(chosen, needs, target, options)
+    offered = _offered(chosen, needs, target, options)
     packages = {name: offer.package for name, offer in offered.items()}
     layering = Layering(lock, target.store, target.cache, target.mirror, options.offline, progress)
     wants = wants_of(chosen, packages, target.architecture, needs)
-    layers = layering.known(wants) if options.dry else layering.locked(wants)
+    layers = layering.known(wants)
     locked = Locked(lock.digest, sandbox_stage().digest, {want: layer.digest for want, layer in layers.items()}, needs)
     ground = Ground(target.suite, target.architecture, lock, locked, packages)
     survey = Survey(chosen, ground, target.store, unjudged(options, target), check=options.check, verify=options.verify)
     places = survey.stale() if options.stale else sorted(survey.actions)
-    if options.dry or all(survey.actions[place].verb is Verb.SKIP for place in places):
-        return [Outcome(survey.actions[place], survey.result(place)) for place in places]
+    unlocked = {
+        place: never_locked(survey.expanded[place].spec, want, options.conditions)
+        for place in places if survey.actions[place].verb.makes and (want := survey.wants(place)) and want not in layers
+    }  # fmt: skip
+    if options.dry or all(survey.actions[place].verb is Verb.SKIP or place in unlocked for place in places):
+        return [
+            Outcome(survey.actions[place], survey.result(place), unlocked.get(place), begun=place not in unlocked)
+            for place in places
+        ]  # fmt: skip
     with session(target.store.folder) as run_file:
-        wanted = [survey.expanded[place] for place in places if survey.actions[place].verb.makes]
+        makes = [place for place in places if survey.actions[place].verb.makes and place not in unlocked]
+        wanted = [survey.expanded[place] for place in makes]
         depends = [set(one.spec.build_depends) for one in wanted]
         layering.bring(layer for want, layer in layers.items() if any(of.issuperset(want) for of in depends))
         lost = _fetch(wanted, target, options, progress)
         with _builder(target, lock, options, progress, run_file) as builder:
-            work = _Work(survey, target, options, lost, offered, layers, builder)
+            work = Work(survey, target, options, Lacking(unlocked, lost), offered, layers, builder)
             try:
                 work_through({place: set(survey.needs[place].values()) for place in places}, work, work.outcomes)
             except BaseException:
@@ -112,71 +118,21 @@ def run_builds(
     return [work.outcomes[place] for place in places]
 
 
-class _Work:
-    """The steps of one run, as `jobs.work_through` takes them."""
-
-    def __init__(
-        self, survey: Survey, target: Target, options: RunOptions, lost: Mapping[SourcePin, KubedebError],
-        offered: Mapping[str, Offer], layers: Mapping[Wants, Layer], builder: Builder,
-    ) -> None:  # fmt: skip
-        self._survey, self._target, self._options = survey, target, options
-        self._lost, self._offered, self._layers, self._builder = lost, offered, layers, builder
-        self.outcomes: dict[int, Outcome] = {}
-
-    def start(self, place: int) -> Future[BuildResult] | Outcome:
-        """Plan a place whose needs are built, and begin it unless there is nothing to do."""
-        from pkgbuild.builders import Job, OwnFile
-
-        own = self._survey.own(place, {other: outcome.result for other, outcome in self.outcomes.items()})
-        action = self._survey.settle(place, [package for package, _ in own])
-        if action.verb is Verb.SKIP:
-            return Outcome(action, self._survey.result(place))
-        if action.verb is Verb.INSPECT:
-            return self._builder.start(Job(self._survey.expanded[place], action.reason, conditions=self._options.conditions))
-        if gone := next((self._lost[pin] for pin in action.spec.sources if pin in self._lost), None):
-            return Outcome(action, None, gone, begun=False)
-        ours = {package.name for package, _ in own}
-        layer = self._layers.get(without(action.spec.build_depends, ours))
-        added = [OwnFile(*deb) for deb in debs(layer, self._target.cache)] if layer else []
-        for package, maker in own:
-            file = self._file(package.name, maker)
-            added.append(OwnFile(file, package.sha256, file.name))
-        return self._builder.start(
-            Job(self._survey.expanded[place], action.reason, tuple(added), self._options.check, self._options.conditions)
-        )
-
-    def finished(self, place: int, future: Future[BuildResult]) -> Outcome:
-        """Return what became of a build; an exception that is no `KubedebError` is a bug and raised."""
-        error = future.exception()
-        if error is not None and not isinstance(error, KubedebError):
-            raise error
-        return Outcome(self._survey.actions[place], None if error else future.result(), error)
-
-    def blocked(self, place: int, by: list[int]) -> Outcome:
-        """Return the outcome of a build that stands on one that failed."""
-        return outcomes_of.blocked(self._survey.actions[place], [self.outcomes[other] for other in by])
-
-    def failed(self, outcome: Outcome) -> bool:
-        """Say whether nothing can be built on it."""
-        return outcome.error is not None
-
-    def _file(self, name: str, maker: int | None) -> Path:
-        from pkgbuild.ours import bring
-
-        if maker is None:
-            return bring(self._offered[name], self._target.cache)
-        result, spec = self.outcomes[maker].result, self._survey.expanded[maker].spec
-        packages = {package.name: package.file for package in result.packages} if result else {}
-        return self._target.store.build_folder(spec) / packages[name]
-
-
-def _first_base(chosen: Sequence[Chosen], target: Target, progress: Progress) -> BaseLock:
-    from pkgbuild import base
-
+def _first_base(chosen: Sequence[Chosen], target: Target, options: RunOptions, progress: Progress) -> BaseLock:
+    """Do what `kubedeb base update` does, for these recipes; raises as that, or FETCH or SANDBOX where it must not be done."""
     for one in chosen:  # a recipe that cannot be expanded is told before half a minute goes into a base
         expand(one, target.suite, target.architecture)
+    if options.offline or options.dry:
+        raise KubedebError(
+            f"there is no base for {target.suite} {BUILD_ARCHITECTURE} yet, and this run is to make none",
+            hint=f"Where there is a network: kubedeb base update --suite {target.suite}\n"
+            "From a kit: kubedeb recipe fetch --all --from KIT --offline",
+            code=ExitCode.FETCH if options.offline else ExitCode.SANDBOX,
+        )
+    from pkgbuild.locking import lock_for
+
     progress.say(f"There is no base for {target.suite} {BUILD_ARCHITECTURE} yet: making it, once.")
-    return base.update(target, lambda _: (), progress).lock
+    return lock_for(chosen, target, progress, options.sources).lock
 
 
 def _needs(
@@ -189,16 +145,14 @@ def _needs(
     return source_needs(chosen, target.architecture, lock, target.store, target.cache, fetch)
 
 
-def _offers(
+def _offered(
     chosen: Sequence[Chosen], needs: Mapping[SourceNeeds, tuple[str, ...]], target: Target, options: RunOptions
 ) -> dict[str, Offer]:
-    depends = [relation for one in chosen for relation in build_depends_of(one, target.architecture, needs)]
-    wanted = {name for relation in depends for name in names(relation)}
-    if not options.sources or not wanted:
+    if not options.sources:
         return {}
-    from pkgbuild.ours import offers
+    from pkgbuild.ours import offered
 
-    return offers(options.sources, wanted, target.architecture, target.store.folder / "tmp")
+    return offered(chosen, needs, target, options.sources)
 
 
 def _fetch(

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from pkgbuild.baselock import BaseLock
-from pkgbuild.builddeps import names
+from pkgbuild.builddeps import names, without
 from pkgbuild.graph import Needs, OwnPackage, needs, with_own
 from pkgbuild.library import Chosen
 from pkgbuild.plan import Action, Verb, earlier, plan, stale
@@ -73,6 +73,10 @@ class Survey:
         wanted = dict.fromkeys(name for relation in self.expanded[place].spec.build_depends for name in names(relation))
         offered = self._ground.offered
         return [made.get(name) or (offered[name], None) for name in wanted if name in made or name in offered]
+
+    def wants(self, place: int) -> tuple[str, ...]:
+        """Return what of Debian's packages a place builds with beyond the base, sorted."""
+        return without(self.expanded[place].spec.build_depends, {*self.needs[place], *self._ground.offered})
 
     def settle(self, place: int, own: Sequence[OwnPackage]) -> Action:
         """Expand a place once more with the packages of ours that its root will hold, and return what is to be done."""

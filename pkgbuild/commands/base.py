@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,13 +13,10 @@ from kubedeb.progress import progress
 from pkgbuild.baselock import BaseLock
 from pkgbuild.commands import options
 from pkgbuild.commands.prune import prune
-from pkgbuild.layers import LayerUpdate, Wants, wants_of
-from pkgbuild.library import Chosen, choose, fitting
+from pkgbuild.layers import LayerUpdate
+from pkgbuild.library import choose, fitting
 from pkgbuild.sandbox import SandboxKind
 from pkgbuild.session import session
-from pkgbuild.sourceneeds import bring_into_cache, source_needs
-from pkgbuild.spec import SourceNeeds, build_depends_of
-from pkgbuild.target import Target
 
 
 @click.group()
@@ -39,30 +35,25 @@ base.add_command(prune)
 @options.cache_option
 @options.shared_cache_option
 @options.sandbox_option
+@options.sources_option
+@click.option("--missing", is_flag=True, help="Lock only what was never locked, and leave the base and all locks as they are.")
 @json_option
 def update(
     suite: str, arch: str, recipes: tuple[Path, ...], store: Path | None, cache: Path | None, shared_cache: str | None,
-    sandbox: str, *, as_json: bool,
+    sandbox: str, sources: tuple[Path, ...], *, missing: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Lock and make the base root of a suite, and lock what recipes build-depend on; says what is new.
 
     Every build runs on amd64; --arch arm64 takes the recipes that have sources for it, which are cross-built there. Build
     dependencies that the suite does not have are told and keep nothing else from being locked.
     """
-    from pkgbuild import base as bases
     from pkgbuild.backends import backend
+    from pkgbuild.locking import lock_for
 
     target, shown = options.target(suite, arch, store, cache, shared_cache), progress()
     found = options.known_recipes(recipes)
     chosen, _ = fitting(choose(found, sorted(found)), (), target.suite, target.architecture)
-    needs: dict[SourceNeeds, tuple[str, ...]] = {}
-
-    def wants(lock: BaseLock) -> set[Wants]:
-        bring = bring_into_cache(target, shown)
-        needs.update(source_needs(chosen, target.architecture, lock, target.store, target.cache, bring))
-        return wants_of(chosen, (), target.architecture, needs)
-
-    done = bases.update(target, wants, shown)
+    done = lock_for(chosen, target, shown, sources, missing=missing)
     with session(target.store.folder) as run_file, backend(SandboxKind(sandbox), target.store, shown, run_file) as sandboxes:
         sandboxes.prepare(done.lock)
     if as_json:
@@ -75,16 +66,6 @@ def update(
             if one.layer:
                 news = f"locked anew: {one.reason}" if one.reason else "nothing new"
                 click.echo(f"{' '.join(one.wants)}: {len(one.layer.packages)} packages on it, {news}")
-    for one in done.layers:
-        if one.error:
-            shown.say(
-                f"{suite} has no {' '.join(one.wants)}, which these recipes need: {_needing(chosen, one.wants, target, needs)}"
-            )
-
-
-def _needing(chosen: Iterable[Chosen], wants: Wants, target: Target, needs: Mapping[SourceNeeds, tuple[str, ...]]) -> str:
-    depends = {one.loaded.recipe.name: build_depends_of(one, target.architecture, needs) for one in chosen}
-    return ", ".join(sorted(name for name, of in depends.items() if set(wants) <= set(of)))
 
 
 def _layer(one: LayerUpdate) -> dict[str, Any]:

@@ -38,10 +38,7 @@ if TYPE_CHECKING:
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, metavar="N", help="Builds at once.")
 @click.option("--check", is_flag=True, help="Build each again, everything varied, and compare byte for byte.")
 @click.option("--verify", is_flag=True, help="Hash every stored file, even those whose size and times are as they were.")
-@click.option(
-    "--sources", multiple=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE.sources",
-    help="An apt repository with packages of ours that recipes build-depend on (repeatable).",
-)  # fmt: skip
+@options.sources_option
 @click.option("--lintian/--no-lintian", default=True, help="Ask lintian of each build (default: yes).")
 @click.option(
     "--root-tests/--no-root-tests", default=True,

@@ -32,6 +32,10 @@ suite_option = click.option(
     "--suite", type=click.Choice([suite.value for suite in Suite]), default=Suite.BOOKWORM.value, show_default=True,
     help="The Debian suite to build for.",
 )  # fmt: skip
+sources_option = click.option(
+    "--sources", multiple=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE.sources",
+    help="An apt repository with packages of ours that recipes build-depend on (repeatable).",
+)  # fmt: skip
 sandbox_option = click.option(
     "--sandbox", type=click.Choice([kind.value for kind in SandboxKind]), default=SandboxKind.AUTO.value, show_default=True,
     help="Where builds run; auto: docker where a daemon answers, else unshare, which needs no daemon and no root.",

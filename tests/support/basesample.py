@@ -6,7 +6,7 @@ import hashlib
 import io
 import tarfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +45,13 @@ class Apt:
 
 
 @contextmanager
-def suite_apt(*_: object) -> Iterator[Apt]:
-    yield Apt()
+def given(apt: Apt) -> Iterator[Apt]:
+    """Give it, as `suite_apt` gives the real one."""
+    yield apt
+
+
+def suite_apt(*_: object) -> AbstractContextManager[Apt]:
+    return given(Apt())
 
 
 def mmdebstrap(suite: str, architecture: str, entries: Sequence[object], target: Path, *_: object) -> None:

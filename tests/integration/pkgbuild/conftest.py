@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+import kindsamples
 from kubedeb.cli import run
 from kubedeb.errors import ExitCode
 from kubedeb.process import run as run_process
@@ -30,6 +31,15 @@ def image(with_base: Store) -> str:
     assert lock is not None
     with dockerd.connect() as client:
         return backends.ensure_images(client, with_base, lock, progress())
+
+
+@pytest.fixture(scope="session")
+def toolchain(with_base: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Lock what the go samples build-depend on, once; return the folder of its lock, which `new_store` copies."""
+    recipes = kindsamples.lay_out(tmp_path_factory.mktemp("toolchain"), "hello-module")
+    where = ["--store", str(with_base.folder), "--cache", str(with_base.folder / "sources")]
+    assert run(["base", "update", "--missing", "--recipes", str(recipes), *where]) == ExitCode.DONE
+    return with_base.folder / "layers"
 
 
 @dataclass(frozen=True)
@@ -57,11 +67,13 @@ def etcd(kept: Path, with_base: Store, image: str, tmp_path_factory: pytest.Temp
 
 @pytest.fixture
 def new_store(with_base: Store, image: str, tmp_path: Path) -> Callable[[str], Path]:
-    """Return a maker of empty stores that know the base (its lock; docker has the image)."""
+    """Return a maker of stores that know the base and what is locked on it; docker has the image."""
 
     def make(name: str, parent: Path = tmp_path) -> Path:
         (parent / name / "bases").mkdir(parents=True)
         shutil.copy(with_base.folder / "bases/bookworm-amd64.json", parent / name / "bases")
+        if (with_base.folder / "layers").exists():
+            shutil.copytree(with_base.folder / "layers", parent / name / "layers")
         return parent / name
 
     return make

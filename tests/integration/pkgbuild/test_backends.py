@@ -144,7 +144,7 @@ def until(true: Callable[[], bool], seconds: float = 30) -> None:
 @pytest.mark.turn
 @pytest.mark.parametrize("sample", kindsamples.NAMES)
 def test_both_give_the_same_bytes(
-    sample: str, new_store: Callable[[str], Path], with_base: Store, kept: Path, tmp_path: Path
+    sample: str, toolchain: Path, new_store: Callable[[str], Path], with_base: Store, kept: Path, tmp_path: Path
 ) -> None:
     """A sample of every build kind, with its layer, through the whole command."""
     recipes = kindsamples.lay_out(tmp_path / "recipes", sample)

@@ -143,7 +143,7 @@ SOURCE_SAMPLES = [
 
 @pytest.mark.parametrize(("name", "sandbox"), SOURCE_SAMPLES)
 def test_a_source_sample_is_reproducible(
-    name: str, sandbox: str, store: Path, with_base: Store, tmp_path: Path, kept: Path
+    name: str, sandbox: str, toolchain: Path, store: Path, with_base: Store, tmp_path: Path, kept: Path
 ) -> None:
     with_root(store, with_base)
     assert checked(name, sandbox, tmp_path, kept) == ExitCode.DONE

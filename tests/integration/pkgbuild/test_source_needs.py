@@ -51,23 +51,33 @@ def test_what_the_dsc_asks_for_is_locked_and_there(
         [built] = json.loads(capsys.readouterr().out)["builds"]
         return dict(built)
 
+    assert run(["build", *words]) == ExitCode.SANDBOX
+    command = capsys.readouterr().err.splitlines()[-1].split()
+    assert command[:4] == ["kubedeb", "base", "update", "--missing"]
+    assert run(command[1:]) == ExitCode.DONE
     first = build()
     assert "GNU" in Path(first["log"]).read_text()  # what `time -V` says
-    [layer] = [json.loads(path.read_text()) for path in (store / "layers").glob("*.json")]
-    assert layer["wants"] == ["time (>= 1)"]
+    layers = [json.loads(path.read_text()) for path in (store / "layers").glob("*.json")]
+    [layer] = [one for one in layers if one["wants"] == ["time (>= 1)"]]
     assert "time" in {package["name"] for package in layer["packages"]}
     shutil.rmtree(tmp_path / "cache")
     held = build("--offline")
     assert (held["action"], held["digest"]) == ("skip", first["digest"])
 
 
-def test_the_first_kit_holds_what_the_dsc_asks_for(store: Path, with_base: Store, tmp_path: Path) -> None:
+def test_the_first_kit_holds_what_the_dsc_asks_for(
+    store: Path, with_base: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for root in (with_base.folder / "bases").glob("*.tar.zst"):
         (store / "bases" / root.name).symlink_to(root)
     name, *where = lay_out(tmp_path)[:3]
     # The base's packages are at hand, the .dsc is not: it comes from the folder, in this very run.
     shutil.copytree(with_base.folder / "sources/sha256", tmp_path / "first/sha256", copy_function=os.link)
     come = ["--from", str(tmp_path / "recipes/sources"), "--cache", str(tmp_path / "first")]
-    assert run(["recipe", "fetch", name, *where, *come, "-o", str(tmp_path / "kit")]) == ExitCode.DONE
+    kit = ["recipe", "fetch", name, *where, *come, "-o", str(tmp_path / "kit")]
+    assert run(kit) == ExitCode.SANDBOX
+    assert "kubedeb base update --missing --suite SUITE" in capsys.readouterr().err
+    assert run(["base", "update", "--missing", *where, "--cache", str(tmp_path / "first")]) == ExitCode.DONE
+    assert run(kit) == ExitCode.DONE
     [base] = json.loads((tmp_path / "kit/manifest.json").read_text())["bases"]
     assert [layer["wants"] for layer in base["layers"]] == [["time (>= 1)"]]

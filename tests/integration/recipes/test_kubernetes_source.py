@@ -54,6 +54,7 @@ def room(kept: Path, with_base: Store, tmp_path_factory: pytest.TempPathFactory)
     os.link(with_base.root_file(lock), folder / "store/bases" / with_base.root_file(lock).name)
     recipes = partialrecipe.lay_out(folder / "recipes", RECIPE, PACKAGES)
     where = ("--recipes", str(recipes), "--store", str(folder / "store"), "--cache", str(kept / "sources"))
+    assert run(["base", "update", "--missing", *where]) == ExitCode.DONE
     builds, seconds = {}, {}
     for version in (COMPILED, RESTAMPED):
         out = folder / f"{version}.json"
