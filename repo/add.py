@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from kubedeb.records import frozen
 from repo.catalog import Catalog
 from repo.intake import Candidate, Findings, collect
-from repo.models import SOURCE, Action, Key, Package, Suite
+from repo.models import SOURCE, Action, Key, Member, Package, Suite
 from repo.place import Repository
 from repo.poolfiles import beside, with_beside
 from repo.snapshots import near
@@ -62,15 +62,22 @@ def take(opened: Transaction, looked: Looked) -> Added:
     published = [row for live in opened.lives.values() for row in near(live.snapshot, load, names)]
     refuse_other_bytes(looked.candidates, catalog, published, findings)
     findings.stop()
-    candidates = [_with_known(candidate, catalog, published) for candidate in looked.candidates]
+    by_member: dict[Member, list[Package]] = {}
+    for row in published:
+        by_member.setdefault(row.member, []).append(row)
+    candidates = [_with_known(candidate, catalog, by_member) for candidate in looked.candidates]
     served = set(near(opened.lives[suite.name].snapshot, load, names)) if suite.name in opened.lives else set()
     return _store(opened, suite, candidates, served, looked.passed_over)
 
 
-def _with_known(candidate: Candidate, catalog: Catalog, published: Iterable[Package]) -> Candidate:
+def _with_known(candidate: Candidate, catalog: Catalog, published: Mapping[Member, Iterable[Package]]) -> Candidate:
     """Return the candidate with what lies beside the same bytes in the repository already: nothing said is lost."""
     package = candidate.package
-    known = [row for row in (*published, catalog.same(*package.key)) if row is not None and row.member == package.member]
+    known, drafted = list(published.get(package.member, ())), catalog.same(*package.key)
+    if drafted is not None and drafted.member == package.member:
+        known.append(drafted)
+    if not known:
+        return candidate
     there = [file for row in known for file in beside(row)]
     return candidate._replace(package=with_beside(with_beside(package, there), beside(package)))
 
