@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -76,15 +76,47 @@ def parse_record(document: Any) -> Record:
         raise ValueError(f"not a record of a move: {error!r}") from error
 
 
-def note(repository: Repository, record: Record) -> None:
-    """Write down a move, unless it is written down already. Only for who holds the repository's lock."""
+def note(repository: Repository, records: Sequence[Record]) -> None:
+    """Write down the moves of one set, but those that are written down already. Only for who holds the repository's lock."""
     log = _log(repository)
-    if record not in read_log(repository):
-        _append(log, json.dumps(asdict(record), sort_keys=True))
-    with suppress(Raced):
-        store, name = repository.layout.store, object_name(record.suite, record.generation)
-        if store.local is None or store.size(name) is None:
-            store.swap(name, canonical_json(asdict(record)).encode(), None, mtime=record.at)
+    written = _at_the_end(log, records)
+    for record in records:
+        if record not in written:
+            _append(log, json.dumps(asdict(record), sort_keys=True))
+        with suppress(Raced):
+            store, name = repository.layout.store, object_name(record.suite, record.generation)
+            if store.local is None or store.size(name) is None:
+                store.swap(name, canonical_json(asdict(record)).encode(), None, mtime=record.at)
+
+
+def _at_the_end(log: Path, records: Sequence[Record]) -> list[Record]:
+    """Return which records of one set end the log: a killed writer wrote some, and nobody writes between them.
+
+    Lines that were cut short are passed over. Not the whole log is read: it grows with every publish.
+    """
+    found: list[Record] = []
+    for line in backwards(log):
+        try:
+            record = parse_record(json.loads(line))
+        except ValueError:
+            continue
+        if record not in records:
+            break
+        found.append(record)
+    return found
+
+
+def backwards(path: Path, block: int = 8192) -> Iterator[bytes]:
+    """Yield a file's lines from its last to its first, read a block at a time; none when there is no file."""
+    with suppress(FileNotFoundError), path.open("rb") as stream:
+        end, rest = stream.seek(0, os.SEEK_END), b""
+        while end:
+            start = max(0, end - block)
+            stream.seek(start)
+            rest, *lines = (stream.read(end - start) + rest).split(b"\n")
+            yield from reversed(lines)
+            end = start
+        yield rest
 
 
 def read_log(repository: Repository, suites: Iterable[str] = ()) -> list[Record]:

@@ -44,8 +44,7 @@ def begin(repository: Repository, moves: Sequence[Move]) -> None:
 
 def finish(repository: Repository, moves: Sequence[Move]) -> None:
     """Write the moves into the audit log, and forget them here."""
-    for move in moves:
-        note(repository, move.record)
+    note(repository, [move.record for move in moves])
     forget(repository)
 
 

@@ -134,7 +134,8 @@ def _plan(opened: Transaction, known: list[Package], suites: Collection[str]) ->
     """Return the package as keys, names and the suites that a client may ask for now are."""
     repository = opened.repository
     keys = read_keys(repository).for_clients
-    files = client_paths(repository.identity.only(suites), keyring(repository.layout, keys), opened.catalog.published_names())
+    identity, names = repository.identity.for_clients(suites), opened.catalog.published_names()
+    files = client_paths(identity, keyring(repository.layout, keys), names)
     stamp = choose_stamp(known, content_digest(files), int(time.time()))
     return Plan(repository.identity, files, tuple(key.fingerprint for key in keys), stamp)
 

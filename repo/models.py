@@ -108,6 +108,7 @@ class SuiteOptions:
     packages lay down is listed, for apt-file. `translations`: long descriptions stand in Translation-en. `page`: the suite's
     web page is made anew with each generation.
     `gates`: what must have been stated about what comes (`lint`, `reproduced=2`); `gate_keys`: a folder of keys that count.
+    `unlisted`: the suite is left out of the `.sources` that hosts get, as staging is.
     `installable`: what changes must be installable, with the suites or `.sources` files in `background` behind it.
     """
 
@@ -122,6 +123,7 @@ class SuiteOptions:
     contents: bool = False
     translations: bool = False
     page: bool = False
+    unlisted: bool = False
     gates: tuple[str, ...] = ()
     gate_keys: str = ""
     installable: bool = False
@@ -159,6 +161,15 @@ class Identity:
     def only(self, names: Collection[str]) -> Identity:
         """Return the repository as somebody sees it who knows these suites alone."""
         return replace(self, suites=tuple(suite for suite in self.suites if suite.name in names))
+
+    def for_clients(self, served: Collection[str]) -> Identity:
+        """Return the repository as hosts are told of it: what is served, without suites that are unlisted.
+
+        While nothing else is served those are named too: apt takes no `.sources` without a suite.
+        """
+        seen = self.only(served)
+        listed = tuple(suite for suite in seen.suites if not suite.options.unlisted)
+        return replace(seen, suites=listed) if listed else seen
 
     @property
     def file_name(self) -> str:

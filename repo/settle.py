@@ -139,9 +139,9 @@ def _client_files_stand(repository: Repository, served: Collection[str]) -> bool
 def client_files(repository: Repository, names: Iterable[str], served: Collection[str]) -> dict[str, bytes]:
     """Return what clients need beside the suites: keyring, `.sources` and preferences, by file name.
 
-    `served` are the suites that are published: apt-get update fails on one that is not.
+    `served` are the suites that are published: apt-get update fails on one that is not. Unlisted ones are not named.
     """
-    identity = repository.identity.only(served)
+    identity = repository.identity.for_clients(served)
     return {
         clientfiles.keyring_name(identity): keyring(repository.layout, read_keys(repository).for_clients),
         f"{identity.file_name}.sources": clientfiles.sources_text(identity).encode(),

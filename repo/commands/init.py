@@ -39,6 +39,8 @@ from repo.commands.options import repository_option, root_of
     "--keep-generations", type=click.IntRange(min=2), metavar="N", help="gc keeps the last N generations (default 10)."
 )
 @click.option("--page/--no-page", default=None, help="Make the suites' web pages anew with each generation.")
+@click.option("--unlisted/--listed", default=None,
+              help="Leave the suites out of the .sources that hosts get (files and keyring package): for staging.")  # fmt: skip
 @click.option("--changes-keyring", metavar="DIR",
               help="Take only .changes files that a key in this folder (.gpg, .asc) has signed. Empty: take all.")  # fmt: skip
 @json_option
@@ -46,7 +48,8 @@ def init(
     *, repository: Path | None, origin: str, label: str | None, url: str | None, suites: tuple[str, ...],
     architectures: tuple[str, ...], storage: str, endpoint_url: str, valid_for: float | None, not_automatic: bool | None,
     but_automatic_upgrades: bool | None, zstd: bool, keep: int | None, keep_generations: int | None,
-    changes_keyring: str | None, contents: bool | None, translations: bool | None, page: bool | None, gates: tuple[str, ...],
+    changes_keyring: str | None, contents: bool | None, translations: bool | None, page: bool | None, unlisted: bool | None,
+    gates: tuple[str, ...],
     gate_keys: str | None, installable: bool | None, background: tuple[str, ...], as_json: bool,
 ) -> None:  # fmt: skip
     """Make a repository with a key of its own, or add suites to one that is there."""
@@ -58,7 +61,7 @@ def init(
         "gates": _several(gates), "gate_keys": str(Path(gate_keys).absolute()) if gate_keys else gate_keys,
         "installable": installable, "background": _several(tuple(_absolute(name) for name in background)),
         "contents": contents, "translations": translations, "keep": keep, "keep_generations": keep_generations,
-        "page": page,
+        "page": page, "unlisted": unlisted,
         "changes_keyring": str(Path(changes_keyring).absolute()) if changes_keyring else changes_keyring,
     }  # fmt: skip
     options = {name: value for name, value in asked.items() if value is not None}

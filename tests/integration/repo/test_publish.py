@@ -119,6 +119,18 @@ def test_every_published_file_can_be_read_by_a_web_server(tmp_path: Path, templa
     assert (made.public / "other.sources").read_text().startswith(f"Types: deb\nURIs: file://{made.public}\nSuites: a\n")
 
 
+def test_an_unlisted_suite_is_served_and_no_host_is_told_of_it(published: Made) -> None:
+    assert published.repo("init", "--origin", "kubedeb", "--suite", "staging", "--unlisted") == 0
+    assert published.repo("add", "--suite", "staging", "--publish", published.packages[0]) == 0
+    sources = published.public / "kubedeb.sources"
+    assert "Suites: bookworm\n" in sources.read_text()
+    assert published.client("two", suite="staging").update().clean
+    assert published.repo("init", "--origin", "kubedeb", "--suite", "staging", "--listed") == 0
+    assert published.repo("publish", "staging") == 0
+    assert "Suites: bookworm staging\n" in sources.read_text()
+    assert published.repo("verify") == 0
+
+
 def test_suites_share_the_pool_and_have_drafts_of_their_own(published: Made) -> None:
     assert published.repo("init", "--origin", "kubedeb", "--suite", "trixie") == 0
     assert published.repo("add", "--suite", "trixie", "--publish", published.packages[0]) == 0

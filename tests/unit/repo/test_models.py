@@ -4,7 +4,7 @@ import pytest
 
 from debs import control, deb
 from kubedeb.deb import read_stream
-from repo.models import Member, contradictions, package_of, pool_name
+from repo.models import Identity, Member, Suite, SuiteOptions, contradictions, package_of, pool_name
 
 OLD, NEW = Member("etcd-server", "3.3", "amd64", "1" * 64), Member("etcd-server", "3.4", "amd64", "2" * 64)
 
@@ -45,3 +45,13 @@ def test_the_stanza_is_the_control_file_and_where_the_bytes_are() -> None:
 def test_a_package_may_not_speak_for_the_repository(field: str) -> None:
     with pytest.raises(ValueError, match="which only a repository may write"):
         package_of(read_stream(io.BytesIO(deb(control(more=f"{field}\n")))))
+
+
+@pytest.mark.parametrize(
+    ("served", "named"),
+    [({"production", "staging"}, ["production"]), ({"production"}, ["production"]), ({"staging"}, ["staging"]), ((), [])],
+)
+def test_hosts_are_not_told_of_unlisted_suites(served: set[str], named: list[str]) -> None:
+    suites = Suite("production", ("amd64",)), Suite("staging", ("amd64",), SuiteOptions(unlisted=True))
+    identity = Identity("Example", "Example", "http://apt", "F" * 40, suites)
+    assert [suite.name for suite in identity.for_clients(served).suites] == named
