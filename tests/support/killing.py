@@ -22,9 +22,36 @@ Point = tuple[str, int]
 
 
 def strace(command: str, made: Made, tail: Sequence[str], *options: str) -> subprocess.CompletedProcess[bytes]:
-    """Run under strace. Python's own main thread does all the writing, so children are not followed unless asked."""
+    """Run under strace. Python's own main thread does all the writing, so children are not followed unless asked.
+
+    Raises `AssertionError` after two minutes, with every process that still has the command's output open: it is waited for.
+    """
     argv = ["strace", "-qq", "-o", str(made.folder / "trace"), *options, sys.executable, "-m", "kubedeb", "repo", command]
-    return subprocess.run([*argv, "-r", str(made.root), *tail], capture_output=True, check=False, timeout=120)
+    argv += ["-r", str(made.root), *tail]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL) as running:
+        try:
+            out, err = running.communicate(timeout=120)
+        except subprocess.TimeoutExpired:
+            assert running.stdout is not None
+            left = holders(running.stdout.fileno())
+            for pid in left:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            trace = (made.folder / "trace").read_text().splitlines()[-3:]
+            raise AssertionError("\n".join([f"{argv} did not end", *left.values(), "its last calls:", *trace])) from None
+    return subprocess.CompletedProcess(argv, running.returncode, out, err)
+
+
+def holders(descriptor: int) -> dict[int, str]:
+    """Return the other processes that have the same pipe open: their command, state and what of the kernel they wait in."""
+    pipe, found = Path(f"/proc/self/fd/{descriptor}").readlink(), {}
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if int(process.name) != os.getpid() and any(fd.readlink() == pipe for fd in (process / "fd").iterdir()):
+                command = (process / "cmdline").read_text().replace("\0", " ")
+                state = (process / "stat").read_text().rpartition(")")[2].split()[0]
+                found[int(process.name)] = f"{process.name} {state} {(process / 'wchan').read_text()} {command}"
+    return found
 
 
 def strace_all(command: str, made: Made, tail: Sequence[str], *options: str) -> subprocess.CompletedProcess[bytes]:
