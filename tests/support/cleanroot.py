@@ -1,44 +1,19 @@
-"""A clean Debian root as a docker image: apt, and this machine's own way to its Debian mirror. Removed after the session."""
+"""A container of a clean Debian (`clientimages.ensure`): apt, and this machine's own way to its Debian mirror."""
 
 from __future__ import annotations
 
 import io
 import tarfile
-import tempfile
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import docker
 from docker.models.containers import Container
 
 from kubedeb.dockerexec import execute
-from lab.image import make_root
-from pkgbuild.recipe import Suite
 
 LABELS = {"kubedeb.test": "1"}
-
-
-@contextmanager
-def clean_image(suite: Suite = Suite.BOOKWORM) -> Iterator[str]:
-    """Make the image (20 s), give its name, remove it."""
-    client = docker.from_env()
-    tag = uuid.uuid4().hex[:12]
-    name = f"kubedeb-test-root:{tag}"
-    try:
-        with tempfile.TemporaryDirectory(prefix="kubedeb-root-") as folder:
-            target = Path(folder) / "root.tar"
-            make_root(suite, target)
-            client.api.import_image_from_file(
-                str(target), repository="kubedeb-test-root", tag=tag, changes=["LABEL kubedeb.test=1"]
-            )
-        yield name
-    finally:
-        if client.images.list(name=name):
-            client.images.remove(name, force=True)
-        client.close()
 
 
 @dataclass(frozen=True)

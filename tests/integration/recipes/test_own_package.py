@@ -12,7 +12,8 @@ from pathlib import Path
 import docker
 import pytest
 
-from cleanroot import LABELS, Root, clean_image, clean_root
+from cleanroot import LABELS, Root, clean_root
+from clientimages import ensure
 from kubedeb import __version__
 from kubedeb.cli import run
 from kubedeb.errors import ExitCode
@@ -45,7 +46,7 @@ def built(with_base: Store, kept: Path, tmp_path_factory: pytest.TempPathFactory
 @pytest.fixture(scope="module")
 def root(built: Path) -> Iterator[Root]:
     """Install it in a clean Debian 12, whose own archive has all that it depends on, and cut the network off."""
-    with clean_image() as image, clean_root(image) as made:
+    with clean_root(ensure("bookworm")) as made:
         made.put("/packages/kubedeb.deb", built.read_bytes())
         made.ok("apt-get", "update")
         made.ok("apt-get", "install", "-y", "--no-install-recommends", "systemd", "/packages/kubedeb.deb")

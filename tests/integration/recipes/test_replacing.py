@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 import upstreamdebs
-from cleanroot import Root, clean_image, clean_root
+from cleanroot import Root, clean_root
+from clientimages import ensure
 from kubedeb.cli import run
 from kubedeb.errors import ExitCode
 from pkgbuild.store import Store
@@ -30,9 +31,8 @@ POLICY = "#!/bin/sh\nexit 101\n"
 
 
 @pytest.fixture(scope="module")
-def image() -> Iterator[str]:
-    with clean_image() as name:
-        yield name
+def image() -> str:
+    return ensure("bookworm")
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from cleanroot import Root, clean_image, clean_root
+from cleanroot import Root, clean_root
+from clientimages import ensure
 from debs import write_deb
 from repositories import VERSIONS, Made
 
@@ -28,9 +29,8 @@ OURS_ALONE = ("-o", "Dir::Etc::sourcelist=/etc/apt/sources.list.d/kubedeb.source
 
 
 @pytest.fixture(scope="session")
-def image() -> Iterator[str]:
-    with clean_image() as name:
-        yield name
+def image() -> str:
+    return ensure("bookworm")
 
 
 @dataclass(frozen=True)
