@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import errno
 import os
 import re
 import subprocess
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -16,6 +18,7 @@ from debs import write_deb
 from kubedeb.errors import ExitCode
 from repo.live import chunk_loader, read_live
 from repo.snapshots import named
+from repo.transaction import Transaction
 from repositories import VERSIONS, Made
 
 
@@ -117,6 +120,43 @@ def test_every_published_file_can_be_read_by_a_web_server(tmp_path: Path, templa
     modes = {path.is_dir(): path.stat().st_mode & 0o777 for path in sorted(made.public.rglob("*"))}
     assert modes == {True: 0o755, False: 0o644}
     assert (made.public / "other.sources").read_text().startswith(f"Types: deb\nURIs: file://{made.public}\nSuites: a\n")
+
+
+def test_nothing_is_live_before_its_packages_are_durable(published: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    inrelease, waited, seen = published.public / "dists/bookworm/InRelease", threading.Event(), list[bytes]()
+    before, really = inrelease.read_bytes(), Transaction.durable
+
+    def durable(opened: Transaction) -> None:
+        waited.set()
+        really(opened)
+
+    def sync(folder: Path) -> None:
+        assert folder == published.public
+        assert waited.wait(60)
+        seen.append(inrelease.read_bytes())
+
+    monkeypatch.setattr("repo.store.MANY", 1)
+    monkeypatch.setattr("repo.store.sync_file_system", sync)
+    monkeypatch.setattr(Transaction, "durable", durable)
+    assert published.repo("add", "-s", "bookworm", "--publish", write_deb(published.folder / "more", "hello", "1")) == 0
+    assert seen == [before]
+    assert inrelease.read_bytes() != before
+
+
+def test_packages_that_cannot_be_made_durable_are_not_published(
+    published: Made, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def sync(folder: Path) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), str(folder))
+
+    inrelease = published.public / "dists/bookworm/InRelease"
+    before = inrelease.read_bytes()
+    monkeypatch.setattr("repo.store.MANY", 1)
+    monkeypatch.setattr("repo.store.sync_file_system", sync)
+    package = write_deb(published.folder / "more", "hello", "1")
+    assert published.repo("add", "-s", "bookworm", "--publish", package) == ExitCode.REPOSITORY_STORAGE
+    assert "Input/output error" in capsys.readouterr().err
+    assert inrelease.read_bytes() == before
 
 
 def test_an_unlisted_suite_is_served_and_no_host_is_told_of_it(published: Made) -> None:
