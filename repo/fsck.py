@@ -24,7 +24,16 @@ from repo.audit import read_log
 from repo.contents import lister
 from repo.descriptions import descriptions
 from repo.indices import GENERATION_FIELD, SNAPSHOT_FIELD, TRANSLATION, Told, by_hash, kinds, make_indices
-from repo.live import chunk_loader, chunk_name, generation_name, read_live, read_snapshot, snapshot_name, unpack_chunk
+from repo.live import (
+    chunk_loader,
+    chunk_name,
+    generation_name,
+    read_live,
+    read_snapshot,
+    snapshot_name,
+    unpack_chunk,
+    was_published,
+)
 from repo.models import Package, Suite
 from repo.naming import suite_of
 from repo.pieces import open_pieces
@@ -83,6 +92,8 @@ def fsck(repository: Repository, say: Say, *, repair: bool = False, now: float |
         for suite in repository.identity.suites:
             say(f"reading suite {suite.name}")
             check.suite(suite)
+        if not any(was_published(check.store, suite.name) for suite in repository.identity.suites):
+            say("warning: nothing is published here; of a repository that was restored, public/ itself must be put back")
         for name in sorted(check.store.names(FOLDER)):
             check.named(name.removeprefix(f"{FOLDER}/").removesuffix(".json"))
         for suite in repository.identity.suites:

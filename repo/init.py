@@ -134,11 +134,12 @@ def _create(layout: Layout, wish: Wish) -> Initialised:
     url = wish.url or layout.public.as_uri()
     identity = Identity(wish.origin, wish.label or wish.origin, url, fingerprint, suites, wish.storage, wish.endpoint_url)
     write_identity(layout, identity)
-    done = (f"repository {layout.root}", f"key {fingerprint}", *(f"suite {suite.name}" for suite in suites))
+    done = (f"made repository {layout.root}", f"made key {fingerprint}", *(f"made suite {suite.name}" for suite in suites))
     return Initialised(Repository(layout, identity), done)
 
 
 def _changes(found: Identity, wanted: Identity) -> list[str]:
-    changed = [f"suite {suite.name} ({' '.join(suite.architectures)})" for suite in wanted.suites
-               if suite not in found.suites]  # fmt: skip
-    return changed + ([f"url {wanted.url}"] if wanted.url != found.url else [])
+    known = {suite.name: suite for suite in found.suites}
+    changed = [f"{'changed' if suite.name in known else 'made'} suite {suite.name} ({' '.join(suite.architectures)})"
+               for suite in wanted.suites if suite != known.get(suite.name)]  # fmt: skip
+    return changed + ([f"changed url to {wanted.url}"] if wanted.url != found.url else [])

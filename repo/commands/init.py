@@ -72,7 +72,7 @@ def init(
         print_json({"root": str(layout.root), "public": str(layout.public), **plain(identity), "done": result.done})
         return
     for line in result.done:
-        click.echo(f"made {line}")
+        click.echo(line)
     if not result.done:
         click.echo(f"nothing to do: {layout.root} is as asked for")
 

@@ -108,7 +108,7 @@ def test_list_and_show(drafted: Made, capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_json_of_what_changes_something(drafted: Made, capsys: pytest.CaptureFixture[str]) -> None:
     assert drafted.repo("init", "--origin", "kubedeb", "--url", "http://apt.localhost/", "--json") == 0
-    assert json.loads(capsys.readouterr().out)["done"] == ["url http://apt.localhost/"]
+    assert json.loads(capsys.readouterr().out)["done"] == ["changed url to http://apt.localhost/"]
     assert drafted.repo("publish", "bookworm", "--json") == 0
     published = json.loads(capsys.readouterr().out)
     assert (published["generation"], published["packages"], len(published["added"])) == (2, 3, 2)

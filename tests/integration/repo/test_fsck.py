@@ -104,3 +104,13 @@ def test_objects_are_not_read_into_memory(live: Made) -> None:
 
     done = subprocess.run(argv, preexec_fn=bound, capture_output=True, text=True, check=False, timeout=120)
     assert (done.returncode, "0 faults" in done.stdout) == (0, True), done.stderr
+
+
+def test_a_public_that_was_put_back_in_the_wrong_place_is_told(published: Made, capsys: pytest.CaptureFixture[str]) -> None:
+    inner = published.root / "inner"
+    published.public.rename(inner)
+    published.public.mkdir()
+    inner.rename(published.public / "public")
+    (published.root / "audit.jsonl").unlink()
+    assert published.repo("fsck") == 0
+    assert "nothing is published here" in capsys.readouterr().err
