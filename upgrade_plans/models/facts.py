@@ -11,7 +11,7 @@ from upgrade_plans.models.etcdfacts import MemberFacts, StoreFacts
 from upgrade_plans.models.fact import fact
 from upgrade_plans.models.kubefacts import KubernetesFacts
 from upgrade_plans.models.nodefacts import AvailablePackage, NodeFacts, PackageFacts
-from upgrade_plans.models.nodesets import expand, terms
+from upgrade_plans.models.nodesets import spread
 from upgrade_plans.models.words import Identifier, Name, NodeName, NodeSetText, VersionText
 
 FORMAT = 2
@@ -82,10 +82,9 @@ class Facts(Sparse):
         found: dict[str, str] = {}
         named = 0
         for key in self.nodes:
-            for term in terms(key):
-                names = expand(term) if "[" in term else (term,)
-                named += len(names)
-                found |= dict.fromkeys(names, key)
+            names = spread(key)
+            named += len(names)
+            found |= dict.fromkeys(names, key)
         return found, named
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from math import prod
 from typing import Annotated, Any
@@ -22,6 +22,7 @@ FOLDED = re.compile(
     r"((?:[A-Za-z0-9][A-Za-z0-9._-]*)?[A-Za-z._-])"  # a digit before the bracket would be a number of its own
     r"\[([0-9]{1,9}(?:-[0-9]{1,9})?(?:,[0-9]{1,9}(?:-[0-9]{1,9})?)*)\]([A-Za-z._-]*)"
 )
+NUMBERED = re.compile(r"([A-Za-z._-]+)([0-9]{1,9})")
 NUMBERS = re.compile(r"(\d{1,9})(?:-(\d{1,9})(?:/\d{1,9})?)?")
 
 
@@ -68,14 +69,49 @@ def _plain(text: str) -> tuple[str, ...] | None:
     return tuple(map(named.__mod__, chain.from_iterable(ranges)))
 
 
+def ends(term: str) -> tuple[str, ...]:
+    """Return the first and the last name of one term without going through those between; no name where it is no plain one."""
+    match = FOLDED.fullmatch(term)
+    if match is None:
+        return () if "[" in term else (term,)
+    before, inside, after = match.groups()
+    first, last = re.split("[,-]", inside, maxsplit=1)[0], inside.rpartition(",")[2].rpartition("-")[2]
+    return f"{before}{first}{after}", f"{before}{last}{after}"
+
+
 def terms(text: str) -> tuple[str, ...]:
     """Return the terms of a folded node set, each a name or a name with one bracket."""
     return tuple(TERM.findall(text))
 
 
+def spread(text: str) -> tuple[str, ...]:
+    """Return the names of a folded node set, term by term. Raises `ValueError`, see `expand`."""
+    return tuple(name for term in terms(text) for name in (expand(term) if "[" in term else (term,)))
+
+
 def fold(names: Iterable[str]) -> str:
-    """Return names as one node set, as short as ClusterShell writes it (`etcd[1-3],mon1`); the inverse of `expand`."""
-    return str(NodeSet.fromlist(names, resolver=RESOLVER_NOGROUP))
+    """Return names, or node sets, as one node set, as short as ClusterShell writes it (`etcd[1-3],mon1`); undoes `expand`."""
+    listed = tuple(names)
+    plain = _folded([name for text in listed for name in (expand(text) if FOLDED.fullmatch(text) else (text,))])
+    return plain if plain is not None else str(NodeSet.fromlist(listed, resolver=RESOLVER_NOGROUP))
+
+
+def _folded(names: Sequence[str]) -> str | None:
+    """Return names that differ in one number of one width (w001, w002) as a node set, which ClusterShell takes long for."""
+    matches = [NUMBERED.fullmatch(name) for name in names]
+    first = matches[0] if matches else None
+    if first is None:
+        return None
+    before, digits = first.groups()
+    if any(one is None or one[1] != before or len(one[2]) != len(digits) for one in matches):
+        return None
+    numbers = sorted({int(one[2]) for one in matches if one is not None})
+    starts = [number for number, below in zip(numbers, [-2, *numbers], strict=False) if number != below + 1]
+    stops = [number for number, above in zip(numbers, [*numbers[1:], -2], strict=True) if number + 1 != above]
+    width = len(digits)
+    parts = [f"{low:0{width}}" if low == high else f"{low:0{width}}-{high:0{width}}"
+             for low, high in zip(starts, stops, strict=True)]  # fmt: skip
+    return f"{before}[{','.join(parts)}]" if len(numbers) > 1 else f"{before}{digits}"
 
 
 def _size(text: str) -> int:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from math import exp, log, sqrt
 from random import Random
 
@@ -57,33 +57,49 @@ def play(groups: Sequence[Group], found: Sequence[Limit], takes: Sequence[tuple[
 
 def makespan(rollout: Rollout, times: StepTimes, rng: Random) -> float:
     """Return how long the pass takes this time, in seconds, with its soaks."""
-    return rollout.soaks + sum(batch_time(rollout, batch, times, rng) for batch in rollout.batches)
+    return rollout.soaks + sum(next(batch_times(rollout, batch, times, rng)) for batch in rollout.batches)
 
 
-def batch_time(rollout: Rollout, batch: Batch, times: StepTimes, rng: Random, *, played: int = MOST_PLAYED) -> float:
-    """Return how long a batch takes this time, in seconds; one of more than `played` nodes is drawn from its sums."""
+def batch_times(
+    rollout: Rollout, batch: Batch, times: StepTimes, rng: Random, *, played: int = MOST_PLAYED
+) -> Iterator[float]:
+    """Yield how long a batch takes, in seconds, time after time; one of more than `played` nodes is drawn from its sums."""
+    groups, found, takes = _of_batch(rollout, batch)
     if batch.size > played:
-        return _large(rollout, batch, times, rng)
-    return play(rollout.groups, rollout.limits, batch.takes, batch.window, times, rng)
+        yield from _large(groups, found, takes, batch.window, times, rng)
+    while True:
+        yield play(groups, found, takes, batch.window, times, rng)
 
 
-def _large(rollout: Rollout, batch: Batch, times: StepTimes, rng: Random) -> float:
-    """Return about how long a large batch takes: its tightest limit's work, a normal sum, and the wait for the last node.
+def _of_batch(rollout: Rollout, batch: Batch) -> tuple[list[Group], list[Limit], list[tuple[int, int]]]:
+    """Return the groups that a batch takes of, and the limits that they are under, as if there were no others."""
+    places = {index: place for place, (index, _) in enumerate(batch.takes)}
+    groups = [rollout.groups[index] for index in places]
+    here = ((limit, tuple(places[index] for index in limit.groups if index in places)) for limit in rollout.limits)
+    found = [replace(limit, groups=members) for limit, members in here if members]
+    return groups, found, [(places[index], count) for index, count in batch.takes]
+
+
+def _large(
+    groups: Sequence[Group], found: Sequence[Limit], takes: Sequence[tuple[int, int]], width: int, times: StepTimes, rng: Random
+) -> Iterator[float]:
+    """Yield about how long a large batch takes: its tightest limit's work, a normal sum, and the wait for the last node.
 
     In a window that never starves a limit's places are all in use until nothing waits; what is then left of the nodes in work
     ends with the one that has most of its time before it.
     """
-    taken = dict(batch.takes)
+    counts = [count for _, count in takes]
     spread = times.spread**2
-    longest = 0.0
-    for limit in rollout.limits:
-        work = [(rollout.groups[index][0].seconds, taken.get(index, 0)) for index in limit.groups]
+    sums: list[tuple[float, float, int]] = []
+    for limit in found:
+        work = [(groups[index][0].seconds, counts[index]) for index in limit.groups]
         mean = sum(seconds * count for seconds, count in work)
-        sigma = sqrt(sum(seconds**2 * count for seconds, count in work) * spread)
-        longest = max(longest, (mean + rng.gauss(0, sigma)) / limit.allowed)
-    last = [rollout.groups[index][0] for index in rng.choices(list(taken), list(taken.values()), k=batch.window)]
-    left = [times.draw(nodes, rng) * rng.random() for nodes in last]
-    return longest + max(left) - sum(left) / len(left)
+        sums.append((mean, sqrt(sum(seconds**2 * count for seconds, count in work) * spread), limit.allowed))
+    while True:
+        longest = max([0.0, *((mean + rng.gauss(0, sigma)) / allowed for mean, sigma, allowed in sums)])
+        last = rng.choices(range(len(groups)), counts, k=min(width, MOST_PLAYED))
+        left = [times.draw(groups[index][0], rng) * rng.random() for index in last]
+        yield longest + max(left) - sum(left) / len(left)
 
 
 def percentiles(samples: Sequence[float], *wanted: int) -> tuple[float, ...]:

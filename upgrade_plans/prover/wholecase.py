@@ -119,6 +119,7 @@ class Compiler:
         self.default = knowledge.by_id.get(ETCD3_DEFAULT)
         self.wrong: list[Violation] = []
         self._nodes: dict[str, frozenset[str]] = {}
+        self._made: dict[tuple[str, str, tuple[str, ...], Record], Record] = {}
         self.first = {host.node: host.node for host in plan.hosts} | {
             group.id: group.nodes.split(",")[0] if "[" not in group.nodes else expand(group.nodes)[0] for group in plan.workers
         }
@@ -231,9 +232,10 @@ class Compiler:
         if there is None:
             self._bad(step, f"takes {key[0]} of {key[1]}, which the plan does not know")
             return
-        able = [record for record in +there
-                if step.kind not in MOVERS or step.from_ is None or Version.parse(step.from_) == record.disk]  # fmt: skip
-        able.sort(key=lambda record: self._after(step, *key, record) == record)
+        begins = Version.parse(step.from_) if step.kind in MOVERS and step.from_ is not None else None
+        able = [record for record, number in there.items() if number > 0 and begins in (None, record.disk)]
+        if len(able) > 1:
+            able.sort(key=lambda record: self._after(step, *key, record) == record)
         if count > sum(there[record] for record in able):
             self._bad(step, f"takes {count} {key[0]} of {key[1]} from {step.from_}, where {sum(there[r] for r in able)} are")
         left = count
@@ -245,8 +247,16 @@ class Compiler:
             left -= some
 
     def _after(self, step: Step, name: str, where: str, before: Record) -> Record:
-        changes = [self.plan.changes[one] for one in step.changes if one in self.plan.changes]
-        lines = self._changed(before.lines, [one for one in changes if self._concerns(one, name, where)])
+        """Return what a step makes of a daemon; worked out once for all that are alike and that the same changes concern."""
+        changes = self.plan.changes
+        mine = tuple(one for one in step.changes if one in changes and self._concerns(changes[one], name, where))
+        key = step.id, name, mine, before
+        if key not in self._made:
+            self._made[key] = self._changed_by(step, name, [changes[one] for one in mine], before)
+        return self._made[key]
+
+    def _changed_by(self, step: Step, name: str, changes: list[Change], before: Record) -> Record:
+        lines = self._changed(before.lines, changes)
         match step.kind:
             case Kind.STOP:
                 return before._replace(run=None, masked=True)

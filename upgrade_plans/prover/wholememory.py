@@ -85,19 +85,20 @@ def _newest(case: WholeCase, memory: Memory) -> frozenset[str]:
 
 def _since(case: WholeCase, state: State, past: State, memory: Memory) -> tuple[tuple[Key, int], ...]:
     """Return what still watches from before the migration, less what a part that is done now has restarted."""
-    left = dict(memory.since)
     one = case.steps[state.step]
     if one.step.kind is Kind.MIGRATE:
         return memory.since
+    restarted: list[tuple[Key, int | None]] = []
     for part, stage, before in zip(one.parts, state.parts, past.parts, strict=False):
-        if stage != DONE or before == DONE:
-            continue
-        for key in part.hosts:
-            left.pop(key, None)
-        if part.fleet:
-            for key, count in _counted(one.step):
-                if key in left:
-                    left[key] -= count
+        if stage == DONE and before != DONE:
+            restarted += [(key, None) for key in part.hosts]
+            restarted += _counted(one.step) if part.fleet else ()
+    if not restarted:
+        return memory.since
+    left = dict(memory.since)
+    for key, count in restarted:
+        if key in left:
+            left[key] -= left[key] if count is None else count
     return tuple(sorted((key, count) for key, count in left.items() if count > 0))
 
 

@@ -7,7 +7,7 @@ from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upgrade_plans.models.nodesets import MOST, expand, fold
+from upgrade_plans.models.nodesets import MOST, ends, expand, fold
 
 
 @pytest.mark.parametrize(
@@ -63,3 +63,22 @@ ranges = st.lists(st.builds(range_text, st.integers(0, 120), st.integers(0, 15),
 def test_the_quick_way_is_clustershell_s(before: str, inside: list[str], after: str) -> None:
     text = f"{before}[{','.join(inside)}]{after}"
     assert expand(text) == tuple(map(str, NodeSet(text, resolver=RESOLVER_NOGROUP)))
+
+
+@given(st.sets(st.integers(0, 130), min_size=1), st.integers(1, 4), st.sampled_from(["w", "a.b_", "x-", "r1-n", ""]))
+def test_the_quick_fold_is_clustershell_s(numbers: set[int], width: int, before: str) -> None:
+    names = [f"{before}{number:0{width}}" for number in numbers]
+    assert fold(names) == str(NodeSet.fromlist(names, resolver=RESOLVER_NOGROUP))
+
+
+def test_node_sets_are_folded_as_their_names_are() -> None:
+    assert fold(["w[01-03,07]", "w04", "w05"]) == "w[01-05,07]"
+    assert fold(["w[01-03]", "e1"]) == "e1,w[01-03]"
+
+
+@given(st.sampled_from(["w", "a.b"]), ranges, st.sampled_from(["", ".example"]))
+def test_the_ends_of_a_term_are_in_it(before: str, inside: list[str], after: str) -> None:
+    text = f"{before}[{','.join(inside)}]{after}"
+    assert set(ends(text)) <= set(NodeSet(text, resolver=RESOLVER_NOGROUP))
+    assert ends("w01") == ("w01",)
+    assert ends("r[1-2]n[1-2]") == ()

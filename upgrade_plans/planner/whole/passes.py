@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from random import Random
 
 from upgrade_plans.models.cluster import NO_GROUP
@@ -16,7 +17,7 @@ from upgrade_plans.planner.reasons import Reason, RefusedError
 from upgrade_plans.planner.rollout import Batch, Budget, Floor, Kind, Limit, Nodes, Policy, Rollout, roll_out
 from upgrade_plans.planner.whole.survey import Crowd, Survey
 from upgrade_plans.planner.whole.wishes import Request
-from upgrade_plans.planner.windows import StepTimes, batch_time, percentiles
+from upgrade_plans.planner.windows import StepTimes, batch_times, percentiles
 
 TIMES = StepTimes()
 DRAWS, PLAYED = 9, 100
@@ -96,7 +97,7 @@ def _shared(rollout: Rollout, batch: Batch, fleet: Mapping[Nodes, list[Crowd]], 
 
 
 def _time(rollout: Rollout, batch: Batch, rng: Random) -> Duration:
-    times = [batch_time(rollout, batch, TIMES, rng, played=PLAYED) for _ in range(DRAWS)]
+    times = list(islice(batch_times(rollout, batch, TIMES, rng, played=PLAYED), DRAWS))
     p50, p95 = percentiles(times, 50, 95)
     return Duration(p50=round(p50, 1), p95=round(p95, 1))
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
 from kubedeb.knowledge import Knowledge
 from kubedeb.versions import Version
-from upgrade_plans.models.cluster import Role
 from upgrade_plans.models.nodefacts import PackageFacts
+from upgrade_plans.models.nodesets import ends, spread, terms
 from upgrade_plans.models.upgradekinds import Store
 from upgrade_plans.models.upstream import upstream_of
 from upgrade_plans.planner.reasons import Reason
@@ -132,22 +132,23 @@ def remarks(found: Survey) -> Iterator[tuple[str, str, str]]:
 
 def _one_row(found: Survey) -> Iterator[tuple[str, str, str]]:
     """Yield services all of whose pods are in one row."""
-    workers = set(found.cluster.roles.get(Role.WORKER, ()))
+    workers = {node: crowd.traits.row for crowd in found.crowds for node in crowd.nodes}
     rows = {crowd.traits.row for crowd in found.crowds}
     where: dict[str, set[str]] = {}
     for one in found.facts.kubernetes.workloads if found.facts.kubernetes and len(rows) > 1 else ():
         if one.service is None or one.replicas < 2:
             continue
+        here = where.setdefault(one.service, set())
         for placed in one.pods:
-            where.setdefault(one.service, set()).update(_rows(found, placed.nodes, workers))
+            if len(here) < 2:
+                here |= _rows(placed.nodes, workers)
     for service, here in sorted(where.items()):
         if len(here) == 1:
             yield ("warn", f"every pod of {service} is in row {next(iter(here))}: the row's loss ends the service",
                    "Spread it over rows (anti-affinity) before its nodes are emptied.")  # fmt: skip
 
 
-def _rows(found: Survey, nodes: str, workers: set[str]) -> set[str]:
-    from upgrade_plans.models.nodesets import expand, terms
-
-    names = (name for term in terms(nodes) for name in (expand(term) if "[" in term else (term,)))
-    return {found.cluster.place(name)[0] for name in names if name in workers}
+def _rows(nodes: str, workers: Mapping[str, str]) -> set[str]:
+    """Return rows of workers in a node set: all of them, or two where its ends are in different ones, which is enough."""
+    found = {workers[name] for term in terms(nodes) for name in ends(term) if name in workers}
+    return found if len(found) > 1 else {workers[name] for name in spread(nodes) if name in workers}
