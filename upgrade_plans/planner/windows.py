@@ -60,9 +60,7 @@ def makespan(rollout: Rollout, times: StepTimes, rng: Random) -> float:
     return rollout.soaks + sum(next(batch_times(rollout, batch, times, rng)) for batch in rollout.batches)
 
 
-def batch_times(
-    rollout: Rollout, batch: Batch, times: StepTimes, rng: Random, *, played: int = MOST_PLAYED
-) -> Iterator[float]:
+def batch_times(rollout: Rollout, batch: Batch, times: StepTimes, rng: Random, *, played: int = MOST_PLAYED) -> Iterator[float]:
     """Yield how long a batch takes, in seconds, time after time; one of more than `played` nodes is drawn from its sums."""
     groups, found, takes = _of_batch(rollout, batch)
     if batch.size > played:
