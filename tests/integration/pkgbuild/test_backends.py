@@ -13,9 +13,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 import kindsamples
 import samplerecipe
@@ -24,7 +26,7 @@ from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.process import PATH
 from kubedeb.process import run as run_process
 from kubedeb.progress import progress
-from pkgbuild.backends import backend, base_name
+from pkgbuild.backends import backend
 from pkgbuild.memorygroup import Place
 from pkgbuild.sandbox import Bind, OpenSandbox, Sandbox, SandboxKind, Surroundings
 from pkgbuild.store import Store
@@ -104,14 +106,10 @@ with unshare_sandbox([Path(sys.argv[1])], Path(sys.argv[2])) as sandbox, open("/
 """
 
 
-def test_a_build_dies_with_whoever_began_it(with_base: Store, image: str, tmp_path: Path) -> None:
+def test_a_build_dies_with_whoever_began_it(with_base: Store, unpacked: str, tmp_path: Path) -> None:
     """Killed outright, with no time to end anything: the builder, whom the kernel gave other rights meanwhile, ends too."""
-    lock, marked = with_base.base("bookworm", "amd64"), f"{os.getpid()}1234567"
-    assert lock is not None
-    with opener(SandboxKind.UNSHARE, with_base, tmp_path) as opened, opened():
-        pass  # the root is unpacked now
-    root = with_base.folder / f"roots-{os.getuid()}" / base_name(lock)
-    argv = [sys.executable, "-c", BUILDS_ALONE, str(root), str(tmp_path), marked]
+    marked = f"{os.getpid()}1234567"
+    argv = [sys.executable, "-c", BUILDS_ALONE, str(with_base.folder / unpacked), str(tmp_path), marked]
     with subprocess.Popen(argv, cwd=TOP) as building:
         try:
             until(lambda: len(running("sleep", marked)) == 2)
@@ -141,30 +139,22 @@ def until(true: Callable[[], bool], seconds: float = 30) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.turn
+@pytest.mark.turn("sample in both sandboxes")
 @pytest.mark.parametrize("sample", kindsamples.NAMES)
 def test_both_give_the_same_bytes(
-    sample: str, toolchain: Path, new_store: Callable[[str], Path], with_base: Store, kept: Path, tmp_path: Path
+    sample: str, toolchain: Path, store_with_root: Callable[[str], Path], kept: Path, tmp_path: Path
 ) -> None:
     """A sample of every build kind, with its layer, through the whole command."""
     recipes = kindsamples.lay_out(tmp_path / "recipes", sample)
     cache = kindsamples.fill_cache(recipes, kept / "sources")
     made = {}
     for kind in KINDS:
-        store = with_root(new_store(kind.value), with_base)
+        store = store_with_root(kind.value)
         where = ["--recipes", str(recipes), "--store", str(store), "--cache", str(cache), "-o", str(tmp_path / kind.value)]
         assert run(["build", sample, *where, "--sandbox", kind.value, *QUICK]) == ExitCode.DONE
         made[kind] = {path.name: path.read_bytes() for path in (tmp_path / kind.value).glob("*.deb")}
     assert made[SandboxKind.DOCKER] == made[SandboxKind.UNSHARE]
     assert made[SandboxKind.DOCKER]
-
-
-def with_root(store: Path, with_base: Store) -> Path:
-    """Give a new store the root of the base too: it knows the lock only, and docker has the image."""
-    lock = with_base.base("bookworm", "amd64")
-    assert lock is not None
-    os.link(with_base.root_file(lock), store / "bases" / with_base.root_file(lock).name)
-    return store
 
 
 @pytest.fixture
@@ -184,11 +174,13 @@ def test_a_user_without_rights_builds_the_same(
     """The whole tool runs as that user: the code is copied where anybody may read it, as an installed one lies."""
     home = Path(run_process(["getent", "passwd", somebody], code=ExitCode.BUG).text.split(":")[5])
     recipes = samplerecipe.write_recipe(home / "recipes")
-    with_root(new_store("store", home), with_base)
+    lock, store = with_base.base("bookworm", "amd64"), new_store("store", home)
+    assert lock is not None
+    os.link(with_base.root_file(lock), store / "bases" / with_base.root_file(lock).name)
     for name in ("kubedeb", "pkgbuild", "repo", "upgrade_plans", "recipes"):
         shutil.copytree(TOP / name, home / "code" / name)
     shutil.copy(TOP / "Dockerfile", home / "code")
-    shutil.copytree(next(path for path in sys.path if path.endswith("site-packages")), home / "libraries", symlinks=True)
+    copy_libraries(home / "libraries")
     run_process(["chown", "--recursive", f"{somebody}:", home], code=ExitCode.BUG)
     environment = {"HOME": home, "PATH": PATH, "PYTHONPATH": f"{home}/code:{home}/libraries", "LC_ALL": "C.UTF-8"}
     python = [*_as(somebody), "env", *(f"{name}={value}" for name, value in environment.items()), _python(somebody)]
@@ -201,6 +193,19 @@ def test_a_user_without_rights_builds_the_same(
     assert run(["build", "hello", *map(str, there), *here, *QUICK]) == ExitCode.DONE
     name = "hello_1.10-1~deb12u1_amd64.deb"
     assert (home / "out" / name).read_bytes() == (tmp_path / "out" / name).read_bytes()
+
+
+def copy_libraries(folder: Path) -> None:
+    """Copy what kubedeb needs at run time, without the tools and libraries of its tests."""
+    names, waiting = set(), ["kubedeb"]
+    while waiting:
+        requirements = [Requirement(text) for text in distribution(waiting.pop()).requires or ()]
+        new = {one.name for one in requirements if not one.marker or one.marker.evaluate({"extra": ""})} - names
+        names |= new
+        waiting += new
+    for file in [file for name in names for file in distribution(name).files or () if ".." not in file.parts]:
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file.locate(), folder / file)
 
 
 def _as(user: str) -> list[str]:

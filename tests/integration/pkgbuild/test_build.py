@@ -117,6 +117,7 @@ TROUBLES = {
 }  # fmt: skip
 
 
+@pytest.mark.turn("troubles of a build")
 @pytest.mark.parametrize("what", TROUBLES)
 def test_a_trouble_is_one_line_with_the_log_and_the_way_inside(
     what: str, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -151,6 +152,7 @@ FAILURES = {
 }  # fmt: skip
 
 
+@pytest.mark.turn("failures of a build")
 @pytest.mark.parametrize("what", FAILURES)
 def test_a_failure_says_why_and_leaves_only_its_log(
     what: str, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

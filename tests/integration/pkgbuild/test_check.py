@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,6 @@ import samplerecipe
 from kubedeb.cli import run
 from kubedeb.errors import ExitCode
 from pkgbuild.otherorder import MEMORY, PREFIX
-from pkgbuild.store import Store
 from pkgbuild.variation import VARIATIONS, impossible
 
 pytestmark = pytest.mark.docker
@@ -82,9 +81,9 @@ def test_every_variation_has_a_culprit() -> None:
 @pytest.mark.turn
 @pytest.mark.parametrize("sandbox", ["docker", "unshare"])
 def test_each_culprit_is_caught(
-    sandbox: str, store: Path, with_base: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    sandbox: str, store: Path, with_root: Callable[[Path], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with_root(store, with_base)
+    with_root(store)
     assert check(write(tmp_path / "recipes", CULPRITS), sandbox) == ExitCode.BUILD
     shown = capsys.readouterr().err
     assert "is not reproducible: two builds gave different packages" in shown
@@ -97,9 +96,9 @@ def test_each_culprit_is_caught(
 @pytest.mark.turn
 @pytest.mark.parametrize("sandbox", ["docker", "unshare"])
 def test_a_good_package_passes_and_says_what_was_varied(
-    sandbox: str, store: Path, with_base: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    sandbox: str, store: Path, with_root: Callable[[Path], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with_root(store, with_base)
+    with_root(store)
     folder = write(tmp_path / "recipes", {})
     assert check(folder, sandbox, tmp_path / "out") == ExitCode.DONE
     shown = capsys.readouterr().err
@@ -143,9 +142,9 @@ SOURCE_SAMPLES = [
 
 @pytest.mark.parametrize(("name", "sandbox"), SOURCE_SAMPLES)
 def test_a_source_sample_is_reproducible(
-    name: str, sandbox: str, toolchain: Path, store: Path, with_base: Store, tmp_path: Path, kept: Path
+    name: str, sandbox: str, toolchain: Path, store: Path, with_root: Callable[[Path], Path], tmp_path: Path, kept: Path
 ) -> None:
-    with_root(store, with_base)
+    with_root(store)
     assert checked(name, sandbox, tmp_path, kept) == ExitCode.DONE
 
 
@@ -170,8 +169,10 @@ def test_every_shipped_prebuilt_recipe_is_reproducible(
 
 
 @pytest.mark.turn
-def test_a_shipped_recipe_is_reproducible_in_the_unshare_sandbox(store: Path, with_base: Store, kept: Path) -> None:
-    with_root(store, with_base)
+def test_a_shipped_recipe_is_reproducible_in_the_unshare_sandbox(
+    store: Path, with_root: Callable[[Path], Path], kept: Path
+) -> None:
+    with_root(store)
     argv = ["build", "etcd@3.4.23", "--check", "--sandbox", "unshare", *QUICK]
     assert run([*argv, "--cache", str(kept / "sources")]) == ExitCode.DONE
 
@@ -181,10 +182,3 @@ def test_a_shipped_recipe_is_reproducible_in_the_unshare_sandbox(store: Path, wi
 def test_every_shipped_source_recipe_is_reproducible(name: str, store: Path, kept: Path) -> None:
     if name != "none":
         assert run(["build", name, "--check", *QUICK, "--cache", str(kept / "sources")]) == ExitCode.DONE
-
-
-def with_root(store: Path, with_base: Store) -> None:
-    """Give a store the root of the base too: it knows the lock only, and docker has the image."""
-    lock = with_base.base("bookworm", "amd64")
-    assert lock is not None
-    os.link(with_base.root_file(lock), store / "bases" / with_base.root_file(lock).name)

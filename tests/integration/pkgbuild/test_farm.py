@@ -23,7 +23,7 @@ from kubedeb.process import Result, run
 from objectstore import ACCESS, object_store
 from pkgbuild.store import Store
 
-pytestmark = [pytest.mark.docker, pytest.mark.turn]
+pytestmark = [pytest.mark.docker, pytest.mark.turn("the farm")]
 KUBEDEB = Path(sys.executable).parent / "kubedeb"
 SLOW = samplerecipe.RULES + "override_dh_auto_configure:\n\tsleep {seconds}\n"
 

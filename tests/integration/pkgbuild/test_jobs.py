@@ -88,6 +88,7 @@ def test_order_failures_and_what_stands_on_them(store: Path, tmp_path: Path, cap
     assert again["asecond"]["packages"][0]["sha256"] == first["asecond"]["packages"][0]["sha256"]
 
 
+@pytest.mark.turn("a repository's key")
 @pytest.mark.parametrize("signed_by", ["a file", "the key itself"])
 def test_a_package_of_ours_comes_from_an_apt_repository(
     signed_by: str, store: Path, new_store: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -61,6 +61,7 @@ def judge(folder: Path) -> None:
             assert environment(spec)
 
 
+@pytest.mark.turn("mutated recipes")
 @pytest.mark.parametrize("name", SAMPLES)
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(file=st.sampled_from(sorted(FILES)), changes=edits)

@@ -30,6 +30,7 @@ def build_mutants(number: int, tmp_path: Path, store: Path, capsys: pytest.Captu
     assert new == set()
 
 
+@pytest.mark.turn
 def test_some_mutated_archives(store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     build_mutants(6, tmp_path, store, capsys)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,6 @@ from kubedeb.cli import run
 from kubedeb.errors import ExitCode
 from kubedeb.process import run as run_process
 from pkgbuild import dockerd
-from pkgbuild.store import Store
 
 pytestmark = [pytest.mark.docker, pytest.mark.turn]
 RULES = samplerecipe.RULES + "override_dh_auto_configure:\n\techo half-done >left-by-the-build; false\n"
@@ -34,16 +33,11 @@ sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[2:], read)))
 """
 
 
-def give_root(kept: Store, store: Path) -> None:
-    """Put the base's root into the store too, where the unshare sandbox unpacks it from."""
-    lock = kept.base("bookworm", "amd64")
-    assert lock is not None
-    os.link(kept.root_file(lock), store / "bases" / kept.root_file(lock).name)
-
-
 @pytest.mark.parametrize("sandbox", ["docker", "unshare"])
-def test_a_failed_build_is_entered_and_goes(sandbox: str, store: Path, with_base: Store, tmp_path: Path) -> None:
-    give_root(with_base, store)
+def test_a_failed_build_is_entered_and_goes(
+    sandbox: str, store: Path, with_root: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    with_root(store)
     folder = samplerecipe.write_recipe(tmp_path / "recipes", rules=RULES)
     where = ["--recipes", str(folder), "--store", str(store), "--cache", str(tmp_path / "cache")]
     assert run(["recipe", "fetch", "hello", *where[:2], *where[4:], "--from", str(folder / "sources")]) == ExitCode.DONE
@@ -61,9 +55,9 @@ def test_a_failed_build_is_entered_and_goes(sandbox: str, store: Path, with_base
 
 @pytest.mark.parametrize("sandbox", ["docker", "unshare"])
 def test_the_addresses_that_a_build_tried_are_named(
-    sandbox: str, store: Path, with_base: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    sandbox: str, store: Path, with_root: Callable[[Path], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    give_root(with_base, store)
+    with_root(store)
     connect = "perl -MIO::Socket::INET -e 'IO::Socket::INET->new(PeerAddr => $$ARGV[0], Timeout => 2) or die $$@'"
     tries = "".join(f"\t-{connect} {address}\n" for address in ("127.0.0.1:9", "192.0.2.1:80", "mirror.example.invalid:443"))
     rules = samplerecipe.RULES + f"override_dh_auto_configure:\n{tries}\t@echo Network is unreachable; false\n"

@@ -13,7 +13,7 @@ import samplerecipe
 from kubedeb.cli import run
 from kubedeb.errors import ExitCode
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.turn]
 ETCD_CLIENT = "db3a484d5d924b50bf71f459ee544ecd7b11c25dc2f6becc0c50352d67299cc8"
 
 
