@@ -144,6 +144,7 @@ def test_each_version_of_etcd_is_inspected_against_the_one_before(
     for build in builds:
         if build["packages"]:
             assert set(build["inspection"]) == {"lint", "lintian", "root-tests"}
+            assert "root-tests: " in Path(build["log"]).read_text()
 
 
 def test_a_build_fails_for_what_lintian_says(store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
