@@ -95,8 +95,8 @@ def never_locked(spec: BuildSpec, wants: Sequence[str], conditions: Conditions) 
     """Return the error for a build whose build dependencies are not locked; pure."""
     return KubedebError(
         f"NOT RUN: {spec.title} build-depends on what was never locked: {', '.join(wants)}",
-        details="A build takes locked packages alone, so that it is the same build tomorrow. Packages of ours come from a recipe of "
-        "the same run, or from --sources.",
+        details="A build takes locked packages alone, so that it is the same build tomorrow.\n"
+        "Packages of ours come from a recipe of the same run, or from --sources.",
         hint=f"This locks them, where {spec.suite} has them, and leaves what is locked as it is:\n{conditions.lock_missing()}",
         code=ExitCode.SANDBOX,
     )
