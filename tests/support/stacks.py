@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import releases
@@ -27,15 +29,24 @@ Key = tuple[str, str]
 
 
 @dataclass(frozen=True)
+class Origin:
+    """A file of upstream's: its sha256, and its ELF machine where it is a program."""
+
+    sha256: str
+    machine: int
+
+
+@dataclass(frozen=True)
 class Expected:
-    """What a package must be, and {name: bytes} of the sources that it is made of."""
+    """What a package must be, and {name: file} of the sources that it is made of."""
 
     package: PackageSpec
-    sources: Mapping[str, bytes]
+    sources: Mapping[str, Path]
 
-    def origins(self) -> dict[str, bytes]:
-        """Return {path in the package: upstream's bytes}."""
-        return {path: inside(self.sources[origin.partition("/")[0]], origin) for path, origin in self.package.copies}
+    def origins(self) -> dict[str, Origin]:
+        """Return {path in the package: upstream's file}."""
+        parts = {path: origin.partition("/") for path, origin in self.package.copies}
+        return {path: inside(self.sources[source], member) for path, (source, _, member) in parts.items()}
 
 
 @dataclass(frozen=True)
@@ -63,7 +74,7 @@ class Stack:
         for one in choose(find([self.recipes]), self.names):
             if Architecture(architecture) in one.row.sources:
                 spec = expand(one, Suite.BOOKWORM, Architecture(architecture)).spec
-                sources = {pin.name: (self.cache / "sha256" / pin.checksum.value).read_bytes() for pin in spec.sources}
+                sources = {pin.name: self.cache / "sha256" / pin.checksum.value for pin in spec.sources}
                 found.update({(package.name, one.row.version): Expected(package, sources) for package in spec.packages})
         return found
 
@@ -82,15 +93,26 @@ def files(package: Path) -> dict[str, str]:
     return {entry.path: entry.sha256 for entry in read_contents(package).entries if entry.sha256}
 
 
-def inside(source: bytes, origin: str) -> bytes:
-    """Return what SOURCE/PATH names: a member of an archive, or the source itself where it is a single file."""
-    if not source.startswith(b"\x1f\x8b"):
-        return source
-    with tarfile.open(fileobj=io.BytesIO(source)) as tar:
-        names = {name.removeprefix("./"): name for name in tar.getnames()}
-        stream = tar.extractfile(names[origin.partition("/")[2]])
-        assert stream is not None
-        return stream.read()
+def inside(source: Path, path: str) -> Origin:
+    """Return a file of a source: a member of an archive, or the source itself where it is a single file."""
+    held = _members(source)
+    return held.get(path) or held[""]
+
+
+@cache
+def _members(source: Path) -> dict[str, Origin]:
+    """Return an archive's files by path, or a single file by the empty one; each source is read once."""
+    data = source.read_bytes()
+    if not data.startswith(b"\x1f\x8b"):
+        return {"": _origin(data)}
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        return {
+            member.name.removeprefix("./"): _origin(stream.read()) for member in tar if (stream := tar.extractfile(member))
+        }  # fmt: skip
+
+
+def _origin(data: bytes) -> Origin:
+    return Origin(hashlib.sha256(data).hexdigest(), int.from_bytes(data[18:20], "little") if data[:4] == b"\x7fELF" else 0)
 
 
 def build(folder: Path, store: Path, names: tuple[str, ...] = (*NAMES, *NODES)) -> Stack:
