@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from functools import cached_property
 from hashlib import sha256
 from itertools import groupby
+from json.encoder import encode_basestring_ascii as quoted
+from typing import NamedTuple
 
 from kubedeb.files import sha256_bytes
 from kubedeb.records import frozen
@@ -26,13 +28,12 @@ Rows = tuple[Package, ...]
 Load = Callable[[str], Rows]
 
 
-@frozen
-class ChunkRef:
+class ChunkRef(NamedTuple):
     """A chunk as a snapshot names it: its first package's name, the sha256 of its text, how many packages it has."""
 
     first: str
     sha256: str
-    count: int
+    count: int  # type: ignore[assignment]  # of a tuple it would be a method
 
 
 @frozen
@@ -43,7 +44,7 @@ class Snapshot:
 
     def text(self) -> str:
         """Return the object's text: JSON, one chunk a line."""
-        rows = ",\n".join(json.dumps([chunk.first, chunk.sha256, chunk.count]) for chunk in self.chunks)
+        rows = ",\n".join([f"[{quoted(first)}, {quoted(digest)}, {count}]" for first, digest, count in self.chunks])
         return f'{{"format": {FORMAT}, "chunks": [\n{rows}\n]}}\n'
 
     @classmethod
