@@ -105,6 +105,8 @@ def test_a_suite_may_want_signed_changes(empty: Made, tmp_path: Path, capsys: py
         assert "expired" in capsys.readouterr().err
 
 
+# A gigabyte in truth, which takes long to pack.
+LEAST_BOMB = 16 * 1024 * 1024
 LINK = {"kind": tarfile.LNKTYPE, "target": "../../etc/shadow"}
 BAD: dict[str, tuple[Callable[[], bytes], str]] = {
     "outside": (lambda: deb(data=[Item("./../../etc/passwd")]), "which leaves the root"),
@@ -120,7 +122,7 @@ BAD: dict[str, tuple[Callable[[], bytes], str]] = {
     "beside": (lambda: deb(control(more="Kubedeb-Beside: x\n")), "which only a repository may write"),
     "source": (lambda: deb(control(architecture="source")), "its architecture is source"),
     "same": (lambda: deb(control(architecture="all", more="Multi-Arch: same\n")), "which dpkg refuses"),
-    "bomb": (lambda: deb(data={"./x": bytes(1100 * 1024 * 1024)}), "a decompression bomb"),
+    "bomb": (lambda: deb(data={"./x": bytes(LEAST_BOMB + 1)}), "a decompression bomb"),
 }
 
 
@@ -133,8 +135,11 @@ def _cut(data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("name", sorted(BAD))
-def test_bad_packages_have_one_clear_error(empty: Made, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_packages_have_one_clear_error(
+    empty: Made, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     make, message = BAD[name]
+    monkeypatch.setattr("kubedeb.deb.LEAST_BOMB", LEAST_BOMB)
     path = tmp_path / "bad.deb"
     path.write_bytes(make())
     before = sorted(empty.public.rglob("*"))
