@@ -158,7 +158,11 @@ def test_a_store_that_stumbles_is_asked_again(remote: Made, proxy: FaultProxy, f
     assert seen(remote, "first", "second") == ["first", "second"]
 
 
-def test_a_store_that_fails_publishes_nothing(remote: Made, proxy: FaultProxy, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_store_that_fails_publishes_nothing(
+    remote: Made, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Between attempts it would wait for up to 20 s; that it asks again is shown above.
+    monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0.0)
     proxy.fault = Fault(500, times=10_000, only="PUT")
     began = threading.active_count()
     assert publish(remote, "second") == ExitCode.REPOSITORY_STORAGE
