@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +22,32 @@ M = TypeVar("M", bound=BaseModel)
 
 def load(path: Path, model: type[M], *, what: str, formats: tuple[int, ...], code: ExitCode) -> M:
     """Read `path` into `model`. Raises `KubedebError` with `code`: unreadable, not JSON, another format, not valid."""
+    data = _read(path, what, code)
+    _format(path, data, what, formats, code)
+    return _valid(path, data, model, what, code)
+
+
+def load_one_of(path: Path, models: Mapping[int, type[BaseModel]], *, what: str, code: ExitCode) -> BaseModel:
+    """Read `path` into the model of the format that it states, else of the first one. Raises `KubedebError`, see `load`."""
+    data = _read(path, what, code)
+    first, *_ = formats = tuple(models)
+    number = _format(path, data, what, (*formats[1:], first), code)
+    return _valid(path, data, models[number], what, code)
+
+
+def _format(path: Path, data: dict[str, Any], what: str, formats: tuple[int, ...], code: ExitCode) -> int:
+    """Return the format that a file states, the last of those known where it states none."""
+    number = data.get("format", formats[-1])
+    if number not in formats:
+        raise KubedebError(
+            f"{path}: {what} format {number!r} is not known here (known: {', '.join(map(str, sorted(formats)))})",
+            hint=f"Make the {what} file again with this version of kubedeb.", code=code,
+        )  # fmt: skip
+    return int(number)
+
+
+def _read(path: Path, what: str, code: ExitCode) -> dict[str, Any]:
+    """Read a JSON object."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
         data = json.loads(text, object_pairs_hook=_no_duplicates)
@@ -42,11 +69,10 @@ def load(path: Path, model: type[M], *, what: str, formats: tuple[int, ...], cod
         raise KubedebError(f"{path}: {error}", hint="Keep one of them.", code=code) from error
     if not isinstance(data, dict):
         raise KubedebError(f"{path}: not a {what} file", details="It holds no JSON object.", code=code)
-    if data.get("format", formats[-1]) not in formats:
-        raise KubedebError(
-            f"{path}: {what} format {data['format']!r} is not known here (known: {', '.join(map(str, formats))})",
-            hint=f"Make the {what} file again with this version of kubedeb.", code=code,
-        )  # fmt: skip
+    return data
+
+
+def _valid(path: Path, data: dict[str, Any], model: type[M], what: str, code: ExitCode) -> M:
     try:
         return model.model_validate(data)
     except ValidationError as error:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from kubedeb.errors import ExitCode
 from upgrade_plans import jsonfile
+from upgrade_plans.models.plan import FORMAT as ETCD_ALONE
+from upgrade_plans.models.plan import Plan
 from upgrade_plans.models.upgrade import FORMAT, Upgrade
 
 
@@ -18,6 +20,12 @@ def load(path: Path) -> Upgrade:
 def save(path: Path, plan: Upgrade) -> None:
     """Write the plan of a whole stack."""
     jsonfile.save(path, plan, what="plan", code=ExitCode.PLAN)
+
+
+def load_any(path: Path) -> Plan | Upgrade:
+    """Read a plan of either format. Raises `KubedebError` (PLAN)."""
+    read = jsonfile.load_one_of(path, {ETCD_ALONE: Plan, FORMAT: Upgrade}, what="plan", code=ExitCode.PLAN)
+    return cast("Plan | Upgrade", read)
 
 
 def is_whole(path: Path) -> bool:

@@ -27,7 +27,8 @@ def heading(plan: Upgrade) -> Iterator[str]:
     workers = sum(group.count for group in plan.workers)
     yield f"{plan.cluster}: {len(plan.hosts)} hosts, {workers} workers → {target}"
     if plan.phases:
-        yield f"{len(plan.phases)} phases, {len(plan.steps)} steps; each worker is emptied {times(plan.drains)}"
+        held = f"{counted(len(plan.phases), 'phase')}, {counted(len(plan.steps), 'step')}"
+        yield f"{held}; each worker is emptied {times(plan.drains)}"
     else:
         yield "nothing to do: everything runs the target"
 
@@ -42,6 +43,11 @@ def times(number: int) -> str:
     return {0: "never", 1: "once", 2: "twice"}.get(number, f"{number} times")
 
 
+def counted(number: int, what: str) -> str:
+    """Return how many of something there are: `1 step`, `2 steps`."""
+    return f"{number} {what}" + ("" if number == 1 else "s")
+
+
 def long(seconds: float) -> str:
     """Return a duration that may be days."""
     if seconds < 3 * 3600:
@@ -52,7 +58,7 @@ def long(seconds: float) -> str:
 def _phase(number: int, phase: Phase) -> Iterator[str]:
     p50 = sum(step.duration.p50 for step in phase.steps)
     by_hand = sum(step.kind is StepKind.CHECK for step in phase.steps)
-    said = f"{len(phase.steps)} steps, {long(p50)}" + (f", {by_hand} by hand" if by_hand else "")
+    said = f"{counted(len(phase.steps), 'step')}, {long(p50)}" + (f", {by_hand} by hand" if by_hand else "")
     yield f"{number:>3}. {phase.id}: {phase.title} ({said})"
     for step in phase.steps:
         if step.outage:

@@ -11,6 +11,7 @@ from upgrade_plans.prover.verdict import Violation
 from upgrade_plans.prover.whole import NOT_CLAIMED, WholeVerdict
 from upgrade_plans.prover.wholeprove import MODEL, Happening
 from upgrade_plans.render import spell
+from upgrade_plans.upgradetext import counted
 
 DOES = {
     "begin": "{part} is taken in hand", "end": "{part} is done", "act": "it is done", "advance": "the step ends",
@@ -50,7 +51,7 @@ def _exposures(plan: Upgrade, verdict: WholeVerdict) -> Iterator[str]:
         return
     total = sum(seconds.get(step, 0.0) for step in dict.fromkeys(step for step, _ in exposed))
     yield (
-        f"  exposures: in {len(exposed)} steps, {spell(total)} together, one more fault would stop a service; "
+        f"  exposures: in {counted(len(exposed), 'step')}, {spell(total)} together, one more fault would stop a service; "
         "no order of steps spares that"
     )
     for step, fault in exposed:

@@ -2,31 +2,70 @@
 
 from __future__ import annotations
 
+import os
 import resource
+import tempfile
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from random import Random
 from typing import Any
 
 from kubedeb import knowledge
 from kubedeb.versions import Version
-from script.lib import made_fleet
+from script.lib import made_fleet, made_stack
 from script.lib.fleet_policies import PASSES, PEERS
 from script.lib.measure import Figure, figure, median
+from upgrade_plans import clusterfile, factsfile
+from upgrade_plans.commands.targets import pair
+from upgrade_plans.models.upgrade import Upgrade
 from upgrade_plans.planner.climb import Climb, climb
 from upgrade_plans.planner.rollout import roll_out
 from upgrade_plans.planner.stack import Stack, Wish
+from upgrade_plans.planner.whole import Request, make_upgrade
 from upgrade_plans.planner.windows import StepTimes, makespan, percentiles
+from upgrade_plans.prover.whole import prove_whole
 
 SIZES = (10, 100, 1_000, 10_000, 100_000)
 RUNS = 21
 GOAL = {1_000: 2.0, 100_000: 60.0}
+MISSION = ("kubernetes=1.10.13", "etcd=3.1.12", "storage=etcd3", "calico=3.1.7", "helm=2.9.1")
 TOLERANCE = 1.15
 TIMES = StepTimes()
 
 
 def plan() -> list[Figure]:
-    """Measure planning passes and the quality of rollouts."""
-    return [*_drains(), *_speed(), *_quality(1_000)]
+    """Measure whole stacks planned and proven, planning passes, and the quality of rollouts."""
+    return [*_drains(), *_stacks(), *_speed(), *_quality(1_000)]
+
+
+def _stacks() -> Iterator[Figure]:
+    """Yield what it takes to plan and prove whole stacks, in seconds of CPU, beside what reading their facts takes."""
+    known, times = knowledge.load(), dict[int, float]()
+    sizes = [int(size) for size in os.environ.get("KUBEDEB_BENCH_SIZES", "").split()] or list(SIZES)
+    for size in sizes:
+        with tempfile.TemporaryDirectory() as folder:
+            cluster_file, facts_file = made_stack.write(Path(folder), size)
+            facts, cluster, megabytes = (
+                factsfile.load(facts_file),
+                clusterfile.load(cluster_file),
+                facts_file.stat().st_size / 1e6,
+            )
+        begun = time.process_time()
+        made = make_upgrade(facts, cluster, Request(dict(map(pair, MISSION))), known)
+        planned = time.process_time() - begun
+        if not isinstance(made, Upgrade) or not prove_whole(made, known).proven:
+            raise TypeError(f"no proven plan for {size} workers: {made if not isinstance(made, Upgrade) else 'refused'}")
+        times[size] = time.process_time() - begun
+        goal = GOAL.get(size, 60.0)
+        shown = {"plan": round(planned, 2), "prove": round(times[size] - planned, 2), "facts, MB": round(megabytes, 1)}
+        yield {**figure(f"plan and prove the upgrade of {size:,} workers, s of CPU", times[size], goal), **shown}
+        if size >= 10_000:
+            yield figure(f"plan and prove {size:,} workers ÷ their facts at 20 MB/s, times", times[size] / (megabytes / 20), 5)
+    if {1_000, 100_000} <= times.keys():
+        yield figure("plan and prove 100,000 workers ÷ 1,000, times", times[100_000] / times[1_000], 110)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    yield figure(f"memory after planning and proving {max(sizes):,} workers, GB", memory, 1.5)
 
 
 def way() -> Climb:

@@ -143,7 +143,8 @@ def _step(step: dict[str, str], counts: dict[str, int]) -> dict[str, Any]:
         found[key] = [word for word in step[key].split(",") if word]
     found |= _back(step)
     if step["kind"] == StepKind.OUTAGE:
-        found["outage"] = {"scope": step["scope"].split(","), "longest": 1800, "until": step["until"]}
+        words = step["scope"].split(",")
+        found["outage"] = {"stops": words, "scope": words, "longest": 1800, "until": step["until"]}
     if step["kind"] == StepKind.BACKUP:
         found["backup"] = {"stores": step["stores"].split(","), "cold": step.get("cold") == "yes", "how": "by hand"}
     return found

@@ -276,7 +276,7 @@ class Oracle:
     @cache  # noqa: B019  # as long as the oracle of one plan
     def around(self, boundary: int) -> dict[str, set[str]]:
         """Return who is out of the pool or stopped, and whether clients are closed or an outage is open, before a step."""
-        found: dict[str, set[str]] = {"out": set(), "closed": set(), "outage": set(), "stopped": set()}
+        found: dict[str, set[str]] = {"out": set(), "closed": set(), "outage": set(), "stopped": set(), "excused": set()}
         until: dict[str, str] = {}
         for step in self.steps[:boundary]:
             keys = {f"{name}/{where}" for where in step.takes for name in NAMES.get(step.component, (step.component,))}
@@ -298,6 +298,8 @@ class Oracle:
                 found["outage"].add(step.id)
             if step.id in until:
                 found["outage"].discard(until[step.id])
+        found["excused"] = {str(service) for step in self.steps[:boundary] if step.id in found["outage"] and step.outage
+                            for service in step.outage.stops}  # fmt: skip
         return found
 
     def _here(self, state: State) -> dict[str, set[str]]:
@@ -409,7 +411,7 @@ class Oracle:
         if server.used == "v3" and "migrated" in state.facts and "compared" not in state.facts:
             self.broken.add("store-agree")
         led = any(name == MANAGERS[0] for name, _ in run)
-        if "since" in state.facts and state.newest == "v3" and (led or not self._here(state)["outage"]):
+        if "since" in state.facts and state.newest == "v3" and (led or "apiservers" not in self._here(state)["excused"]):
             self.broken.add("watch-continuity")
 
     def _of_members(self, state: State, run: dict[Key, Daemon]) -> None:
@@ -437,13 +439,15 @@ class Oracle:
 
     def _of_service(self, state: State, run: dict[Key, Daemon]) -> None:
         around = self._here(state)
-        if around["outage"] or self._over(state):
-            if self._over(state) and (around["outage"] or around["out"] or around["closed"] or around["stopped"]):
+        if self._over(state):
+            if around["outage"] or around["out"] or around["closed"] or around["stopped"]:
                 self.broken.add("dwell")
             return
         members = sum(key[0] == "etcd" for key in run)
-        if len(self.members) > 1 and members < len(self.members) - 1:
+        if "etcd" not in around["excused"] and len(self.members) > 1 and members < len(self.members) - 1:
             self.broken.add("etcd-quorum")
+        if "apiservers" in around["excused"]:
+            return
         pooled = [where for name, where in run if name == "kube-apiserver" and where not in around["out"]]
         if len(self.apis) > 1 and not pooled:
             self.broken.add("outage")

@@ -43,16 +43,17 @@ def show(plan_file: Path, runs: Path | None, back_from: str | None, back_to: str
         print_way_back(plan_file, back_from, back_to, as_json=as_json)
         return
     from kubedeb.config import path_setting
-    from upgrade_plans import planfile, upgradefile
+    from upgrade_plans import upgradefile
     from upgrade_plans.executor.learning import observed
+    from upgrade_plans.models.plan import Plan
     from upgrade_plans.planner.durations import with_learned
     from upgrade_plans.planner.estimate import estimate
     from upgrade_plans.render import eta, plan_tree
 
-    if upgradefile.is_whole(plan_file):
-        show_whole(plan_file, as_json=as_json)
+    read = upgradefile.load_any(plan_file)
+    if not isinstance(read, Plan):
+        show_whole(read, as_json=as_json)
         return
-    read = planfile.load(plan_file)
     known = observed(runs if runs is not None else path_setting("state") / "runs")
     made = estimate(with_learned(read.steps, known))
     if as_json:
@@ -73,13 +74,14 @@ def show(plan_file: Path, runs: Path | None, back_from: str | None, back_to: str
 def explain(plan_file: Path, step_id: str, *, as_json: bool) -> None:
     """Print everything about one step: why, what is asked before and after, its way back, the rules that shaped it."""
     from kubedeb.knowledge import load as load_knowledge
-    from upgrade_plans import planfile, upgradefile
+    from upgrade_plans import upgradefile
+    from upgrade_plans.models.plan import Plan
     from upgrade_plans.render import explain_step
 
-    if upgradefile.is_whole(plan_file):
-        explain_whole(plan_file, step_id, as_json=as_json)
+    read = upgradefile.load_any(plan_file)
+    if not isinstance(read, Plan):
+        explain_whole(read, step_id, as_json=as_json)
         return
-    read = planfile.load(plan_file)
     step = find_step({one.id: one for one in read.steps}, step_id)
     knowledge = load_knowledge()
     if as_json:

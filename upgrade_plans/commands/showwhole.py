@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from kubedeb.output import print_json
 from upgrade_plans.commands.steps import find_step
 
+if TYPE_CHECKING:
+    from upgrade_plans.models.upgrade import Upgrade
 
-def show_whole(plan_file: Path, *, as_json: bool) -> None:
+
+def show_whole(plan: Upgrade, *, as_json: bool) -> None:
     """Print the plan as a tree, with its outages and points of no return."""
-    from upgrade_plans import upgradefile
     from upgrade_plans.planner.estimate import estimate
     from upgrade_plans.upgradetree import upgrade_tree, upgrade_values
 
-    plan = upgradefile.load(plan_file)
     made = estimate(plan.steps)
     if as_json:
         print_json(upgrade_values(plan, made))
@@ -25,14 +26,12 @@ def show_whole(plan_file: Path, *, as_json: bool) -> None:
         click.echo(line)
 
 
-def explain_whole(plan_file: Path, step_id: str, *, as_json: bool) -> None:
+def explain_whole(plan: Upgrade, step_id: str, *, as_json: bool) -> None:
     """Print everything about one step."""
     from kubedeb.knowledge import load as load_knowledge
-    from upgrade_plans import upgradefile
     from upgrade_plans.planner.estimate import estimate
     from upgrade_plans.stepview import explain, explain_values
 
-    plan = upgradefile.load(plan_file)
     step = find_step({one.id: one for one in plan.steps}, step_id)
     knowledge = load_knowledge()
     if as_json:

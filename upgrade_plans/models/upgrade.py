@@ -15,7 +15,7 @@ from upgrade_plans.models.constraints import Moment
 from upgrade_plans.models.plan import DAY, Duration, PackagePin
 from upgrade_plans.models.plan import Inputs as EtcdInputs
 from upgrade_plans.models.surroundings import BalancerKind, ManagersReach
-from upgrade_plans.models.upgradekinds import Check, Mode, StepKind, Store, When
+from upgrade_plans.models.upgradekinds import Check, Mode, Service, StepKind, Store, When
 from upgrade_plans.models.words import Identifier, Name, NodeName, NodeSetText, PackageName, VersionText
 
 FORMAT = 2
@@ -39,6 +39,8 @@ class Host(StrictModel):
     rack: str = ""
     member_id: Identifier | None = None
     daemons: dict[Identifier, Daemon] = {}
+    frozen: bool = False
+    """The operators froze something on it: the target does not ask for it."""
 
 
 class Workers(StrictModel):
@@ -139,8 +141,12 @@ class Block(StrictModel):
 
 
 class Outage(StrictModel):
-    """A declared stop: what does not serve, for how long at most (seconds), and the step with which it ends."""
+    """A declared stop: what does not serve, for how long at most (seconds), and the step with which it ends.
 
+    `stops` is what the proof excuses while it lasts; `scope` says it to people.
+    """
+
+    stops: tuple[Service, ...] = Field(min_length=1)
     scope: tuple[str, ...] = Field(min_length=1)
     longest: int = Field(ge=1)
     until: Identifier

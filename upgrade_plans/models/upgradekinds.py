@@ -111,6 +111,17 @@ class StepKind(StrEnum):
     """A pod is made on each row, reached and deleted."""
 
 
+class Service(StrEnum):
+    """What a declared outage stops: it excuses nothing else."""
+
+    ETCD = "etcd"
+    """The members answer nobody: fewer than a majority run."""
+    APISERVERS = "apiservers"
+    """The Kubernetes API does not answer, so nothing is scheduled, controlled or failed over."""
+    PODS = "pods"
+    """Pods are neither started nor removed: CNI has no datastore."""
+
+
 class Check(StrEnum):
     """What is asked before a step begins, before it takes one more unit, or before it counts as done."""
 

@@ -217,7 +217,8 @@ def _of_taints(groups: Sequence[Group], taints: str, members: tuple[int, ...], p
         whole = sum(groups[index][0].load * groups[index][1] for index in members)
         largest = max(groups[index][0].load for index in members)
         spare = whole - least.requested - least.largest_pod
-        why = f"{whole:g} there, {least.requested:g} asked for, {least.largest_pod:g} for the largest pod, {largest:g} a node"
+        amounts = map(_amount, (whole, least.requested, least.largest_pod, largest))
+        why = "{} there, {} asked for, {} for the largest pod, {} a node".format(*amounts)
         yield _limit(Kind.CAPACITY, taints, floor(spare / largest), members, why)
     for budget in policy.budgets:
         # Every node holds at least so many of its pods, whatever the scheduler does.
@@ -225,6 +226,11 @@ def _of_taints(groups: Sequence[Group], taints: str, members: tuple[int, ...], p
         if sure and budget.allowed >= 1:
             why = f"{budget.allowed} of {budget.pods} pods of {budget.name} may be gone, and each of {count} nodes holds {sure}"
             yield _limit(Kind.BUDGET, budget.name, max(1, budget.allowed // sure), members, why)
+
+
+def _amount(value: float) -> str:
+    """Return millicores, bytes or cores as people read them: no powers of ten."""
+    return f"{value:,.0f}" if value >= 1000 else f"{value:g}"
 
 
 # Batches.

@@ -15,9 +15,10 @@ from kubedeb.knowledge import Knowledge
 from kubedeb.versions import Version
 from upgrade_plans.models.nodesets import expand
 from upgrade_plans.models.upgrade import Change, Step, Upgrade
+from upgrade_plans.models.upgradekinds import Service, Store
 from upgrade_plans.models.upgradekinds import StepKind as Kind
-from upgrade_plans.models.upgradekinds import Store
 from upgrade_plans.prover.verdict import Violation
+from upgrade_plans.prover.wholeend import short_of
 from upgrade_plans.prover.wholekinds import GROUPS, HANDLED, MOVERS, components
 
 Key = tuple[str, str]
@@ -96,6 +97,11 @@ class WholeCase:
     def members(self) -> tuple[Key, ...]:
         """Return the etcd members."""
         return tuple(key for key in self.boundaries[0].hosts if key[0] == "etcd")
+
+    def stopped(self, here: Boundary) -> frozenset[Service]:
+        """Return what the outages that are open at a boundary stop."""
+        outages = (self.steps[number].step.outage for number in here.outages)
+        return frozenset(service for outage in outages if outage is not None for service in outage.stops)
 
     @cached_property
     def apiservers(self) -> tuple[Key, ...]:
@@ -183,6 +189,7 @@ class Compiler:
                     self.here = replace(self.here, fleet=frozenset(+self.fleet))
                 steps.append(Compiled(step, phase, parts, self._floor(step, len(steps), starts)))
                 boundaries.append(self.here)
+        self.wrong += short_of(self.plan, self.here.hosts, self.counted)
         return WholeCase(self.plan, tuple(steps), tuple(boundaries), tuple(self.wrong))
 
     def _phases(self) -> dict[str, tuple[int, int]]:

@@ -10,8 +10,8 @@ from kubedeb.knowledge import Knowledge, Severity
 from kubedeb.knowledge.schema import Flag, Rule
 from kubedeb.versions import Version
 from upgrade_plans.models.surroundings import ManagersReach
+from upgrade_plans.models.upgradekinds import Service, Store
 from upgrade_plans.models.upgradekinds import StepKind as Kind
-from upgrade_plans.models.upgradekinds import Store
 from upgrade_plans.prover.mixrules import CALLED, CLAUSES, MixRules
 from upgrade_plans.prover.wholecase import Lines, Record, WholeCase
 from upgrade_plans.prover.wholedata import data
@@ -147,7 +147,7 @@ class WholeJudge:
 
     def _etcd(self, state: State, view: View) -> Iterator[Clause]:
         members = self.case.members
-        if not members or view.around.outages:
+        if not members or Service.ETCD in self.case.stopped(view.around):
             return
         up = sum(key in view.up for key in members)
         down = len(members) - up
@@ -180,8 +180,9 @@ class WholeJudge:
         if not servers:
             return
         around, balancer = view.around, self.case.plan.balancer
+        off = Service.APISERVERS in self.case.stopped(around)
         pooled = [key for key in servers if key in view.up and key[1] not in around.depooled]
-        if not around.outages and len(servers) > 1:
+        if not off and len(servers) > 1:
             if not pooled:
                 yield "outage", "undeclared", ()
             if balancer is not None:
@@ -196,7 +197,7 @@ class WholeJudge:
         leads = any(view.may[key][0] for key in view.may if key[0] == MANAGERS[0] and _all(view.may[key]))
         if leads and view.serving and not state.memory.beat:
             yield "no-mass-eviction", "stale", ()
-        watching = view.serving and (leads or not around.outages)
+        watching = view.serving and (leads or not off)
         if state.memory.since and watching and state.memory.newest is Store.V3:
             yield "watch-continuity", "since", ()
 

@@ -63,6 +63,18 @@ def step(identity: str) -> Step:
     return next(one for one in reference().steps if one.id == identity)
 
 
+@pytest.mark.parametrize(
+    ("target", "says"),
+    [({"helm": "2.9.2"}, "on 2.9.1, and its target is 2.9.2"), ({"storage": "etcd2"}, "on etcd3, and its target is etcd2"),
+     ({"workers": "1.9.11"}, "on 1.10.13, and its target is 1.9.11")],
+)  # fmt: skip
+def test_an_end_beside_the_target_is_refused(target: dict[str, str], says: str) -> None:
+    plan = reference()
+    verdict = prove_whole(plan.model_copy(update={"target": plan.target | target}), load())
+    assert {one.invariant for one in verdict.violations} == {"plan"}
+    assert all(says in one.what for one in verdict.violations), verdict.violations
+
+
 @pytest.mark.parametrize("case", DOCUMENT["cases"], ids=lambda case: str(case["name"]))
 def test_case(case: dict[str, Any]) -> None:
     plan = made(case)

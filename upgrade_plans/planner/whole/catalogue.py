@@ -16,7 +16,7 @@ from kubedeb.yamlfile import StrictModel, load_model
 from upgrade_plans.models.constraints import Moment
 from upgrade_plans.models.surroundings import ManagersReach
 from upgrade_plans.models.upgrade import Verify
-from upgrade_plans.models.upgradekinds import Check, StepKind, Store, When
+from upgrade_plans.models.upgradekinds import Check, Service, StepKind, Store, When
 
 HERE = Path(__file__).parent
 
@@ -73,6 +73,7 @@ class Blocking(Row):
 class Stop(Row):
     """A declared stop, ending with the step whose id ends in `until`."""
 
+    stops: tuple[Service, ...]
     scope: tuple[str, ...]
     until: str
 

@@ -39,6 +39,7 @@ def _hosts(found: Survey) -> Iterator[Host]:
     """Yield every node that is taken by its own name."""
     members = {member.node: member for member in found.facts.etcd}
     workers = set(found.cluster.roles.get(Role.WORKER, ()))
+    frozen = {node for rule in found.cluster.constraints.frozen for node in rule.nodes}
     named = dict.fromkeys((*found.cluster.members, *found.apiservers, *found.managers, *found.clients))
     for node in sorted(named):
         facts, (row, rack) = found.facts.of(node), found.cluster.place(node)
@@ -50,7 +51,12 @@ def _hosts(found: Survey) -> Iterator[Host]:
         if node in members:
             daemons["etcd"] = Daemon(running=members[node].running, installed=daemons.get("etcd", Daemon()).installed)
         yield Host(
-            node=node, row=row, rack=rack, member_id=members[node].member_id if node in members else None, daemons=daemons
+            node=node,
+            row=row,
+            rack=rack,
+            member_id=members[node].member_id if node in members else None,
+            daemons=daemons,
+            frozen=node in frozen,
         )
 
 

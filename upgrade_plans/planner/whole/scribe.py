@@ -164,7 +164,8 @@ class Scribe:
             "backup": self._backup(template), "duration": self._duration(template, takes),
         } | more  # fmt: skip
         if template.outage:
-            tree["outage"] = Outage(scope=template.outage.scope, longest=1, until=f"{site.phase}-{template.outage.until}")
+            tree["outage"] = Outage(stops=template.outage.stops, scope=template.outage.scope, longest=1,
+                                    until=f"{site.phase}-{template.outage.until}")  # fmt: skip
         tool = template.component or ""
         if template.kind is StepKind.CLIENTS and tool in ("kubectl", "calicoctl"):
             low = min(self.world.at[tool][one] for one in takes)
