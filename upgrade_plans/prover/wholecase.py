@@ -45,6 +45,12 @@ class Record(NamedTuple):
         """Return what a reboot would start."""
         return None if self.masked else self.disk
 
+    @property
+    def versions(self) -> tuple[Version, ...]:
+        """Return what runs, and what a reboot would start."""
+        starts = None if self.masked or self.disk == self.run else self.disk
+        return tuple(version for version in (self.run, starts) if version is not None)
+
 
 @dataclass(frozen=True)
 class Boundary:

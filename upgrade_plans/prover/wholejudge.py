@@ -68,8 +68,8 @@ class WholeJudge:
 
     def _mix(self, state: State, view: View) -> Iterator[Clause]:
         found: dict[str, set[Version]] = {}
-        for name, record in self._records(view):
-            found.setdefault(CALLED.get(name, name), set()).update(_versions(record))
+        for name, versions in view.versions.items():
+            found.setdefault(CALLED.get(name, name), set()).update(versions)
         loopback = self.case.plan.managers_reach is ManagersReach.LOOPBACK
         mix = {name: frozenset(versions) for name, versions in found.items() if not (loopback and name in MANAGERS)}
         if state.memory.newest is not None:
@@ -204,7 +204,7 @@ class WholeJudge:
     # Calico.
 
     def _calico(self, state: State, view: View) -> Iterator[Clause]:
-        versions = {version for name, record in self._records(view) if name == "calico-node" for version in _versions(record)}
+        versions = view.versions.get("calico-node", set())
         window, step = view.around.calico, view.step
         begun = any(state.parts)
         if window == "before" and any(version.major >= 3 for version in versions) and self.case.plan.stores.calico is Store.V2:
@@ -250,9 +250,5 @@ class WholeJudge:
         return self.case.steps[state.step].step.id if state.step < len(self.case.steps) else ""
 
 
-def _versions(record: Record) -> set[Version]:
-    return {version for version in (record.run, record.starts) if version is not None}
-
-
 def _all(records: Iterable[Record]) -> set[Version]:
-    return {version for record in records for version in _versions(record)}
+    return {version for record in records for version in record.versions}

@@ -82,10 +82,22 @@ class View:
 
     def runs(self, component: str) -> bool:
         """Say whether a daemon of hosts may run or would start anywhere."""
-        return any(
-            one.run is not None or one.starts is not None for key, records in self.may.items() if key[0] == component
-            for one in records
-        )  # fmt: skip
+        return component in self._running
+
+    @cached_property
+    def _running(self) -> frozenset[str]:
+        return frozenset(key[0] for key, records in self.may.items() if any(one.versions for one in records))
+
+    @cached_property
+    def versions(self) -> dict[str, set[Version]]:
+        """Return by component every version of it that may run or would start, on hosts and on what is counted."""
+        found: dict[str, set[Version]] = {}
+        for (name, _), records in self.may.items():
+            for record in records:
+                found.setdefault(name, set()).update(record.versions)
+        for name, record in self.fleet:
+            found.setdefault(name, set()).update(record.versions)
+        return found
 
 
 def resting(here: Boundary) -> bool:
