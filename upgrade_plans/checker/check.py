@@ -13,6 +13,7 @@ from typing import Any
 from kubedeb.knowledge import Knowledge
 from upgrade_plans.canonical import digest
 from upgrade_plans.checker.case import FORWARD, HEALTHY_WORLD, NONE, Case, Ints, State, case_of
+from upgrade_plans.checker.differences import brief
 from upgrade_plans.checker.invariants import exposed, level, plan_broken, state_broken
 from upgrade_plans.checker.moves import moves
 from upgrade_plans.models.certificate import Certificate
@@ -63,12 +64,7 @@ def _differences(certificate: Certificate, found: dict[str, Any]) -> Iterator[st
     }
     for name, value in found.items():
         if stated[name] != value:
-            yield f"{name}: it states {_brief(stated[name])}, and {_brief(value)} is found"
-
-
-def _brief(value: object) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 200 else f"{text[:200]}… (sha256 {sha256(text.encode()).hexdigest()[:12]})"
+            yield f"{name}: it states {brief(stated[name])}, and {brief(value)} is found"
 
 
 class Walk:

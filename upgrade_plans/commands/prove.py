@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from kubedeb.knowledge import Knowledge
     from upgrade_plans.models.facts import Facts
     from upgrade_plans.models.plan import Plan
+    from upgrade_plans.models.upgrade import Upgrade
 
 PATH = click.Path(path_type=Path)
 
@@ -102,9 +103,8 @@ def _whole(
     from upgrade_plans.canonical import digest
     from upgrade_plans.prover.whole import certificate, prove_whole
 
-    if without or checked_file is not None:
-        option = "--without" if without else "--check"
-        raise KubedebError(f"{option} is for plans of etcd alone (format 1)", code=ExitCode.USAGE)
+    if without:
+        raise KubedebError("--without is for plans of etcd alone (format 1)", code=ExitCode.USAGE)
     plan, knowledge = upgradefile.load(plan_file), load_knowledge()
     facts = digest(factsfile.load(facts_file)) if facts_file else None
     if facts is not None and facts != plan.inputs.facts:
@@ -112,6 +112,9 @@ def _whole(
             "the plan was made from other facts than these", details=f"It names {plan.inputs.facts}; these are {facts}.",
             hint="Make the plan from these facts: kubedeb plan make.", code=ExitCode.FACTS,
         )  # fmt: skip
+    if checked_file is not None:
+        _check_whole(checked_file, plan, knowledge, as_json=as_json)
+        return
     verdict = prove_whole(plan, knowledge, facts)
     document = certificate(plan, knowledge, verdict)
     if certificate_file is not None:
@@ -139,14 +142,40 @@ def _check(path: Path, plan: Plan, knowledge: Knowledge, *, as_json: bool) -> No
     wrong = check(stated, plan, knowledge)
     if as_json:
         print_json({"holds": not wrong, "proven": stated.proven, "wrong": list(wrong)})
+    _refuse(path, wrong)
+    if not as_json:
+        says = "no reachable state violates an invariant" if stated.proven else "the plan is refused, as it says"
+        click.echo(f"HOLDS: {says}; states found again: {stated.states}, by a program written apart from the prover.")
+
+
+def _check_whole(path: Path, plan: Upgrade, knowledge: Knowledge, *, as_json: bool) -> None:
+    """Check the certificate of a whole stack's plan; raises `KubedebError` (REFUSED) with what it states that is not so."""
+    from upgrade_plans.certificatefile import load_whole
+    from upgrade_plans.checker import check_whole
+
+    stated = load_whole(path)
+    wrong = check_whole(stated, plan, knowledge)
+    # A refusal before any state has no segments.
+    apart = [f"{segment.about}, in {segment.model}" for segment in stated.segments]
+    if as_json:
+        print_json({"holds": not wrong, "proven": stated.proven, "wrong": list(wrong), "not_checked_again": apart})
+    _refuse(path, wrong)
+    if as_json:
+        return
+    says = "no reachable state of the sequence violates an invariant" if stated.proven else "the plan is refused, as it says"
+    states = "before any state" if stated.states is None else f"states found again: {stated.states}"
+    click.echo(f"HOLDS: {says}; {states}, by a program written apart from the prover.")
+    for segment in apart:
+        click.echo(f"  Not checked again: {segment}")
+
+
+def _refuse(path: Path, wrong: tuple[str, ...]) -> None:
+    """Say what of a certificate is not so. Raises `KubedebError` (REFUSED)."""
     if wrong:
         raise KubedebError(
             f"the certificate {path} does not hold", details="\n".join(wrong), code=ExitCode.REFUSED,
             hint=f"Prove the plan anew: kubedeb prove PLAN --certificate {path}",
         )  # fmt: skip
-    if not as_json:
-        says = "no reachable state violates an invariant" if stated.proven else "the plan is refused, as it says"
-        click.echo(f"HOLDS: {says}; states found again: {stated.states}, by a program written apart from the prover.")
 
 
 def _check_start(read: Plan, facts: Facts) -> None:

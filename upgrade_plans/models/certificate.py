@@ -7,6 +7,7 @@ from pydantic import ConfigDict
 from kubedeb.yamlfile import StrictModel
 
 FORMAT = 1
+WHOLE_FORMAT = 2
 
 
 class Digests(StrictModel):
@@ -53,6 +54,62 @@ class Certificate(StrictModel):
     exposures: tuple[StatedExposure, ...] = ()
     violations: tuple[StatedViolation, ...] = ()
     evidence: Evidence | None = None
+
+
+class WholeViolation(StatedViolation):
+    """A violated invariant, which clause of it, and by which model it was found."""
+
+    clause: str
+    model: str
+
+
+class WholeExposure(StatedExposure):
+    """How many states of a step are exposed to a fault class, and in which model."""
+
+    model: str
+
+
+class StatedWarning(StrictModel):
+    """A rule that warns of a state without forbidding it."""
+
+    model_config = ConfigDict(extra="ignore")
+    rule: str
+
+
+class StatedSegment(StrictModel):
+    """A segment of a plan, judged in a model of its own."""
+
+    model_config = ConfigDict(extra="ignore")
+    model: str
+    about: str
+    proven: bool
+
+
+class Places(StrictModel):
+    """For each place of the sequence the number of states visited and their sha256."""
+
+    places: dict[str, tuple[int, str]]
+
+
+class WholeCertificate(StrictModel):
+    """What the certificate of a whole stack's plan states; the rest is passed over as in `Certificate`."""
+
+    model_config = ConfigDict(extra="ignore")
+    format: int = WHOLE_FORMAT
+    model: str
+    proven: bool
+    cluster: str
+    target: dict[str, str]
+    sha256: Digests
+    states: int | None
+    levels: dict[str, int] = {}
+    segments: tuple[StatedSegment, ...] = ()
+    exposures: tuple[WholeExposure, ...] = ()
+    warnings: tuple[StatedWarning, ...] = ()
+    violations: tuple[WholeViolation, ...] = ()
+    rules: tuple[str, ...] = ()
+    inferred_rules: tuple[str, ...] = ()
+    evidence: Places | None = None
 
 
 class Summary(StrictModel):

@@ -34,11 +34,17 @@ class WholeVerdict:
     facts: str | None = None
 
     @property
-    def violations(self) -> tuple[Violation, ...]:
-        """Return all violations: those of the sequence, and what only a segment's model finds."""
+    def found(self) -> tuple[tuple[str, Violation], ...]:
+        """Return all violations, each with the model that finds it: those of the sequence, and what only a segment's finds."""
         known = {(one.invariant, one.step) for one in self.sequence.violations}
-        apart = [one for segment in self.segments for one in segment.violations if (one.invariant, one.step) not in known]
-        return (*self.sequence.violations, *apart)
+        apart = [(segment.model, one) for segment in self.segments for one in segment.violations
+                 if (one.invariant, one.step) not in known]  # fmt: skip
+        return (*((MODEL, one) for one in self.sequence.violations), *apart)
+
+    @property
+    def violations(self) -> tuple[Violation, ...]:
+        """Return all violations."""
+        return tuple(one for _, one in self.found)
 
     @property
     def proven(self) -> bool:
@@ -58,8 +64,9 @@ def certificate(plan: Upgrade, knowledge: Knowledge, verdict: WholeVerdict) -> d
     """Return the certificate of a verdict as JSON values; equal inputs give equal certificates."""
     sequence = verdict.sequence
     seconds = {step.id: step.duration.p50 for step in plan.steps}
-    exposures = [*sequence.exposures, *(one for segment in verdict.segments for one in segment.exposures
-                                        if segment.model == "stack-rolling/1")]  # fmt: skip
+    counted = [segment for segment in verdict.segments if segment.model == "stack-rolling/1"]
+    exposures = [(MODEL, *one) for one in sequence.exposures]
+    exposures += [(segment.model, *one) for segment in counted for one in segment.exposures]
     return {
         "format": FORMAT,
         "model": MODEL,
@@ -76,17 +83,18 @@ def certificate(plan: Upgrade, knowledge: Knowledge, verdict: WholeVerdict) -> d
             for one in verdict.segments
         ],
         "exposures": [
-            {"step": step, "fault": fault, "states": states, "seconds": seconds.get(step, 0.0), "recovery": RECOVERY[fault]}
-            for step, fault, states in exposures
+            {"step": step, "fault": fault, "model": model, "states": states, "seconds": seconds.get(step, 0.0),
+             "recovery": RECOVERY[fault]}
+            for model, step, fault, states in exposures
         ],
         "warnings": [{"rule": rule, "step": step} for rule, step in sequence.warned.items()],
         "findings": list(dict.fromkeys(text for one in verdict.segments for text in one.findings)),
         "rules": list(sequence.rules),
         "inferred_rules": list(sequence.inferred),
         "violations": [
-            {"invariant": one.invariant, "clause": one.clause, "what": one.what, "step": one.step,
+            {"invariant": one.invariant, "clause": one.clause, "model": model, "what": one.what, "step": one.step,
              "rules": [{"id": rule, "source": knowledge.by_id[rule].source} for rule in one.rules if rule in knowledge.by_id]}
-            for one in verdict.violations
+            for model, one in verdict.found
         ],
         "counterexample": [
             {"step": one.step, "what": one.what, "part": one.part, "planned": one.planned} for one in sequence.story

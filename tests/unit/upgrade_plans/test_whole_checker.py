@@ -1,0 +1,184 @@
+"""The checker of whole stacks' certificates: what the prover states holds, what is forged does not."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import byhand
+import testseed
+from kubedeb import knowledge
+from kubedeb.cli import run
+from kubedeb.errors import ExitCode
+from upgrade_plans import upgradefile
+from upgrade_plans.canonical import digest
+from upgrade_plans.checker import check_whole
+from upgrade_plans.models.certificate import WholeCertificate
+from upgrade_plans.models.upgrade import Upgrade
+from upgrade_plans.prover.whole import certificate, prove_whole
+
+KNOWN = knowledge.load()
+CASES = {str(case["name"]): case["plan"] for case in byhand.cases()}
+GOOD, BAD = "Kubernetes alone is proven", "kubelets to 1.9 while one API server is 1.8"
+Tree = dict[str, Any]
+Spoil = Callable[[Tree], object]
+
+
+def certified(plan: Upgrade) -> Tree:
+    tree: Tree = json.loads(json.dumps(certificate(plan, KNOWN, prove_whole(plan, KNOWN))))
+    return tree
+
+
+@cache
+def text(name: str) -> str:
+    return json.dumps(certified(CASES[name]))
+
+
+def checked(tree: Tree, plan: Upgrade) -> tuple[str, ...]:
+    return check_whole(WholeCertificate.model_validate(tree), plan, KNOWN)
+
+
+def forged(tree: Tree, plan: Upgrade) -> Tree:
+    """Return a certificate as of a plan in which nothing was found."""
+    proven = [{**segment, "proven": True} for segment in tree["segments"]]
+    sha256 = {**tree["sha256"], "plan": digest(plan)}
+    return {**tree, "proven": True, "violations": [], "segments": proven, "sha256": sha256}
+
+
+@pytest.mark.turn("certificates of whole plans by hand")
+@pytest.mark.parametrize("name", CASES)
+def test_holds_of_every_plan_by_hand_and_no_forged_proof_does(name: str) -> None:
+    plan = CASES[name]
+    tree = certified(plan)
+    assert checked(tree, plan) == ()
+    if not tree["proven"] and any(one["model"] == tree["model"] for one in tree["violations"]):
+        assert checked(forged(tree, plan), plan)
+
+
+@pytest.mark.parametrize("name", [GOOD, BAD])
+def test_holds(name: str) -> None:
+    assert checked(json.loads(text(name)), CASES[name]) == ()
+
+
+def _set(path: str, value: object) -> Spoil:
+    """Return what replaces a value, by its path."""
+
+    def spoil(tree: Tree) -> None:
+        *way, last = path.split("/")
+        for name in way:
+            tree = tree[int(name)] if isinstance(tree, list) else tree[name]
+        tree[last] = value
+
+    return spoil
+
+
+def _state_dropped(tree: Tree) -> None:
+    """One state of a place is not there: count and digest are of the others."""
+    place = next(name for name, (count, _) in tree["evidence"]["places"].items() if count > 1)
+    tree["evidence"]["places"][place] = [tree["evidence"]["places"][place][0] - 1, "0" * 64]
+    tree["states"] -= 1
+    tree["levels"]["N"] -= 1
+
+
+SPOILED: list[tuple[Spoil, str]] = [
+    (_state_dropped, "places: it states"),
+    (lambda tree: tree["evidence"]["places"].popitem(), "places: it states"),
+    (_set("evidence", None), "it carries no evidence"),
+    (_set("states", 1), "states: it states 1"),
+    (_set("levels/R", 1), "levels: it states"),
+    (lambda tree: tree["exposures"].pop(0), "exposures: it states"),
+    (_set("exposures/0/states", 77), "exposures: it states"),
+    (_set("sha256/plan", "0" * 64), "it is of another plan"),
+    (_set("sha256/knowledge", "0" * 64), "it is of another knowledge"),
+    (_set("sha256/facts", "0" * 64), "it is of another start"),
+    (_set("cluster", "another"), "it names another cluster"),
+    (_set("model", "stack-sequence/0"), "it is of the model 'stack-sequence/0'"),
+    (_set("proven", False), "proven: it states false"),
+    (_set("segments/0/proven", False), "proven: it states true"),
+    (_set("segments", []), "segments: it states []"),
+    (_set("warnings", [{"rule": "no-such"}]), 'warnings: it states ["no-such"]'),
+    (_set("inferred_rules", ["kubelet-skew-old"]), "inferred_rules: it states"),
+]
+
+
+@pytest.mark.parametrize(("spoil", "says"), SPOILED)
+def test_finds_what_is_not_so(spoil: Spoil, says: str) -> None:
+    tree = json.loads(text(GOOD))
+    spoil(tree)
+    assert any(says in wrong for wrong in checked(tree, CASES[GOOD])), checked(tree, CASES[GOOD])
+
+
+def test_no_proof_of_a_refused_plan_holds() -> None:
+    wrong = checked(forged(json.loads(text(BAD)), CASES[BAD]), CASES[BAD])
+    assert any(one.startswith("violations: it states [], and [[") and "skew-kubelet" in one for one in wrong), wrong
+
+
+def test_no_refusal_of_a_proven_plan_holds() -> None:
+    tree = json.loads(text(GOOD))
+    tree["proven"] = False
+    tree["violations"] = [{"invariant": "etcd-hop", "clause": "below", "model": tree["model"]}]
+    assert 'violations: it states [["etcd-hop", "below"]], and [] is found' in checked(tree, CASES[GOOD])
+
+
+def mutant(seed: int) -> Upgrade:
+    """Return a good plan of which one step was dropped, stripped of its checks, or put elsewhere."""
+    rng = random.Random(f"certificate {seed}")  # noqa: S311
+    phases = [list(phase.steps) for phase in CASES[GOOD].phases]
+    steps = rng.choice([steps for steps in phases if steps])
+    step = steps.pop(rng.randrange(len(steps)))
+    match rng.choice(["drop", "strip", "move"]):
+        case "strip":
+            steps.append(step.model_copy(update={"pre": (), "undo": None}))
+        case "move":
+            rng.choice(phases).append(step)
+    pairs = zip(CASES[GOOD].phases, phases, strict=True)
+    return CASES[GOOD].model_copy(update={"phases": tuple(old.model_copy(update={"steps": tuple(new)}) for old, new in pairs)})
+
+
+def of_mutants(first: int, count: int) -> list[bool]:
+    """Check the certificates of mutants, and the good plan's bound to each; return which mutants are proven."""
+    proven = []
+    for seed in range(first, first + count):
+        plan = mutant(seed)
+        tree = certified(plan)
+        assert checked(tree, plan) == (), seed
+        if digest(plan) != digest(CASES[GOOD]):
+            assert checked(json.loads(text(GOOD)), plan)
+            assert checked(forged(json.loads(text(GOOD)), plan), plan), seed
+        proven.append(tree["proven"])
+    return proven
+
+
+def test_certificates_of_mutants_of_the_day() -> None:
+    of_mutants(testseed.seed() * 1000, 4)
+
+
+@pytest.mark.long
+def test_certificates_of_many_mutants() -> None:
+    proven = of_mutants(0, 150)
+    assert 10 < proven.count(False) < 150
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plan, proof = str(tmp_path / "p.json"), tmp_path / "c.json"
+    upgradefile.save(tmp_path / "p.json", CASES[GOOD])
+    proof.write_text(text(GOOD))
+    assert run(["prove", plan, "--check", str(proof)]) == ExitCode.DONE
+    said = capsys.readouterr().out
+    assert "HOLDS: no reachable state of the sequence violates an invariant" in said
+    assert "Not checked again: API servers, managers and workers, in stack-rolling/1" in said
+    proof.write_text(json.dumps({**json.loads(text(GOOD)), "states": 1}))
+    assert run(["prove", plan, "--check", str(proof)]) == ExitCode.REFUSED
+    assert "does not hold\nstates: it states 1" in capsys.readouterr().err.replace("  ", "")
+    assert run(["prove", plan, "--check", str(proof), "--json"]) == ExitCode.REFUSED
+    assert json.loads(capsys.readouterr().out)["wrong"]
+    proof.write_text("[]")
+    assert run(["prove", plan, "--check", str(proof)]) == ExitCode.PLAN
+    proof.write_text(json.dumps({"format": 1}))
+    assert run(["prove", plan, "--check", str(proof)]) == ExitCode.PLAN
