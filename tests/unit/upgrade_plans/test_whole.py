@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from typing import Any
 
@@ -14,7 +15,9 @@ from kubedeb.knowledge import load
 from kubedeb.yamlfile import load as load_yaml
 from upgrade_plans import clusterfile, factsfile
 from upgrade_plans.canonical import text_of
+from upgrade_plans.checker import check_whole
 from upgrade_plans.commands.targets import pair
+from upgrade_plans.models.certificate import WholeCertificate
 from upgrade_plans.models.cluster import Cluster
 from upgrade_plans.models.facts import Facts
 from upgrade_plans.models.nodesets import expand
@@ -22,7 +25,7 @@ from upgrade_plans.models.upgrade import Step, Upgrade
 from upgrade_plans.models.upgradekinds import Check, Mode, StepKind, Store, When
 from upgrade_plans.planner import NoPlan
 from upgrade_plans.planner.whole import Request, catalogue, make_upgrade
-from upgrade_plans.prover.whole import prove_whole
+from upgrade_plans.prover.whole import certificate, prove_whole
 
 CASES = referencecase.CASES
 DOCUMENT = load_yaml(CASES / "whole/cases.yaml", code=ExitCode.BUG).data
@@ -96,6 +99,16 @@ def test_case(case: dict[str, Any]) -> None:
     assert [name for name in case.get("has", ()) if not any(one.endswith(name) for one in ids)] == []
     assert [name for name in case.get("lacks", ()) if any(one.endswith(name) for one in ids)] == []
     _check_rest(case, plan)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("case", [one for one in DOCUMENT["cases"] if "refused" not in one], ids=lambda case: str(case["name"]))
+def test_a_certificate_is_found_again(case: dict[str, Any]) -> None:
+    plan = made(case)
+    assert isinstance(plan, Upgrade)
+    document = json.loads(json.dumps(certificate(plan, load(), prove_whole(plan, load()))))
+    assert document["proven"]
+    assert check_whole(WholeCertificate.model_validate(document), plan, load()) == ()
 
 
 def _check_rest(case: dict[str, Any], plan: Upgrade) -> None:
