@@ -20,7 +20,9 @@ from upgrade_plans import upgradefile
 from upgrade_plans.canonical import digest
 from upgrade_plans.checker import check_whole
 from upgrade_plans.models.certificate import WholeCertificate
-from upgrade_plans.models.upgrade import Upgrade
+from upgrade_plans.models.surroundings import BalancerKind
+from upgrade_plans.models.upgrade import Balancer, Upgrade
+from upgrade_plans.models.upgradekinds import Check, StepKind
 from upgrade_plans.prover.whole import certificate, prove_whole
 
 KNOWN = knowledge.load()
@@ -124,6 +126,34 @@ def test_no_refusal_of_a_proven_plan_holds() -> None:
     tree["proven"] = False
     tree["violations"] = [{"invariant": "etcd-hop", "clause": "below", "model": tree["model"]}]
     assert 'violations: it states [["etcd-hop", "below"]], and [] is found' in checked(tree, CASES[GOOD])
+
+
+def edited(plan: Upgrade, kind: StepKind, **update: object) -> Upgrade:
+    """Return a plan with these fields of every step of a kind."""
+    phases = [
+        phase.model_copy(update={"steps": tuple(
+            step.model_copy(update=update) if step.kind is kind else step for step in phase.steps
+        )})
+        for phase in plan.phases
+    ]  # fmt: skip
+    return plan.model_copy(update={"phases": tuple(phases)})
+
+
+def test_a_refusal_before_any_state_holds_and_no_proof_does() -> None:
+    plan = edited(CASES[GOOD], StepKind.WORKERS, undo=None, blocks=())
+    tree = certified(plan)
+    assert (tree["states"], tree["proven"]) == (None, False)
+    assert checked(tree, plan) == ()
+    assert 'violations: it states [], and [["plan", "static"]] is found' in checked(forged(tree, plan), plan)
+
+
+def test_a_pool_that_cannot_spare_a_server_stops_both() -> None:
+    """Without the server that is taken out, one of two is below six tenths: its step never begins."""
+    pool = Balancer(kind=BalancerKind.HAPROXY, threshold=0.6)
+    plan = edited(CASES[GOOD], StepKind.DEPOOL, pre=(Check.BALANCER,)).model_copy(update={"balancer": pool})
+    tree = certified(plan)
+    assert [one["invariant"] for one in tree["violations"] if one["model"] == tree["model"]] == ["reaches-end"]
+    assert checked(tree, plan) == ()
 
 
 def mutant(seed: int) -> Upgrade:
