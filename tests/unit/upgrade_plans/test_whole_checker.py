@@ -26,7 +26,7 @@ from upgrade_plans.models.upgradekinds import Check, StepKind
 from upgrade_plans.prover.whole import certificate, prove_whole
 
 KNOWN = knowledge.load()
-CASES = {str(case["name"]): case["plan"] for case in byhand.cases()}
+CASES: dict[str, Upgrade] = {str(case["name"]): case["plan"] for case in byhand.cases()}
 GOOD, BAD = "Kubernetes alone is proven", "kubelets to 1.9 while one API server is 1.8"
 Tree = dict[str, Any]
 Spoil = Callable[[Tree], object]
