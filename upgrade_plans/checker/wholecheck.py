@@ -11,6 +11,7 @@ from typing import Any
 from kubedeb.knowledge import Confidence, Knowledge
 from upgrade_plans.canonical import digest
 from upgrade_plans.checker.differences import brief
+from upgrade_plans.checker.wholehops import hops, walked
 from upgrade_plans.checker.wholeinvariants import Broken, Invariants
 from upgrade_plans.checker.wholemoves import Moves
 from upgrade_plans.checker.wholestate import FORWARD, Past, State
@@ -21,6 +22,8 @@ from upgrade_plans.models.upgrade import Upgrade
 from upgrade_plans.models.upgradekinds import StepKind as Kind
 
 MODEL, COUNTED, HOP = "stack-sequence/1", "stack-rolling/1", "etcd-rolling/1"
+AGAIN = (MODEL, HOP)
+"""The models in which everything is derived again."""
 MOST = 2_000_000
 """The most states that are visited."""
 
@@ -28,15 +31,15 @@ MOST = 2_000_000
 def check_whole(certificate: WholeCertificate, plan: Upgrade, knowledge: Knowledge) -> tuple[str, ...]:
     """Return what a certificate states of a whole stack's plan and is not so; nothing means that it holds.
 
-    The sequence is derived again from the plan and the rows. Of the segments it is checked that each is there and that the
-    verdict is theirs too; what they state of their own models is not derived again.
+    The sequence and each hop of etcd are derived again from the plan and the rows. Of the segment of counted units it is
+    checked that it is there and that the verdict is its too; what it states of its own model is not derived again.
     """
     wrong = [*_inputs(certificate, plan, knowledge), *_verdict(certificate)]
     if wrong:
         return tuple(wrong)
     found = find(plan, knowledge)
     if found["states"] is not None:
-        wrong += _segments(certificate, plan)
+        wrong += _segments(certificate, plan) or _hops(certificate, plan, knowledge)
     return (*wrong, *_differences(certificate, found))
 
 
@@ -67,14 +70,22 @@ def _verdict(certificate: WholeCertificate) -> Iterator[str]:
         yield f"proven: it states {brief(certificate.proven)}, and its violations and segments say otherwise"
 
 
-def _segments(certificate: WholeCertificate, plan: Upgrade) -> Iterator[str]:
+def _segments(certificate: WholeCertificate, plan: Upgrade) -> list[str]:
     """Hold the segments to those that the plan has: its counted units, and each hop of several members."""
     counted = any(step.kind in (Kind.APISERVER, Kind.MANAGERS, Kind.WORKERS) for step in plan.steps)
-    hops = [step.id for step in plan.steps if step.kind is Kind.ETCD_HOP and len(step.takes) > 1 and step.from_ and step.to]
-    wanted = [(COUNTED, "")] * counted + [(HOP, step) for step in hops]
+    wanted = [(COUNTED, "")] * counted + [(HOP, step.id) for step in hops(plan)]
     stated = [(one.model, one.about.split(",")[0] if one.model == HOP else "") for one in certificate.segments]
-    if stated != wanted:
-        yield f"segments: it states {brief(stated)}, and the plan has {brief(wanted)}"
+    return [] if stated == wanted else [f"segments: it states {brief(stated)}, and the plan has {brief(wanted)}"]
+
+
+def _hops(certificate: WholeCertificate, plan: Upgrade, knowledge: Knowledge) -> list[str]:
+    """Hold what is stated of each hop, by its states and its verdict, to what is found in it."""
+    stated = [one for one in certificate.segments if one.model == HOP]
+    found = [(step, walked(plan, step, knowledge)) for step in hops(plan)]
+    return [
+        f"the hop {step.id}: it states {brief((one.states, one.proven))}, and {brief(walk)} is found: states, proven"
+        for one, (step, walk) in zip(stated, found, strict=True) if (one.states, one.proven) != walk
+    ]  # fmt: skip
 
 
 def _differences(certificate: WholeCertificate, found: dict[str, Any]) -> Iterator[str]:

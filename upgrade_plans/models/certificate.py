@@ -82,6 +82,7 @@ class StatedSegment(StrictModel):
     model_config = ConfigDict(extra="ignore")
     model: str
     about: str
+    states: int | None
     proven: bool
 
 

@@ -121,6 +121,19 @@ def test_no_proof_of_a_refused_plan_holds() -> None:
     assert any(one.startswith("violations: it states [], and [[") and "skew-kubelet" in one for one in wrong), wrong
 
 
+def test_a_hop_without_its_checks_is_walked_again() -> None:
+    """Nothing asks whether the members are healthy before the next one is restarted."""
+    plan = edited(CASES["the mission by hand is proven"], StepKind.ETCD_HOP, pre=())
+    first = next(phase for phase in plan.phases if any(step.kind is StepKind.ETCD_HOP for step in phase.steps))
+    plan = plan.model_copy(update={"phases": (*plan.phases[:1], first), "target": {}})
+    tree = certified(plan)
+    number, segment = next((n, one) for n, one in enumerate(tree["segments"]) if one["model"] == "etcd-rolling/1")
+    assert not segment["proven"]
+    assert checked(tree, plan) == ()
+    tree["segments"][number]["proven"] = True
+    assert any(one.startswith("the hop ") for one in checked(tree, plan)), checked(tree, plan)
+
+
 def test_no_refusal_of_a_proven_plan_holds() -> None:
     tree = json.loads(text(GOOD))
     tree["proven"] = False
@@ -203,7 +216,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     proof.write_text(text(GOOD))
     assert run(["prove", plan, "--check", str(proof)]) == ExitCode.DONE
     said = capsys.readouterr().out
-    assert "HOLDS: no reachable state of the sequence violates an invariant" in said
+    assert "HOLDS: no reachable state of the sequence or a hop violates an invariant" in said
     assert "Not checked again: API servers, managers and workers, in stack-rolling/1" in said
     proof.write_text(json.dumps({**json.loads(text(GOOD)), "states": 1}))
     assert run(["prove", plan, "--check", str(proof)]) == ExitCode.REFUSED
