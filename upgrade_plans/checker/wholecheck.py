@@ -38,9 +38,13 @@ def check_whole(certificate: WholeCertificate, plan: Upgrade, knowledge: Knowled
     if wrong:
         return tuple(wrong)
     found = find(plan, knowledge)
+    wrong = [*_differences(certificate, found)]
     if found["states"] is not None:
-        wrong += _segments(certificate, plan) or _hops(certificate, plan, knowledge)
-    return (*wrong, *_differences(certificate, found))
+        wrong += _segments(certificate, plan)
+    # The hops take the longest: not where something is not so already.
+    if found["states"] is not None and not wrong:
+        wrong += _hops(certificate, plan, knowledge)
+    return tuple(wrong)
 
 
 def _inputs(certificate: WholeCertificate, plan: Upgrade, knowledge: Knowledge) -> Iterator[str]:
