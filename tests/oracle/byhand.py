@@ -19,7 +19,7 @@ LISTS = {"pre", "post", "changes", "requires", "moves", "scope", "stores"}
 DURATION = Duration(p50=60, p95=120).model_dump()
 BY_HAND = {"reason": "by hand", "duration": DURATION}
 INPUTS = Inputs(facts="", cluster_file="", knowledge="", procedures="").model_dump()
-FROZEN = {"nodes", "row", "count", "down"}
+FROZEN = {"nodes", "row", "count", "down", "taints"}
 
 
 def _load(name: str) -> Any:
@@ -46,11 +46,19 @@ def mission() -> Upgrade:
 
 
 def _written_out(case: dict[str, Any], known: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    short = {**copy.deepcopy(known[case["plan"]]), **case.get("facts", {})}
-    steps = parsed(case.get("steps", short["steps"]))
-    for edit in case.get("edit", []):
-        steps = edited(steps, edit)
-    return {**case, "plan": write_out(short, steps), "expect": sorted(case["expect"])}
+    return {**case, "plan": changed(known[case["plan"]], case), "expect": sorted(case["expect"])}
+
+
+def changed(short: dict[str, Any], *cases: dict[str, Any]) -> Upgrade:
+    """Return a plan in short in full, after what each case changes: its `facts`, its `steps`, then its `edit`s."""
+    short = copy.deepcopy(short)
+    steps = parsed(short["steps"])
+    for case in cases:
+        short |= case.get("facts", {})
+        steps = parsed(case["steps"]) if "steps" in case else steps
+        for edit in case.get("edit", []):
+            steps = edited(steps, edit)
+    return write_out(short, steps)
 
 
 def parsed(lines: list[str]) -> list[dict[str, str]]:
@@ -106,7 +114,7 @@ def write_out(short: dict[str, Any], steps: list[dict[str, str]]) -> Upgrade:
             "cluster": "dc", "target": {}, "inputs": INPUTS,
             "hosts": [_unit(name, one, "node") for name, one in short["hosts"].items()],
             "workers": [{**_unit(name, one, "id"), "nodes": one["nodes"], "count": counts[name],
-                         "down": one.get("down") == "yes"}
+                         "down": one.get("down") == "yes", "taints": one.get("taints", "")}
                         for name, one in short.get("workers", {}).items()],
             "tillers": [{"id": name, **one} for name, one in short.get("tillers", {}).items()],
             "settings": [{"file": f"/etc/default/{one['component']}", **one} for one in short.get("settings", [])],

@@ -9,7 +9,8 @@ from typing import Any
 def change(tree: Any, path: str, value: Any) -> int:
     """Set (None: drop) what lies at a dotted path, `*` for every key; return in how many places."""
     first, _, rest = path.partition(".")
-    keys: list[Any] = list(tree) if first == "*" else [int(first) if isinstance(tree, list) else first]
+    every = range(len(tree)) if isinstance(tree, list) else tree
+    keys: list[Any] = list(every) if first == "*" else [int(first) if isinstance(tree, list) else first]
     if rest:
         return sum(change(tree[key], rest, value) for key in keys if isinstance(tree, list) or key in tree)
     for key in keys:

@@ -23,7 +23,7 @@ Tree = dict[str, Any]
 SAMPLES = {
     "[A-Z_]": "Node_A", "metrics": "v1beta1.metrics.k8s.io", "Container-Optimized": "Container-Optimized OS",
     "^(componentconfig/|kubeproxy.k8s.io/)": "componentconfig/v1alpha1", "^kubeletconfig/": "kubeletconfig/v1alpha1",
-    "<(0|100)%": "memory.available<0%", "https://.*,": "https://e1:2379,https://e2:2379",
+    "hyperkube": "registry/hyperkube:v1.16.10", "<(0|100)%": "memory.available<0%", "https://.*,": "https://e1:2379,https://e2:2379",
 }  # fmt: skip
 """A text for each regular expression that a condition uses."""
 KNOWN: dict[str, Tree] = {
@@ -323,5 +323,5 @@ def _run(whole: Tree, component: str, version: Version | None, settings: Tree, w
         node["runtime"] = {"name": name, "version": str(version)}
     else:
         daemon = node.setdefault("daemons", {}).setdefault(name, {"running": {}})
-        old = daemon["running"]
+        old = daemon.setdefault("running", {})
         daemon["running"] = {**old, **text, **{key: value for key, value in settings.items() if key not in text}}

@@ -171,13 +171,18 @@ def _whole(
 
 
 def refusal(made: NoPlan, target: dict[str, str]) -> KubedebError:
-    """Return the error that says why there is no plan, each reason with what to change."""
+    """Return the error that says why there is no plan, each reason with what to change.
+
+    A reason may name an invariant of docs/model.md instead of a rule: that one has no row to show.
+    """
+    from kubedeb.knowledge import load
+
     wanted = ", ".join(f"{component}={version}" for component, version in target.items())
     lines = []
     for reason in made.reasons:
         lines.append(f"- {reason.what}" + (f" [{reason.rule}]" if reason.rule else ""))
         lines.append(f"  → {reason.remedy}")
-    rules = next((reason.rule for reason in made.reasons if reason.rule), "")
+    rules = next((reason.rule for reason in made.reasons if reason.rule in load().by_id), "")
     hint = "Change what each arrow names, read the facts again, and make the plan again."
     return KubedebError(
         f"there is no legal plan to {wanted}", details="\n".join(lines), code=ExitCode.NO_PLAN,

@@ -40,6 +40,9 @@ class Workload(StrictModel):
     ready: int | None = fact("pods that are ready; null: all", "status.readyReplicas", None)
     cpu: int = fact("requested millicores of a pod", "spec.template.spec.containers[].resources.requests.cpu, added", 0)
     memory: int = fact("requested bytes of a pod", "spec.template.spec.containers[].resources.requests.memory, added", 0)
+    memory_limit: int = fact(
+        "memory limit of a pod in bytes; 0: none", "spec.template.spec.containers[].resources.limits.memory, added", 0
+    )
     service: str | None = fact("what users know it as; workloads of one service stand in for each other", "label app", None)
     tolerates: tuple[str, ...] = fact("taint groups that its pods may go to", "spec.template.spec.tolerations", ())
     host_network: bool = fact("its pods use the host's network", "spec.template.spec.hostNetwork", False)

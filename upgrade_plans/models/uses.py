@@ -139,5 +139,8 @@ LOOKS: dict[Use, Look] = {
     Use.AUTHENTICATING_PROXY: Look(
         "request-header authentication in front of API servers", "configmap extension-apiserver-authentication"
     ),
-    Use.INTERPOD_LABEL: Look("templates that select a removed node label", f"{_PODS}: nodeSelector, affinity"),
+    Use.INTERPOD_LABEL: Look(
+        "templates, BGP peers and policies that select a removed node label (node-role.kubernetes.io/master)",
+        f"{_PODS}: nodeSelector, affinity; calicoctl get bgppeer,globalnetworkpolicy -o json: selectors",
+    ),
 }

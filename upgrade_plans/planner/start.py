@@ -110,6 +110,7 @@ def _one_version(facts: Facts, member: MemberFacts) -> Iterator[Reason]:
         yield Reason(
             f"{member.node} runs etcd {member.running} but {SERVER} {installed} is installed: a crash would start that",
             f"End the run that left it so (kubedeb resume, kubedeb rollback), or install what runs. {AGAIN}",
+            "installed-running",
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from kubedeb.versions import is_version
+from kubedeb.versions import Version, is_version
 from upgrade_plans.models.upgrade import Step, Upgrade
 from upgrade_plans.models.upgradekinds import StepKind as Kind
 from upgrade_plans.prover.verdict import Violation, wrong
@@ -16,10 +16,23 @@ LOADED = MOVERS - {Kind.TILLERS, Kind.CLIENTS, Kind.CALICO_CONTROLLERS}
 
 
 def static(plan: Upgrade) -> tuple[Violation, ...]:
-    """Return every static violation but those that compiling finds: plan, packages, snapshot, apiserver-endpoints."""
+    """Return every violation that no state is needed for, but those that compiling finds."""
     if unread := tuple(_versions(plan)):
         return unread
-    return (*_names(plan), *_steps(plan), *_blocks(plan), *_packages(plan), *_endpoints(plan))
+    return (*_names(plan), *_steps(plan), *_blocks(plan), *_packages(plan), *_endpoints(plan), *_beside(plan))
+
+
+def _beside(plan: Upgrade) -> Iterator[Violation]:
+    """Yield workers whose kube-proxy and kubelet differ in their minor at the start.
+
+    A step of kind WORKERS moves both of a node in one hand, and no other kind changes a version of either: where they are of
+    one minor at the start, they are so whenever no node is in hand.
+    """
+    for group in plan.workers:
+        kubelet, proxy = (group.daemons[name].running if name in group.daemons else None for name in ("kubelet", "kube-proxy"))
+        if kubelet is not None and proxy is not None and Version.parse(kubelet).line != Version.parse(proxy).line:
+            yield Violation("skew-proxy", "beside", f"{group.nodes}: kube-proxy {proxy} runs beside a kubelet {kubelet};"
+                            " the two of a node are of one minor and move together", None)  # fmt: skip
 
 
 def _versions(plan: Upgrade) -> Iterator[Violation]:

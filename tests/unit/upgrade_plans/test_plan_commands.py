@@ -15,6 +15,8 @@ import etcdcases
 from kubedeb.cli import run
 from kubedeb.errors import ExitCode
 from upgrade_plans import factsfile, planfile
+from upgrade_plans.commands.makeplan import refusal
+from upgrade_plans.planner.reasons import NoPlan, Reason
 
 ROOT = Path(__file__).parents[3]
 CLUSTER = """\
@@ -99,6 +101,12 @@ def test_no_legal_plan_says_why_and_writes_nothing(capsys: pytest.CaptureFixture
     assert "below what is there" in said
     assert "kubedeb rules show etcd-no-downgrade" in said
     assert not Path("p.json").exists()
+
+
+def test_an_invariant_is_no_rule_to_show() -> None:
+    said = refusal(NoPlan((Reason("what", "remedy", "lb-threshold"),)), {}).render()
+    assert "[lb-threshold]" in said
+    assert "rules show" not in said
 
 
 @pytest.mark.parametrize("target", ["etcd", "=3.5.16", "etcd="])

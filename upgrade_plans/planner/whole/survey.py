@@ -95,7 +95,7 @@ def survey(facts: Facts, cluster: Cluster, knowledge: Knowledge) -> Survey:
     crowds = tuple(_crowds(facts, cluster))
     apiservers = cluster.roles.get(Role.APISERVER, ())
     managers = tuple(dict.fromkeys((*cluster.roles.get(Role.CONTROLLER_MANAGER, ()), *cluster.roles.get(Role.SCHEDULER, ()))))
-    reasons = [*_differing(facts, apiservers, managers, crowds)]
+    reasons = [*_differing(facts, apiservers, managers, crowds), *_apart(crowds)]
     store, said = _store(facts, apiservers)
     reasons += said
     if reasons:
@@ -161,7 +161,21 @@ def _differing(
                 yield Reason(
                     f"{where} runs {name} {runs} but would start {starts} on a reboot",
                     f"End the run that left it so (kubedeb resume, kubedeb rollback), or install what runs. {AGAIN}",
+                    "installed-running",
                 )
+
+
+def _apart(crowds: tuple[Crowd, ...]) -> Iterator[Reason]:
+    """Yield workers whose kube-proxy and kubelet, which move together, differ in their minor."""
+    for crowd in _once(crowds):
+        kubelet, proxy = (version_of(daemon.running.version) if (daemon := crowd.facts.daemons.get(name)) and daemon.running
+                          else None for name in ("kubelet", "kube-proxy"))  # fmt: skip
+        if kubelet is not None and proxy is not None and kubelet.line != proxy.line:
+            yield Reason(
+                f"{crowd.folded} runs kube-proxy {proxy} beside a kubelet {kubelet}: they are moved together only",
+                f"Bring the one that lags to the other's minor, node by node. {AGAIN}",
+                "skew-proxy",
+            )
 
 
 def _once(crowds: tuple[Crowd, ...]) -> Iterator[Crowd]:
