@@ -149,6 +149,7 @@ def _step(step: dict[str, str], counts: dict[str, int]) -> dict[str, Any]:
             found[key] = step[key]
     for key in LISTS & step.keys() - {"scope", "stores"}:
         found[key] = [word for word in step[key].split(",") if word]
+    found["with_ttl"] = step.get("ttl") == "yes"
     found |= _back(step)
     if step["kind"] == StepKind.OUTAGE:
         words = step["scope"].split(",")

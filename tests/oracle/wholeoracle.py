@@ -434,7 +434,7 @@ class Oracle:
             self.broken.add("watch-continuity")
         if "cold" not in state.facts:
             self.broken.add("snapshot")
-        if set(step.takes) != {self.keys[number][1] for number in self.members}:
+        if step.with_ttl or set(step.takes) != {self.keys[number][1] for number in self.members}:
             self.broken.add("store-agree")
 
     def _of_service(self, state: State, run: dict[Key, Daemon]) -> None:

@@ -186,6 +186,7 @@ class Step(StrictModel):
     `moves` is what changes on each unit where that is more than the component. `changes` are ids of the plan's `changes`.
     `undo` holds until the step's `blocks` do; without either the step changes nothing that would need undoing.
     `max_backup_age`, in seconds: how old the backup that `blocks` names may be when the step begins.
+    `with_ttl`: the migration copies keys with a lifetime too (etcdctl migrate without --no-ttl).
     `findings` are rules that warn about the mix of versions while the step is made or after it.
     """
 
@@ -217,6 +218,7 @@ class Step(StrictModel):
     moment: Moment | None = None
     store: Store | None = None
     prefix: str | None = None
+    with_ttl: bool = False
     resources: tuple[Identifier, ...] = ()
     findings: tuple[Identifier, ...] = ()
     duration: Duration

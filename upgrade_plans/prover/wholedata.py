@@ -63,6 +63,8 @@ def _migration(case: WholeCase, state: State, view: View) -> Iterator[Clause]:
     parts = {part.name for part in case.steps[state.step].parts}
     if parts != {where for _, where in case.members}:
         yield "store-agree", "members", ()
+    if view.step is not None and view.step.with_ttl:
+        yield "store-agree", "lifetimes", ()
 
 
 def _backups(case: WholeCase, state: State, view: View) -> Iterator[Clause]:

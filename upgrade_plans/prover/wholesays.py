@@ -17,6 +17,7 @@ SAYS: dict[tuple[str, str], str] = {
     ("etcd-store", "deleted"): "an API server would run on a store whose keys are deleted",
     ("store-agree", "uncompared"): "an API server starts on the new store before the members were compared one by one",
     ("store-agree", "members"): "the migration does not take every member: their new stores would differ",
+    ("store-agree", "lifetimes"): "keys with a lifetime are copied, and may expire between members: their stores would differ",
     ("write-stop", "servers"): "the data is copied while an API server runs, or would after a reboot",
     ("write-stop", "open"): "clients are not closed: Felix, CNI and calicoctl can write while the data is copied",
     ("write-stop", "members"): "the data is copied while a member runs, or would after a reboot",

@@ -78,6 +78,13 @@ def test_an_end_beside_the_target_is_refused(target: dict[str, str], says: str) 
     assert all(says in one.what for one in verdict.violations), verdict.violations
 
 
+def test_the_proof_of_an_empty_plan_is_empty() -> None:
+    plan = made(next(case for case in DOCUMENT["cases"] if case["name"] == "target equals start"))
+    assert isinstance(plan, Upgrade)
+    verdict = prove_whole(plan, load())
+    assert (verdict.proven, verdict.sequence.states, verdict.segments) == (True, 1, ())
+
+
 @pytest.mark.parametrize("case", DOCUMENT["cases"], ids=lambda case: str(case["name"]))
 def test_case(case: dict[str, Any]) -> None:
     plan = made(case)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
-from kubedeb.knowledge import Knowledge
+from kubedeb.knowledge import Knowledge, Severity
 from kubedeb.versions import Version
 from upgrade_plans.models.nodefacts import PackageFacts
 from upgrade_plans.models.nodesets import ends, spread, terms
@@ -32,6 +32,7 @@ def refusals(found: Survey, order: Order, seen: frozenset[str], knowledge: Knowl
                 yield Reason(rule.what, f"{rule.remedy} {AGAIN}", rule.id)
     if "storage" in groups:
         yield from _room(found)
+    yield from _stays_blocked(found, groups, knowledge)
     yield from _packages(found, order)
 
 
@@ -48,6 +49,15 @@ def _default_store(found: Survey, knowledge: Knowledge) -> Iterator[Reason]:
     if guilty:
         rule = knowledge.by_id["kube-apiserver-etcd3-default"]
         yield Reason(f"{', '.join(guilty)}: {rule.what}", f"{rule.remedy} {AGAIN}", rule.id)
+
+
+def _stays_blocked(found: Survey, groups: set[str], knowledge: Knowledge) -> Iterator[Reason]:
+    """Yield members on a blocked version, where something else is to move and they are to stay on it."""
+    for version in sorted(set(found.at.get("etcd", {}).values())) if groups and "etcd" not in groups else ():
+        for rule in knowledge.blocked("etcd", version)[:1]:
+            if rule.severity is Severity.FORBID:
+                nodes = ", ".join(node for node, runs in sorted(found.at["etcd"].items()) if runs == version)
+                yield Reason(f"{nodes} runs etcd {version}: {rule.what}", f"{rule.remedy} {AGAIN}", rule.id)
 
 
 def _pool(found: Survey) -> Iterator[Reason]:

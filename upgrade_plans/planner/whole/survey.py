@@ -147,6 +147,7 @@ def _differing(
 ) -> Iterator[Reason]:
     """Yield daemons of which another version would start than runs, or none runs although its role says so."""
     looked: list[tuple[str, NodeFacts, tuple[str, ...]]] = [
+        *((member.node, facts.of(member.node), ("etcd",)) for member in facts.etcd),
         *((node, facts.of(node), DAEMONS["apiservers"]) for node in apiservers),
         *((node, facts.of(node), DAEMONS["managers"]) for node in managers),
         *((crowd.folded, crowd.facts, ("kubelet", "kube-proxy", "calico-node")) for crowd in _once(crowds)),
