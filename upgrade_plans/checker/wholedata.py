@@ -53,6 +53,8 @@ def _migrating(plan: Replay, past: Past, here: Scene, step: Step) -> Iterator[tu
         yield "calico-datastore", "copied"
     if set(step.takes) != {where for _, where in plan.named("etcd")}:
         yield "store-agree", "members"
+    if step.with_ttl:
+        yield "store-agree", "lifetimes"
 
 
 def _saved(plan: Replay, state: State, here: Scene, step: Step) -> Iterator[tuple[str, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kubedeb.versions import is_version
+from kubedeb.versions import Version, is_version
 from upgrade_plans.checker.wholewords import CARRY, HANDLE, LOAD, must_state
 from upgrade_plans.checker.wholeworld import SERVER
 from upgrade_plans.models.upgrade import Step, Upgrade
@@ -17,7 +17,7 @@ def statics_broken(plan: Upgrade) -> set[tuple[str, str]]:
     """Return the static checks that a plan fails, but those that replaying it finds."""
     if not all(map(is_version, _texts(plan))):
         return {PLAN}
-    broken = {*_backups(plan), *_packages(plan), *_endpoints(plan)}
+    broken = {*_backups(plan), *_packages(plan), *_endpoints(plan), *_beside(plan)}
     return broken | {PLAN} if any(_unsound(plan)) else broken
 
 
@@ -51,6 +51,15 @@ def _unsound(plan: Upgrade) -> Iterator[bool]:
         yield step.outage is not None and step.outage.until not in ids[number + 1 :]
         yield any(ends.get(block.state, len(ids)) > where[step.id] for block in step.blocks)
         yield step.kind is Kind.BACKUP and step.backup is None
+
+
+def _beside(plan: Upgrade) -> Iterator[tuple[str, str]]:
+    """Yield when a kube-proxy is of another minor than the kubelet beside it; every step that moves one moves both."""
+    for group in plan.workers:
+        lines = {Version.parse(daemon.running).line for name, daemon in group.daemons.items()
+                 if name in ("kubelet", "kube-proxy") and daemon.running is not None}  # fmt: skip
+        if len(lines) > 1:
+            yield "skew-proxy", "beside"
 
 
 def _backups(plan: Upgrade) -> Iterator[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from typing import Any
 
@@ -16,13 +17,15 @@ from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.knowledge.schema import DetectMode
 from kubedeb.yamlfile import load as load_yaml
 from upgrade_plans import clusterfile, factsfile
+from upgrade_plans.checker import check_whole
 from upgrade_plans.commands.targets import pair
+from upgrade_plans.models.certificate import WholeCertificate
 from upgrade_plans.models.cluster import Cluster
 from upgrade_plans.models.facts import Facts
 from upgrade_plans.planner import NoPlan
 from upgrade_plans.planner.detect import detect
 from upgrade_plans.planner.whole import Request, make_upgrade
-from upgrade_plans.prover.whole import prove_whole
+from upgrade_plans.prover.whole import certificate, prove_whole
 
 CASES = referencecase.CASES
 KNOWN = knowledge.load()
@@ -109,8 +112,11 @@ def test_a_start_is_refused(case: dict[str, Any]) -> None:
 def test_an_order_of_steps_is_refused(case: dict[str, Any]) -> None:
     incident, twin = both(case)
     short = byhand.plans()[case["plan"]]
-    verdict = prove_whole(byhand.changed(short, *incident), KNOWN)
+    plan = byhand.changed(short, *incident)
+    verdict = prove_whole(plan, KNOWN)
     assert {one.invariant for one in verdict.violations} == set(case["refused-by"]), verdict.violations
+    stated = WholeCertificate.model_validate_json(json.dumps(certificate(plan, KNOWN, verdict)))
+    assert check_whole(stated, plan, KNOWN) == ()
     verdict = prove_whole(byhand.changed(short, *twin), KNOWN)
     assert verdict.proven, verdict.violations
 
