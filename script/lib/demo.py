@@ -87,10 +87,10 @@ def title(text: str) -> None:
 
 
 def build(demo: Demo) -> list[str]:
-    """Build every version that has a source, two at once; return the versions there are."""
+    """Build every version that has a source, side by side; return the versions there are."""
     wanted = [f"etcd@{version}" for version in VERSIONS]
     try:
-        builds = demo.kubedeb("build", *wanted, "--jobs", "2", "-o", demo.path("packages"))["builds"]
+        builds = demo.kubedeb("build", *wanted, "--jobs", str(len(wanted)), "-o", demo.path("packages"))["builds"]
     except ProcessError as error:
         builds = json.loads(error.result.stdout or b'{"builds": []}')["builds"]
         lost = [row["version"] for row in builds if "exit_status" in row]
