@@ -27,7 +27,7 @@ AREAS: dict[tuple[str, ...], str] = {
     ("integration", "recipes"): "recipes",
     # What is asked of every recipe, and takes its minutes from theirs: is it built again, from a record or a kit, the same?
     **{("integration", "pkgbuild", f"test_{name}.py"): "recipes" for name in ("check", "rebuild", "kit_offline")},
-    ("integration", "thin", "test_same_bytes.py"): "recipes",
+    ("integration", "thin", "test_packages_again.py"): "recipes",
     ("integration", "repo"): "repo",
     ("unit", "upgrade_plans"): "plan",
     ("integration", "plans"): "plan",

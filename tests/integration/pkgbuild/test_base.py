@@ -20,6 +20,7 @@ pytestmark = pytest.mark.docker
 TOP = Path(__file__).parents[3]
 
 
+@pytest.mark.turn("long looks")
 def test_nothing_new_is_said_quickly(with_base: Store, capsys: pytest.CaptureFixture[str]) -> None:
     where = ["--store", str(with_base.folder), "--cache", str(with_base.folder / "sources")]
     assert run(["base", "update", *where]) == ExitCode.DONE

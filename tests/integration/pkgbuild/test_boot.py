@@ -28,6 +28,7 @@ def install(lab: Lab, *files: str) -> None:
     lab.run(NODE, "dpkg", "--install", *(f"/root/{file}" for file in files))
 
 
+@pytest.mark.turn("long looks")
 def test_etcd_outlives_upgrade_and_downgrade_and_ends_with_its_package(node: Lab, etcd: Any) -> None:
     files = {version: f"etcd-server_{version}_amd64.deb" for version in (OLD, NEW)}
     for file in files.values():

@@ -175,6 +175,7 @@ def test_an_unpinned_source_is_pinned_in_its_place(upstream: Upstream, tmp_path:
     assert file.read_text() == before.replace("unpinned: upstream publishes no digest", f"sha256: {SHA256}")
 
 
+@pytest.mark.turn("long looks")
 def test_a_debian_package_is_looked_up_in_the_signed_index(tmp_path: Path) -> None:
     shipped = Path(__file__).parents[3] / "recipes/etcd"
     shutil.copytree(shipped, tmp_path / "recipes/etcd")

@@ -147,6 +147,7 @@ def test_each_version_of_etcd_is_inspected_against_the_one_before(
             assert "root-tests: " in Path(build["log"]).read_text()
 
 
+@pytest.mark.turn("long looks")
 def test_a_build_fails_for_what_lintian_says(store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     where = ["--recipes", str(samplerecipe.write_recipe(tmp_path / "recipes"))]
     assert run(["recipe", "fetch", "hello", *where, "--from", str(tmp_path / "recipes/sources")]) == ExitCode.DONE

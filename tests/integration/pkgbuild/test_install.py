@@ -81,6 +81,7 @@ def do(container: Container, command: str) -> str:
     return str(output.decode())
 
 
+@pytest.mark.turn("long looks")
 def test_only_a_removal_stops_the_daemon_and_nothing_deletes_its_data(root: Container) -> None:
     do(root, "mkdir -p /run/systemd/system")
     for command, asked in STEPS:
@@ -92,6 +93,7 @@ def test_only_a_removal_stops_the_daemon_and_nothing_deletes_its_data(root: Cont
     assert left == ""
 
 
+@pytest.mark.turn("long looks")
 def test_the_unit_is_not_enabled_by_installing(root: Container) -> None:
     do(root, f"mkdir -p /run/systemd/system; dpkg --force-depends --install {SERVER.format(1)}")
     assert do(root, "find /etc/systemd -name 'etcd*'") == ""

@@ -17,6 +17,7 @@ PAGE = Path(__file__).parents[3] / "docs/recipes.md"
 pytestmark = pytest.mark.docker
 
 
+@pytest.mark.turn("long looks")
 def test_the_page_works_as_it_stands(store: Path, kept: Path, tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()

@@ -11,8 +11,9 @@ from kubedeb.interrupting import ENDING, interruptible
 
 
 @pytest.fixture(autouse=True)
-def as_before() -> Iterator[None]:
-    previous = {number: signal.getsignal(number) for number in ENDING}
+def untouched() -> Iterator[None]:
+    """The signals' handlers of a process that just began, whatever another test left; afterwards the old ones."""
+    previous = {number: signal.signal(number, signal.SIG_DFL) for number in ENDING}
     yield
     for number, handler in previous.items():
         signal.signal(number, handler)

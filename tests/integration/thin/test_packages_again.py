@@ -1,4 +1,4 @@
-"""What the demo built is what any other machine makes of its recipes."""
+"""What the demo built is not built twice, and is what any other machine makes of its recipes."""
 
 from __future__ import annotations
 
@@ -7,11 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from demoruns import COLD_SECONDS, Ran
+from demoruns import COLD_SECONDS, WARM_SECONDS, Ran, check
 from kubedeb.errors import ExitCode
 from kubedeb.process import run
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.turn("roots")]
+
+
+def test_warm_reuses_what_is_built(cold: Ran, warm: Ran) -> None:
+    check(warm)
+    assert warm.seconds < WARM_SECONDS
+    assert warm.output.count(": skip: the store holds this build") == len(warm.report["packages"]) // 3  # type: ignore[arg-type]
+    assert warm.report["packages"] == cold.report["packages"]
 
 
 def test_two_empty_stores_give_the_same_bytes(cold: Ran, tmp_path: Path) -> None:
