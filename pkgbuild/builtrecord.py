@@ -41,7 +41,7 @@ class Built:
 def pins(recipes: Iterable[Recipe]) -> Pins:
     """Return what each version of the recipes is made from, for each suite that it is for."""
     return {
-        (recipe.name, f"{row.version}-{row.revision}{suite.version_suffix}", architecture.value): frozenset(
+        (recipe.name, row.package_version(suite), architecture.value): frozenset(
             source.checksum.value for source in sources if getattr(source, "unpinned", None) is None
         )
         for recipe in recipes

@@ -88,7 +88,7 @@ def _section(loaded: LoadedRecipe, builds: Builds) -> str:
 
 def _recorded(recipe: str, row: Row, architecture: Architecture, builds: Builds) -> tuple[str, str]:
     """Return what builds of a version recorded for the first suite that has a record: sizes, and whether it reproduces."""
-    versions = [f"{row.version}-{row.revision}{suite.version_suffix}" for suite in row.suites]
+    versions = [row.package_version(suite) for suite in row.suites]
     found = [builds[key] for version in versions if (key := (recipe, version, architecture.value)) in builds]
     if not found:
         return "", "not tried"
@@ -104,8 +104,7 @@ def _stanzas(loaded: LoadedRecipe, row: Row) -> Mapping[str, Mapping[str, str]]:
     from debian.deb822 import Deb822
 
     noon = datetime.datetime.combine(row.date, datetime.time(12), datetime.UTC)
-    version = f"{row.version}-{row.revision}{Suite.BOOKWORM.version_suffix}"
-    about = Rendered(version, Suite.BOOKWORM, next(iter(row.sources)), noon)
+    about = Rendered(row.package_version(Suite.BOOKWORM), Suite.BOOKWORM, next(iter(row.sources)), noon)
     control = render(Chosen(loaded, row), about)["debian/control"].data.decode()
     return {stanza["Package"]: stanza for stanza in Deb822.iter_paragraphs(control, use_apt_pkg=False) if "Package" in stanza}
 

@@ -156,6 +156,10 @@ class Row(StrictModel):
     )
     sources: Annotated[dict[Architecture, tuple[Source, ...]], NotEmpty]
 
+    def package_version(self, suite: Suite) -> str:
+        """Return the version of the row's packages in a suite: `3.5.16-1~deb12u1`."""
+        return f"{self.version}-{self.revision}{suite.version_suffix}"
+
     @property
     def series(self) -> str:
         """Return the first two numbers of the version: 3.4 for 3.4.23."""

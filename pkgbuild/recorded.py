@@ -32,7 +32,7 @@ def suite_of(version: str) -> Suite:
 
 def row_of(loaded: LoadedRecipe, info: BuildInfo, suite: Suite) -> Chosen:
     """Return the row of a recipe that gives the recorded version. Raises `KubedebError` (RECIPE) when none does."""
-    versions = {f"{row.version}-{row.revision}{suite.version_suffix}": row for row in loaded.recipe.versions}
+    versions = {row.package_version(suite): row for row in loaded.recipe.versions}
     if info.version not in versions:
         raise KubedebError(
             f"no row of the recipe {info.source} gives {info.version}", details=f"It has: {', '.join(versions)}",

@@ -191,7 +191,7 @@ def expand(chosen: Chosen, suite: Suite, architecture: Architecture, room: Locke
             hint=f"It is built for: {', '.join(row.suites)}.", code=ExitCode.RECIPE,
         )  # fmt: skip
     depends = build_depends_of(chosen, architecture, room.needs)
-    package_version = f"{row.version}-{row.revision}{suite.version_suffix}"
+    package_version = row.package_version(suite)
     noon = datetime.datetime.combine(row.date, datetime.time(12), datetime.UTC)
     go = _go(recipe, recipe.go, row) if recipe.go else None
     rendered = Rendered(package_version, suite, architecture, noon)
