@@ -23,21 +23,20 @@ M = TypeVar("M", bound=BaseModel)
 def load(path: Path, model: type[M], *, what: str, formats: tuple[int, ...], code: ExitCode) -> M:
     """Read `path` into `model`. Raises `KubedebError` with `code`: unreadable, not JSON, another format, not valid."""
     data = _read(path, what, code)
-    _format(path, data, what, formats, code)
+    _format(path, data, what, formats, formats[-1], code)
     return _valid(path, data, model, what, code)
 
 
 def load_one_of(path: Path, models: Mapping[int, type[BaseModel]], *, what: str, code: ExitCode) -> BaseModel:
     """Read `path` into the model of the format that it states, else of the first one. Raises `KubedebError`, see `load`."""
     data = _read(path, what, code)
-    first, *_ = formats = tuple(models)
-    number = _format(path, data, what, (*formats[1:], first), code)
+    number = _format(path, data, what, tuple(models), next(iter(models)), code)
     return _valid(path, data, models[number], what, code)
 
 
-def _format(path: Path, data: dict[str, Any], what: str, formats: tuple[int, ...], code: ExitCode) -> int:
-    """Return the format that a file states, the last of those known where it states none."""
-    number = data.get("format", formats[-1])
+def _format(path: Path, data: dict[str, Any], what: str, formats: tuple[int, ...], unstated: int, code: ExitCode) -> int:
+    """Return the format that a file states, `unstated` where it states none."""
+    number = data.get("format", unstated)
     if number not in formats:
         raise KubedebError(
             f"{path}: {what} format {number!r} is not known here (known: {', '.join(map(str, sorted(formats)))})",

@@ -50,16 +50,17 @@ def prove(
     from kubedeb.errors import storage_errors
     from kubedeb.files import canonical_json, write_text
     from kubedeb.knowledge import load as load_knowledge
-    from upgrade_plans import factsfile, planfile, upgradefile
+    from upgrade_plans import factsfile, upgradefile
+    from upgrade_plans.models.plan import Plan
     from upgrade_plans.prover import prove as judge
     from upgrade_plans.prover.certificate import certificate
     from upgrade_plans.prover.symmetry import Reductions
     from upgrade_plans.render import refusal, verdict_text
 
-    if upgradefile.is_whole(plan_file):
-        _whole(plan_file, facts_file, certificate_file, checked_file, without, as_json=as_json)
+    read = upgradefile.load_any(plan_file)
+    if not isinstance(read, Plan):
+        _whole(read, facts_file, certificate_file, checked_file, without, as_json=as_json)
         return
-    read = planfile.load(plan_file)
     facts = factsfile.load(facts_file) if facts_file else None
     if facts is not None:
         _check_start(read, facts)
@@ -87,7 +88,7 @@ def prove(
 
 
 def _whole(
-    plan_file: Path,
+    plan: Upgrade,
     facts_file: Path | None,
     certificate_file: Path | None,
     checked_file: Path | None,
@@ -99,13 +100,13 @@ def _whole(
     from kubedeb.errors import storage_errors
     from kubedeb.files import canonical_json, write_text
     from kubedeb.knowledge import load as load_knowledge
-    from upgrade_plans import factsfile, upgradefile, wholerender
+    from upgrade_plans import factsfile, wholerender
     from upgrade_plans.canonical import digest
     from upgrade_plans.prover.whole import certificate, prove_whole
 
     if without:
         raise KubedebError("--without is for plans of etcd alone (format 1)", code=ExitCode.USAGE)
-    plan, knowledge = upgradefile.load(plan_file), load_knowledge()
+    knowledge = load_knowledge()
     facts = digest(factsfile.load(facts_file)) if facts_file else None
     if facts is not None and facts != plan.inputs.facts:
         raise KubedebError(
