@@ -46,11 +46,8 @@ def _stacks() -> Iterator[Figure]:
     for size in sizes:
         with tempfile.TemporaryDirectory() as folder:
             cluster_file, facts_file = made_stack.write(Path(folder), size)
-            facts, cluster, megabytes = (
-                factsfile.load(facts_file),
-                clusterfile.load(cluster_file),
-                facts_file.stat().st_size / 1e6,
-            )
+            facts, cluster = factsfile.load(facts_file), clusterfile.load(cluster_file)
+            megabytes = facts_file.stat().st_size / 1e6
         begun = time.process_time()
         made = make_upgrade(facts, cluster, Request(dict(map(pair, MISSION))), known)
         planned = time.process_time() - begun

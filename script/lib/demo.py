@@ -93,8 +93,8 @@ def build(demo: Demo) -> list[str]:
         builds = demo.kubedeb("build", *wanted, "--jobs", str(len(wanted)), "-o", demo.path("packages"))["builds"]
     except ProcessError as error:
         builds = json.loads(error.result.stdout or b'{"builds": []}')["builds"]
-        lost = [row["version"] for row in builds if "exit_status" in row]
-        if error.result.status != ExitCode.SOURCE_GONE or lost != VERSIONS[:1]:
+        gone = [row["version"] for row in builds if "exit_status" in row]
+        if error.result.status != ExitCode.SOURCE_GONE or gone != VERSIONS[:1]:
             raise
         print(f"NOT RUN: source gone: etcd {VERSIONS[0]} is on no mirror any more; the demo starts at {VERSIONS[1]}")
         demo.report["not_run"] = f"etcd {VERSIONS[0]}: source gone"
