@@ -7,6 +7,7 @@ at once.) To make one instance takes twice as long: what there are a hundred tho
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from dataclasses import MISSING, Field, FrozenInstanceError, dataclass, field, fields
 from typing import Any, NoReturn, TypeVar, dataclass_transform
@@ -26,6 +27,22 @@ def frozen(cls: type[Class]) -> type[Class]:
     own.__eq__, own.__hash__, own.__repr__ = _equal, _hash, _repr
     own.__setattr__, own.__delattr__ = _refuse, _refuse
     return cls
+
+
+@dataclass_transform(frozen_default=True, order_default=True, field_specifiers=(field,))
+def ordered(cls: type[Class]) -> type[Class]:
+    """Make a class what `frozen` does, and let its instances be sorted by their values, as `dataclass(order=True)` does."""
+    frozen(cls)
+    own: Any = cls
+    own.__lt__, own.__le__, own.__gt__, own.__ge__ = map(_comparison, (operator.lt, operator.le, operator.gt, operator.ge))
+    return cls
+
+
+def _comparison(holds: Callable[[Any, Any], bool]) -> Callable[[Any, object], bool]:
+    def compare(self: Any, other: object) -> bool:
+        return holds(_values(self), _values(other)) if other.__class__ is self.__class__ else NotImplemented
+
+    return compare
 
 
 def _initializer(name: str, known: tuple[Field[Any], ...], after: Callable[[Any], None] | None) -> Callable[..., None]:

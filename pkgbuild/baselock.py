@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from kubedeb.files import canonical_json, sha256_bytes
+from kubedeb.records import frozen
 from pkgbuild.indexentry import IndexEntry
 
 INCLUDE = ("debhelper", "dpkg-dev")
 """What a build root holds beside Debian's minimal system."""
 
 
-@dataclass(frozen=True)
+@frozen
 class BaseLock:
     """A base root of one suite and architecture, package by package in order of name."""
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,6 +16,7 @@ from pkgbuild.build import Workshop, build
 from pkgbuild.cache import Cache
 from pkgbuild.check import check
 from pkgbuild.conditions import NO_CONDITIONS, Conditions
+from pkgbuild.halting import Halt
 from pkgbuild.inspectbuild import NOBODY, Inspector
 from pkgbuild.judging import judge_stored
 from pkgbuild.sandbox import PLAIN, Bind, OpenSandbox, Sandbox, SandboxKind, Surroundings
@@ -73,28 +73,21 @@ class LocalBuilder:
 
     def __init__(
         self, store: Store, cache: Cache, prepare: Prepare, jobs: int, progress: Progress, inspector: Inspector = NOBODY,
-        kind: SandboxKind = SandboxKind.DOCKER,
+        kind: SandboxKind = SandboxKind.DOCKER, halt: Halt | None = None,
     ) -> None:  # fmt: skip
         self._inspector, self._kind = inspector, kind
         self._store, self._cache, self._prepare, self._progress = store, cache, prepare, progress
         self._pool = ThreadPoolExecutor(jobs, thread_name_prefix="build")
-        self._open: set[Sandbox] = set()
-        self._lock = threading.Lock()
-        self._stopped = threading.Event()
+        self._halt = halt or Halt()
 
     def start(self, job: Job) -> Future[BuildResult]:
         """Begin a job in a thread; see `Builder.start`."""
         return self._pool.submit(self._work, job)
 
     def stop(self) -> None:
-        """End every sandbox; see `Builder.stop`."""
-        self._stopped.set()
+        """End every sandbox and judge; see `Builder.stop`."""
         self._pool.shutdown(wait=False, cancel_futures=True)
-        with self._lock:
-            running = list(self._open)
-        for sandbox in running:
-            with suppress(KubedebError):
-                sandbox.stop()
+        self._halt.now()
 
     def close(self) -> None:
         """Wait until every thread has ended."""
@@ -109,7 +102,7 @@ class LocalBuilder:
             with self._progress.task(f"inspect {spec.title}") as task:
                 task.note(job.reason)
                 wait = partial(task.note, f"waiting for another build of {spec.title}")
-                held = judge_stored(spec, self._store, self._inspector, wait, self._stopped.is_set) or held
+                held = judge_stored(spec, self._store, self._inspector, wait, self._halt.is_set) or held
         return held
 
     def _make(self, job: Job, held: BuildResult | None) -> BuildResult:
@@ -123,7 +116,7 @@ class LocalBuilder:
                 task.note(job.reason)
                 with self._addresses_told(job, shop):
                     held = build(
-                        job.expanded, shop, lambda: task.note(f"waiting for another build of {title}"), self._stopped.is_set
+                        job.expanded, shop, lambda: task.note(f"waiting for another build of {title}"), self._halt.is_set
                     )
         if job.check:
             with self._progress.task(f"build {title} again, everything varied, and compare"):
@@ -144,19 +137,11 @@ class LocalBuilder:
                 raise with_addresses(error, trace_network(job.expanded, shop)) from error
 
     def _tracked(self, opened: OpenSandbox) -> OpenSandbox:
-        """Return the same opener, whose sandboxes `stop` knows."""
+        """Return the same opener, whose sandboxes are ended by `stop`."""
 
         @contextmanager
         def tracked(surroundings: Surroundings = PLAIN, binds: Sequence[Bind] = ()) -> Iterator[Sandbox]:
-            with opened(surroundings, binds) as sandbox:
-                with self._lock:
-                    self._open.add(sandbox)
-                try:
-                    if self._stopped.is_set():
-                        raise KubedebError("the run was interrupted", code=ExitCode.INTERRUPTED)
-                    yield sandbox
-                finally:
-                    with self._lock:
-                        self._open.discard(sandbox)
+            with opened(surroundings, binds) as sandbox, self._halt.ending(sandbox.stop):
+                yield sandbox
 
         return tracked

@@ -9,16 +9,16 @@ import hashlib
 import shutil
 import tempfile
 from collections.abc import Collection
-from dataclasses import dataclass
 from pathlib import Path
 
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
 from kubedeb.files import CHUNK, replacing
+from kubedeb.records import frozen
 from pkgbuild.checksum import Checksum, checksums_of
 from pkgbuild.sharedcache import SharedCache
 
 
-@dataclass(frozen=True)
+@frozen
 class Cache:
     """A folder of sources, named by their digest; `shared` is what several machines have in common."""
 

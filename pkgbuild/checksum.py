@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from kubedeb.files import CHUNK
+from kubedeb.records import ordered
 
 
 class Algorithm(StrEnum):
@@ -18,7 +18,7 @@ class Algorithm(StrEnum):
     SHA512 = "sha512"
 
 
-@dataclass(frozen=True, order=True)
+@ordered
 class Checksum:
     """A file's digest; `value` is lower-case hex."""
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 import io
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import sha256_bytes
 from pkgbuild import dockerd, snapshot
 from pkgbuild.dockerd import docker_errors
+from pkgbuild.halting import Halt
 from pkgbuild.rootcheck import Done
 
 if TYPE_CHECKING:
@@ -60,30 +62,36 @@ BETWEEN = "\x01\x02kubedeb\x02\x01"
 
 @contextmanager
 def docker_root(
-    client: DockerClient, base: str, dependencies: str, *, owner: str = "", used: Callable[[str], object] = lambda _: None
+    client: DockerClient,
+    base: str,
+    dependencies: str,
+    *,
+    halt: Halt,
+    owner: str = "",
+    used: Callable[[str], object] = lambda _: None,
 ) -> Iterator[DockerRoot]:
     """Give a root made of the image `base` in which `dependencies` are satisfied.
 
-    `owner` is the file of the run that it belongs to; `used` is told the image.
+    `owner` is the file of the run that it belongs to; `used` is told the image; `halt` ends what goes on in it.
 
     Raises `KubedebError`: FETCH when apt cannot satisfy them, SANDBOX when
     docker fails.
     """
-    image = _ensure(client, base, dependencies, owner)
+    image = _ensure(client, base, dependencies, owner, halt)
     used(image)
-    with _container(client, image, "none", owner) as container:
+    with _container(client, image, "none", owner, halt) as container:
         root = DockerRoot(client, container)
         root.shell("mkdir -p /run/systemd/system")  # what scripts ask whether systemd runs
         yield root
 
 
-def _ensure(client: DockerClient, base: str, dependencies: str, owner: str) -> str:
+def _ensure(client: DockerClient, base: str, dependencies: str, owner: str, halt: Halt) -> str:
     """Return the image for these dependencies, making it first when there is none."""
     digest = sha256_bytes("\0".join((base, dependencies, PREPARE)).encode())[:16]
     tag = f"kubedeb/roottest:{digest}"
     if dockerd.has_image(client, tag):
         return tag
-    with _container(client, base, "host", owner) as container:
+    with _container(client, base, "host", owner, halt) as container:
         output = bytearray()
         argv = ["sh", "-c", PREPARE, "sh", dependencies]
         try:
@@ -107,17 +115,25 @@ def _ensure(client: DockerClient, base: str, dependencies: str, owner: str) -> s
 
 
 @contextmanager
-def _container(client: DockerClient, image: str, network: str, owner: str) -> Iterator[Container]:
+def _container(client: DockerClient, image: str, network: str, owner: str, halt: Halt) -> Iterator[Container]:
     with docker_errors(f"starting a container of {image}"):
         container = client.containers.run(
             image, ["sleep", str(LIFETIME)], detach=True, auto_remove=False, network_mode=network, user="root",
             hostname="kubedeb", labels=dockerd.owned(owner), security_opt=["no-new-privileges"],
         )  # fmt: skip
     try:
-        yield container
+        with halt.ending(partial(_kill, container)):
+            yield container
     finally:
         with docker_errors("removing a container"):
             container.remove(force=True)
+
+
+def _kill(container: Container) -> None:
+    import docker.errors
+
+    with docker_errors("ending a container"), suppress(docker.errors.APIError):  # it may have ended by itself
+        container.kill()
 
 
 @dataclass(frozen=True)

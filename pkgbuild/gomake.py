@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from kubedeb.records import frozen
 from pkgbuild.recipe import Architecture, Package
 
 MAKEFILE = "debian/kubedeb.mk"
@@ -26,7 +26,7 @@ CLEAR_NAME = re.compile(r"(?!v[0-9]+$)[A-Za-z0-9_][A-Za-z0-9_.-]*")
 """A last folder that Go names a program after: not `.`, and not a module's major version."""
 
 
-@dataclass(frozen=True)
+@frozen
 class GenerateSpec:
     """The script that makes source files, by its path in the tree, and what it makes, below the sources' folder."""
 
@@ -34,7 +34,7 @@ class GenerateSpec:
     makes: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class GoSpec:
     """How Go compiles; `stamps` are what the linker sets, and alone do not decide what the compiler makes."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from kubedeb.records import ordered
 
 
-@dataclass(frozen=True, order=True)
+@ordered
 class IndexEntry:
     """A package as the signed index lists it."""
 

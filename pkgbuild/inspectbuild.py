@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,6 +13,7 @@ from kubedeb import __version__
 from kubedeb.errors import ExitCode, KubedebError
 from pkgbuild import lintian
 from pkgbuild.finding import LINTIAN, ROOTS, Judge, LintVerdict, graves, lacking
+from pkgbuild.halting import Halt
 from pkgbuild.rootcheck import OpenRoot, try_out
 from pkgbuild.upgradechecks import Subject, read_subject
 from pkgbuild.upgradelint import RULES, lint
@@ -28,13 +29,14 @@ class Inspector:
     """Who is asked: lintian or not, and what opens clean roots (None: `why_no_root` says why the root tests do not run).
 
     `previous` are packages to upgrade from; without any, the store's newest older version is taken, else the packages
-    themselves.
+    themselves. `halt` ends lintian; the opener of roots knows of it by itself.
     """
 
     lintian: bool = False
     open_root: OpenRoot | None = None
     why_no_root: str = NOT_ASKED
     previous: tuple[Path, ...] = ()
+    halt: Halt = field(default_factory=Halt, compare=False)
 
     def lacking(self, judged: Collection[str]) -> tuple[str, ...]:
         """Return who is asked and has not judged yet; `judged`: the names of those that have."""
@@ -65,7 +67,7 @@ def inspect_build(
     lintian and the root tests run side by side: one works here, the other in its container.
     """
     with ThreadPoolExecutor(1, thread_name_prefix="lintian") as pool:
-        asked = pool.submit(_timed, lambda: lintian.ask(packages)) if inspector.lintian else None
+        asked = pool.submit(_timed, lambda: _ask_lintian(packages, inspector.halt)) if inspector.lintian else None
         findings, lint_seconds = _timed(lambda: [found for path in packages for found in lint(read(path))])
         tried = None
         if (open_root := inspector.open_root) is not None:
@@ -83,6 +85,11 @@ def inspect_build(
     judges.append(Judge(ROOTS, __version__, against=tried[0].previous) if tried else Judge(ROOTS, "", inspector.why_no_root))
     rules = tuple(rule.id for rule in RULES)
     return Inspected(LintVerdict(tuple(judges), rules, overridden, tuple(sorted(findings))), seconds)
+
+
+def _ask_lintian(packages: Sequence[Path], halt: Halt) -> lintian.Said:
+    with halt.program() as started:
+        return lintian.ask(packages, started)
 
 
 def merged(before: LintVerdict, now: LintVerdict) -> LintVerdict:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import canonical_json, sha256_bytes
 from kubedeb.progress import Progress
+from kubedeb.records import frozen
 from pkgbuild.baselock import BaseLock, packages_changed
 from pkgbuild.builddeps import without
 from pkgbuild.cache import Cache
@@ -33,7 +34,7 @@ Wants = tuple[str, ...]
 NO_NEEDS: Mapping[SourceNeeds, tuple[str, ...]] = {}
 
 
-@dataclass(frozen=True)
+@frozen
 class Layer:
     """The packages that `wants` adds to the base of this digest, in order of name."""
 
@@ -56,7 +57,7 @@ class Layer:
         return cls(data["base"], tuple(data["wants"]), tuple(IndexEntry(**entry) for entry in data["packages"]))
 
 
-@dataclass(frozen=True)
+@frozen
 class LayerUpdate:
     """The layer of one set of build dependencies as it is now, and the reason it was locked anew, empty when nothing was new.
 

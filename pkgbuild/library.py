@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from kubedeb.config import resolve
 from kubedeb.errors import ExitCode, KubedebError
+from kubedeb.records import frozen
 from kubedeb.yamlfile import Document, validate
 from kubedeb.yamlfile import load as load_yaml
 from pkgbuild.patches import near, read_patches
@@ -20,7 +21,7 @@ TEMPLATE = ".j2"
 """What the name of a template in `debian/` ends in."""
 
 
-@dataclass(frozen=True)
+@frozen
 class LoadedRecipe:
     """A recipe and what lies beside it: `debian/` (templates end in .j2) as text, `files/` as (bytes, executable).
 
@@ -41,7 +42,7 @@ class LoadedRecipe:
         return (self.folder.parent / str(self.recipe.common) if path in self.shared else self.folder) / path
 
 
-@dataclass(frozen=True)
+@frozen
 class Chosen:
     """A recipe and one row of it."""
 
@@ -176,7 +177,7 @@ def choose(found: dict[str, Path], wanted: Sequence[str]) -> list[Chosen]:
     return list(chosen.values())
 
 
-@dataclass(frozen=True)
+@frozen
 class LeftOut:
     """A version that nobody named and that cannot be built here, and why."""
 

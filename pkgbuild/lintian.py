@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -71,18 +71,21 @@ def parse(output: str, everywhere: Collection[str]) -> tuple[tuple[Finding, ...]
     return tuple(sorted(set(findings))), tuple(sorted(overridden))
 
 
-def ask(packages: Sequence[Path]) -> Said:
-    """Run lintian of this machine on packages. Raises `KubedebError` (LINT) when it is not installed or fails."""
+def ask(packages: Sequence[Path], started: Callable[[int], object] | None = None) -> Said:
+    """Run lintian of this machine on packages; `started` is told the process, which leads a group of its own.
+
+    Raises `KubedebError` (LINT) when it is not installed or fails.
+    """
     version = run(["lintian", "--print-version"], code=ExitCode.LINT, hint=HINT).text.strip()
     try:
-        output = _answer(packages, "--dont-check-part", UNREAD)
+        output = _answer(packages, started, "--dont-check-part", UNREAD)
     except ProcessError as error:
         if UNREAD not in error.result.stderr.decode(errors="replace"):
             raise
-        output = _answer(packages)  # this release does not know the check by that name
+        output = _answer(packages, started)  # this release does not know the check by that name
     return Said(version, *parse(output, accepted()))
 
 
-def _answer(packages: Sequence[Path], *options: str) -> str:
+def _answer(packages: Sequence[Path], started: Callable[[int], object] | None, *options: str) -> str:
     command = ["lintian", "--no-cfg", "--no-user-dirs", "--show-overrides", "--fail-on", "none", *options]
-    return run([*command, *packages], code=ExitCode.LINT, hint=HINT, timeout=TIMEOUT).text
+    return run([*command, *packages], code=ExitCode.LINT, hint=HINT, timeout=TIMEOUT, started=started).text

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass
-from email.utils import format_datetime
 from pathlib import PurePosixPath
 from textwrap import TextWrapper
 from typing import Any
 
+from kubedeb.dates import written
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import sha256_bytes
+from kubedeb.records import frozen
 from pkgbuild.library import TEMPLATE, Chosen
 from pkgbuild.recipe import Architecture, Kind, Package, Recipe, Row, Suite
 
@@ -38,7 +38,7 @@ exec /usr/bin/dpkg-deb "-Z$DPKG_DEB_COMPRESSOR_TYPE" "-z$DPKG_DEB_COMPRESSOR_LEV
 """
 
 
-@dataclass(frozen=True)
+@frozen
 class TreeFile:
     """A rendered file: its bytes, and whether it can be executed."""
 
@@ -51,7 +51,7 @@ class TreeFile:
         return sha256_bytes(self.data) + ("+x" if self.executable else "")
 
 
-@dataclass(frozen=True)
+@frozen
 class Rendered:
     """What templates may ask beside the recipe and its row."""
 
@@ -105,7 +105,7 @@ def changelog(recipe: Recipe, row: Row, about: Rendered) -> str:
     lines = "\n".join(CHANGELOG_LINES.fill(line) for line in row.changes)
     return (
         f"{recipe.name} ({about.package_version}) {about.suite.value}; urgency=medium\n\n{lines}\n\n"
-        f" -- {recipe.maintainer}  {format_datetime(about.date)}\n"
+        f" -- {recipe.maintainer}  {written(int(about.date.timestamp()))}\n"
     )
 
 

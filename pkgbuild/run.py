@@ -16,6 +16,7 @@ from kubedeb.files import CHUNK, replacing, sha256_of
 from kubedeb.progress import Progress
 from pkgbuild.conditions import NO_CONDITIONS, Conditions
 from pkgbuild.finding import ROOTS, lacking
+from pkgbuild.halting import Halt
 from pkgbuild.jobs import work_through
 from pkgbuild.layering import Layering
 from pkgbuild.layers import wants_of
@@ -193,14 +194,15 @@ def local_builder(target: Target, lock: BaseLock, options: RunOptions, progress:
     from pkgbuild.backends import backend
     from pkgbuild.builders import LocalBuilder
 
+    halt = Halt()
     with backend(options.sandbox, target.store, progress, run_file) as sandboxes:
 
         def prepare(job: Job) -> OpenSandbox:
             return sandboxes.prepare(lock, [(own.path, own.sha256) for own in job.own])
 
-        inspector = _inspector(sandboxes, target, lock, options)
+        inspector = _inspector(sandboxes, target, lock, options, halt)
         builder = LocalBuilder(
-            target.store, target.cache, prepare, options.jobs, progress, inspector, SandboxKind(sandboxes.name)
+            target.store, target.cache, prepare, options.jobs, progress, inspector, SandboxKind(sandboxes.name), halt
         )
         try:
             yield builder
@@ -233,21 +235,24 @@ def unjudged(options: RunOptions, target: Target) -> Callable[[BuildResult], tup
     return of
 
 
-def _inspector(sandboxes: Backend, target: Target, lock: BaseLock, options: RunOptions) -> Inspector:
+def _inspector(sandboxes: Backend, target: Target, lock: BaseLock, options: RunOptions, halt: Halt) -> Inspector:
     """Return who inspects the builds; packages of another architecture than the machine's cannot be tried out."""
     from pkgbuild.backends import DockerBackend
     from pkgbuild.cleanroot import docker_root
     from pkgbuild.inspectbuild import Inspector
 
+    why, opened = "", None
     if not options.root_tests:
-        return Inspector(options.lintian, None, "--no-root-tests", options.previous)
-    if MACHINES.get(platform.machine()) != target.architecture:
-        return Inspector(options.lintian, None, f"this machine does not run {target.architecture}", options.previous)
-    if not isinstance(sandboxes, DockerBackend):
-        return Inspector(options.lintian, None, "the root tests need docker", options.previous)
-    sandboxes.prepare(lock)
-    opened = partial(docker_root, sandboxes.client, lock.tag, owner=str(sandboxes.run_file), used=target.store.note_use)
-    return Inspector(options.lintian, opened, "", options.previous)
+        why = "--no-root-tests"
+    elif MACHINES.get(platform.machine()) != target.architecture:
+        why = f"this machine does not run {target.architecture}"
+    elif not isinstance(sandboxes, DockerBackend):
+        why = "the root tests need docker"
+    else:
+        sandboxes.prepare(lock)
+        owner, used = str(sandboxes.run_file), target.store.note_use
+        opened = partial(docker_root, sandboxes.client, lock.tag, halt=halt, owner=owner, used=used)
+    return Inspector(options.lintian, opened, why, options.previous, halt)
 
 
 def export(outcomes: Sequence[Outcome], store: Store, folder: Path) -> list[Path]:

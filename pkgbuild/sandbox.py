@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol
+
+from kubedeb.records import frozen
 
 if TYPE_CHECKING:
     from pkgbuild.baselock import BaseLock
@@ -25,7 +26,7 @@ class SandboxKind(StrEnum):
     UNSHARE = "unshare"
 
 
-@dataclass(frozen=True)
+@frozen
 class Surroundings:
     """Everything that a build can see of where it runs. The default is what every build gets; `--check` varies it.
 
@@ -54,7 +55,7 @@ class Surroundings:
 PLAIN = Surroundings()
 
 
-@dataclass(frozen=True)
+@frozen
 class Bind:
     """A folder of the host that is seen inside at `target`."""
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
 from kubedeb.files import CHUNK
+from kubedeb.records import frozen
 from pkgbuild.checksum import Checksum
 
 
-@dataclass(frozen=True)
+@frozen
 class SharedCache:
     """A place by URL; whole files or nothing."""
 

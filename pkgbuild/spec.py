@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import canonical_json, sha256_bytes
+from kubedeb.records import frozen, ordered
 from pkgbuild.checksum import Checksum
 from pkgbuild.gomake import GENERATOR, MAKEFILE, GenerateSpec, GoSpec, makefile
 from pkgbuild.library import Chosen
@@ -21,7 +22,7 @@ FORMAT = 3
 """Raised by hand when kubedeb itself begins to build differently, so that every package is built anew."""
 
 
-@dataclass(frozen=True, order=True)
+@ordered
 class SignaturePin:
     """Where upstream's detached signature lies, and the keyring of the recipe (its text, armoured) that must have made it."""
 
@@ -29,7 +30,7 @@ class SignaturePin:
     keyring: str
 
 
-@dataclass(frozen=True, order=True)
+@ordered
 class SourcePin:
     """A source of one architecture, by digest.
 
@@ -56,7 +57,7 @@ class SourcePin:
         return {"kind": self.kind, "name": self.name, "checksum": str(self.checksum)}
 
 
-@dataclass(frozen=True)
+@frozen
 class SaysSpec:
     """A command of a package, (name, value) pairs of its environment, and what its output must hold."""
 
@@ -65,7 +66,7 @@ class SaysSpec:
     output: str
 
 
-@dataclass(frozen=True)
+@frozen
 class PackageSpec:
     """What one package must be: `copies` are (path in it, path in a source), `programs` (path in it, Go package).
 
@@ -82,7 +83,7 @@ class PackageSpec:
     environment: tuple[str, str] | None = None
 
 
-@dataclass(frozen=True)
+@frozen
 class BuildSpec:
     """Everything that decides a build's result; equal specs give equal packages.
 
@@ -138,7 +139,7 @@ SourceNeeds = tuple[str, str, tuple[str, ...]]
 """A .dsc by its sha256, the architecture that is built for, build profiles."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Locked:
     """What the builds of one suite and architecture stand on, by digest: the base, the Dockerfile's stage, and the layer of
     each set of build dependencies (sorted). All empty as long as there is no base. `needs` is what source packages build-depend
@@ -168,7 +169,7 @@ def build_depends_of(
     return tuple(sorted({*recipe.build_depends, *(one for key in keys for one in needs.get(key, ()))}))
 
 
-@dataclass(frozen=True)
+@frozen
 class Expanded:
     """A spec and the rendered files that its `tree` names by digest."""
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import sha256_bytes
+from kubedeb.records import frozen
 from pkgbuild.library import shipped_folder
 
 FROM = re.compile(r"\s*FROM\s", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
+@frozen
 class Stage:
     """A Dockerfile of one stage, as docker builds it."""
 

@@ -7,13 +7,14 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
 from kubedeb.files import canonical_json, sha256_of, sync_folder, sync_tree, write_bytes, write_text
+from kubedeb.records import frozen
 from kubedeb.versions import DebianVersion
 from pkgbuild import stamps
 from pkgbuild.baselock import BaseLock
@@ -24,7 +25,7 @@ from pkgbuild.session import LOCKS, locked_within
 from pkgbuild.spec import BuildSpec
 
 
-@dataclass(frozen=True)
+@frozen
 class BuiltPackage:
     """A package as built; `file` is its name in the build's folder, `size` in bytes."""
 
@@ -36,7 +37,7 @@ class BuiltPackage:
     sha256: str
 
 
-@dataclass(frozen=True)
+@frozen
 class BuildResult:
     """What a build left in its folder; `changes` and `buildinfo` are names of files there.
 
@@ -57,7 +58,7 @@ class BuildResult:
         return [*(package.file for package in self.packages), self.changes, self.buildinfo, *self.attestations]
 
 
-@dataclass(frozen=True)
+@frozen
 class Store:
     """A folder: `builds/DIGEST/`, `checked/`, `bases/`, `logs/`, `locks/`."""
 

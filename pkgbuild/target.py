@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from kubedeb.records import frozen
 from pkgbuild.cache import Cache
 from pkgbuild.recipe import Architecture, Suite
 from pkgbuild.store import Store
 
 
-@dataclass(frozen=True)
+@frozen
 class Target:
     """What packages are built for, where they are kept, and the mirrors of the settings: Debian's ("": the machine's own), and
     those of archives by URL prefix.

@@ -21,6 +21,7 @@ from madedebs import SH, make
 from pkgbuild import dockerd, lintian, statement
 from pkgbuild.attest import STATEMENTS, read_lines
 from pkgbuild.cleanroot import docker_root
+from pkgbuild.halting import Halt
 from pkgbuild.rootcheck import OpenRoot, try_out
 from pkgbuild.store import Store
 
@@ -42,7 +43,7 @@ def client() -> Iterator[DockerClient]:
 def open_root(with_base: Store, image: str, client: DockerClient) -> OpenRoot:
     lock = with_base.base("bookworm", "amd64")
     assert lock is not None
-    return partial(docker_root, client, lock.tag)
+    return partial(docker_root, client, lock.tag, halt=Halt())
 
 
 def found(new: Path, old: Path | None, open_root: OpenRoot) -> list[str]:

@@ -8,7 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -68,17 +69,21 @@ def test_order_failures_and_what_stands_on_them(store: Path, tmp_path: Path, cap
     recipe(folder, "asecond", NEEDS_HELLO, needs="zfirst")
     recipe(folder, "bad", FAILS)
     recipe(folder, "onbad", needs="bad")
-    names = ["asecond", "bad", "onbad", "zfirst"]
+    recipe(folder, "unlocked", needs="golang-go")
+    names = ["asecond", "bad", "onbad", "unlocked", "zfirst"]
     argv = [*names, *fetched(folder, *names), "--jobs", "2"]
     planned = built(capsys, [*argv, "--dry-run"], ExitCode.DONE)
     assert planned["asecond"]["reason"].endswith("is built first and may be new")
     assert not (store / "builds").exists()
     first = built(capsys, argv, ExitCode.BUILD)
     assert {name: one["action"] for name, one in first.items()} == {
-        "asecond": "build", "bad": "failed", "onbad": "not-run", "zfirst": "build",
+        "asecond": "build", "bad": "failed", "onbad": "not-run", "unlocked": "not-run", "zfirst": "build",
     }  # fmt: skip
     assert "the reason" in Path(first["bad"]["log"]).read_text()
     assert first["onbad"]["reason"] == "NOT RUN: onbad 1.10-1~deb12u1 (amd64) needs bad 1.10-1~deb12u1 (amd64)"
+    # What was never locked stops what needs it alone.
+    assert first["unlocked"]["reason"].startswith("NOT RUN: ")
+    assert first["unlocked"]["exit_status"] == ExitCode.SANDBOX
     argv = ["asecond", "zfirst", "--recipes", str(folder)]
     assert {one["action"] for one in built(capsys, argv, ExitCode.DONE).values()} == {"skip"}
     recipe(folder, "zfirst", text=samplerecipe.RECIPE.replace("[The first.]", "[The second.]"))
@@ -145,21 +150,21 @@ def test_stale_is_what_a_newer_base_concerns(store: Path, tmp_path: Path, capsys
     assert stale["one"]["action"] == "build"
 
 
-def begun(argv: list[str], store: Path, tmp_path: Path) -> subprocess.Popen[str]:
+def begun(argv: list[str], store: Path, tmp_path: Path, judges: Sequence[str] = QUICK) -> subprocess.Popen[str]:
     """Begin a build in a process of its own."""
     environment = {
         "KUBEDEB_STORE": str(store), "KUBEDEB_CACHE": str(tmp_path / "cache"), "HOME": str(tmp_path),
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     }  # fmt: skip
-    command = [str(KUBEDEB), "build", *argv, *QUICK, "--sandbox", "docker"]
+    command = [str(KUBEDEB), "build", *argv, *judges, "--sandbox", "docker"]
     return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
 
 
-def until(true: Callable[[], bool], seconds: float = 60) -> None:
+def until(true: Callable[[], bool], seconds: float = 60, pause: float = 0.1) -> None:
     ends = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < ends, f"not within {seconds} s"
-        time.sleep(0.1)
+        time.sleep(pause)
 
 
 def sandboxes(store: Path) -> int:
@@ -196,6 +201,47 @@ def test_an_interrupted_run_ends_its_sandboxes_and_a_killed_one_leaves_them_to_t
     assert after.returncode == 0, said
     assert sandboxes(store) == 0
     assert [path.name.startswith(".") for path in (store / "builds").iterdir()] == [False]
+
+
+@pytest.mark.turn("interrupted judges")
+@pytest.mark.parametrize("judge", ["lintian", "root tests"])
+def test_an_interrupted_run_does_not_wait_for_its_judges(judge: str, store: Path, tmp_path: Path) -> None:
+    folder = recipe(tmp_path / "recipes", "slow")
+    if judge == "root tests":
+        (folder / "slow/debian/slow.postinst").write_text("#!/bin/sh\nset -e\nsleep 250\n#DEBHELPER#\n")
+    where = fetched(folder, "slow")
+    only = ["--no-root-tests"] if judge == "lintian" else ["--no-lintian"]
+    with begun(["slow", *where], store, tmp_path, only) as interrupted:
+        until(lambda: judging(judge, store), pause=0.01)
+        began = time.monotonic()
+        interrupted.send_signal(signal.SIGINT)
+        _, said = interrupted.communicate(timeout=60)
+    assert interrupted.returncode == ExitCode.INTERRUPTED, said
+    assert time.monotonic() - began < 30  # lintian takes longer on a machine so busy that this does
+    assert not list(programs(store))
+    assert sandboxes(store) == 0
+    assert list((store / "builds").iterdir()) == []
+
+
+def judging(judge: str, store: Path) -> bool:
+    """Say whether a judge is at work for a run."""
+    if judge == "lintian":
+        return any("--dont-check-part" in words for words in programs(store))
+    with dockerd.connect() as client:
+        found = client.containers.list(filters={"label": dockerd.SANDBOX}, ignore_removed=True)
+        own = [one for one in found if f":{store}/" in one.labels[dockerd.SANDBOX] and "roottest" in str(one.image.tags)]
+        return any("sleep 250" in " ".join(words) for one in own for words in one.top()["Processes"])
+
+
+def programs(store: Path) -> list[list[str]]:
+    """Return the command lines of the processes of this machine that are about files of a store, but for kubedeb's own."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            words = path.read_text(errors="replace").split("\0")
+            if any(str(store) in word for word in words) and not any(word.endswith("/kubedeb") for word in words):
+                found.append(words)
+    return found
 
 
 def test_two_runs_of_one_recipe_build_it_once(store: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubedeb.records import frozen
+from kubedeb.records import frozen, ordered
 
 
 class Shape:
@@ -109,3 +109,19 @@ def test_copies_and_pickles() -> None:
     assert copy.deepcopy(triple) == pickle.loads(pickle.dumps(triple)) == triple == Triple("a", 1, 5)  # noqa: S301
     assert repr(triple) == "Triple(first='a', second=1, third=5)"
     assert Pair("a") != triple
+
+
+OUR_ORDER, THEIR_ORDER = (decorator(type("Place", (), {"__annotations__": {"suite": str, "age": int}})) for decorator in
+                          (ordered, dataclass(frozen=True, order=True)))  # fmt: skip
+
+
+@given(st.lists(st.tuples(st.text(max_size=2), st.integers(-1, 1)), max_size=8))
+def test_is_sorted_by_its_values(values: list[tuple[str, int]]) -> None:
+    def seen(kind: Any) -> list[Any]:
+        made = [kind(*one) for one in values]
+        comparisons = [(a < b, a <= b, a > b, a >= b) for a in made for b in made]
+        return [[repr(one) for one in sorted(made)], comparisons]
+
+    assert seen(OUR_ORDER) == seen(THEIR_ORDER)
+    with pytest.raises(TypeError, match="not supported between instances"):
+        assert OUR_ORDER("a", 1) < THEIR_ORDER("a", 1)

@@ -35,7 +35,7 @@ def test_who_was_not_asked_is_said(hello: Path) -> None:
 
 def test_the_version_of_lintian_that_judged_is_recorded(hello: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Sequence[Path]] = []
-    monkeypatch.setattr(inspectbuild.lintian, "ask", lambda packages: asked.append(packages) or SAID)
+    monkeypatch.setattr(inspectbuild.lintian, "ask", lambda packages, _: asked.append(packages) or SAID)
     found = inspect_build([hello], [], Inspector(lintian=True))
     assert asked == [[hello]]
     assert Judge("lintian", "2.116.3") in found.verdict.judges
