@@ -1,7 +1,7 @@
 """The only place that starts a process: argument lists, a clean environment, whole output, commands ready to paste.
 
-A process that somebody listens to while it runs goes through sh. One that is only waited for does without: to import sh takes
-a tenth of a second, as long as all else that a short command does.
+A process whose lines somebody is told while it runs goes through sh. One that is only waited for, and may write a log, does
+without: to import sh takes a tenth of a second, as long as all else that a short command does.
 """
 
 from __future__ import annotations
@@ -112,11 +112,11 @@ def run(
         import shlex
 
         log.write(f"$ {shlex.join(words)}\n".encode())
-    heard = log is not None or on_line is not None or on_error_line is not None
-    if heard or cwd is not None or not _has_pidfd():
-        ended = _listening(words, env, cwd, stdin, (_Output(log, on_line), _Output(log, on_error_line)), timeout, started)
+    outputs = _Output(log, on_line), _Output(log, on_error_line)
+    if on_line is not None or on_error_line is not None or cwd is not None or not _has_pidfd():
+        ended = _listening(words, env, cwd, stdin, outputs, timeout, started)
     else:
-        ended = _quietly(words, env, stdin, timeout, started)
+        ended = _quietly(words, env, stdin, outputs, timeout, started)
     result = Result(words, ended.status, ended.stdout, ended.stderr, time.monotonic() - began)
     if ended.missing:
         raise ProcessError(f"{words[0]} is not installed", result, code=code, hint=hint or "Run script/bootstrap.")
@@ -152,8 +152,8 @@ def _has_pidfd() -> bool:
 
 
 def _quietly(
-    words: Sequence[str], env: Mapping[str, str] | None, stdin: bytes | str | IO[bytes] | None, timeout: float,
-    started: Callable[[int], object] | None,
+    words: Sequence[str], env: Mapping[str, str] | None, stdin: bytes | str | IO[bytes] | None,
+    outputs: tuple[_Output, _Output], timeout: float, started: Callable[[int], object] | None,
 ) -> _Ended:  # fmt: skip
     """Run a process in a session of its own and read what it says; what outlives it with its output open is not waited for."""
     environment = clean_environment(env)
@@ -170,7 +170,7 @@ def _quietly(
             err_end.close()
             if started is not None:
                 started(pid)
-            stdout, stderr, expired = _read_to_end(out.fileno(), err.fileno(), pid, time.monotonic() + timeout)
+            expired = _read_to_end(dict(zip((out.fileno(), err.fileno()), outputs, strict=True)), pid, timeout)
         except BaseException:
             _kill_group(pid)
             os.waitpid(pid, 0)
@@ -178,7 +178,7 @@ def _quietly(
         if expired:
             _kill_group(pid)
         _, status = os.waitpid(pid, 0)
-    return _Ended(os.waitstatus_to_exitcode(status), stdout, stderr, expired)
+    return _Ended(os.waitstatus_to_exitcode(status), outputs[0].take(), outputs[1].take(), expired)
 
 
 @contextmanager
@@ -200,13 +200,13 @@ def _pipe() -> Iterator[tuple[IO[bytes], IO[bytes]]]:
         yield reader, writer
 
 
-def _read_to_end(out: int, err: int, pid: int, deadline: float) -> tuple[bytes, bytes, bool]:
-    """Read two outputs until the process has ended, not yet waited for; the last value: the deadline came first."""
-    kept: dict[int, list[bytes]] = {out: [], err: []}
+def _read_to_end(kept: Mapping[int, _Output], pid: int, timeout: float) -> bool:
+    """Read outputs until the process has ended, not yet waited for; return whether its time had run out before."""
+    deadline = time.monotonic() + timeout
     poll = select.poll()
     watch = os.pidfd_open(pid)
     try:
-        for descriptor in (out, err, watch):
+        for descriptor in (*kept, watch):
             poll.register(descriptor, select.POLLIN)
         ended = False
         while not ended and (left := deadline - time.monotonic()) > 0:
@@ -217,16 +217,16 @@ def _read_to_end(out: int, err: int, pid: int, deadline: float) -> tuple[bytes, 
                     poll.unregister(descriptor)
     finally:
         os.close(watch)
-    for descriptor, blocks in kept.items():
-        _drain(descriptor, blocks)
-    return b"".join(kept[out]), b"".join(kept[err]), not ended
+    for descriptor, output in kept.items():
+        _drain(descriptor, output)
+    return not ended
 
 
-def _drain(descriptor: int, blocks: list[bytes]) -> bool:
+def _drain(descriptor: int, output: _Output) -> bool:
     """Read what is there; return whether more may come."""
     try:
         while block := os.read(descriptor, READ):
-            blocks.append(block)
+            output.write(block)
     except BlockingIOError:
         return True
     return False

@@ -176,6 +176,8 @@ def _finding(document: Document, model: type[BaseModel], item: ErrorDetails) -> 
     if item["type"] == "missing":
         return line, f"{place}: {'.'.join(str(part) for part in [*where, item['loc'][-1]])!r} is missing"
     name = ".".join(str(part) for part in where) or "the file"
+    if item["type"] == "string_pattern_mismatch":
+        return line, f"{place}: {name}: {str(item['input'])!r} does not match {item['ctx']['pattern']}"
     return line, f"{place}: {name}: {item['msg'].removeprefix('Value error, ')}{_near_choice(item)}"
 
 

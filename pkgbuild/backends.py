@@ -11,8 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import FileLock
-
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
 from kubedeb.files import CHUNK, canonical_json, sha256_bytes
 from kubedeb.process import run
@@ -21,6 +19,7 @@ from pkgbuild import dockerd
 from pkgbuild.baselock import BaseLock
 from pkgbuild.dockersandbox import docker_sandbox
 from pkgbuild.sandbox import PLAIN, Backend, Bind, OpenSandbox, SandboxKind
+from pkgbuild.session import LOCKS, locked
 from pkgbuild.stage import sandbox_stage
 from pkgbuild.store import Store
 from pkgbuild.unsharesandbox import remove_tree, unshare_sandbox, with_ids
@@ -137,8 +136,7 @@ class UnshareBackend:
         target = self._roots / name
         with storage_errors(f"the store {self.store.folder}", ExitCode.BUILD_STORAGE):
             target.parent.mkdir(parents=True, exist_ok=True)
-            (self.store.folder / "locks").mkdir(exist_ok=True)
-            with FileLock(self.store.folder / "locks" / f"{name}.lock"):
+            with locked(self.store.folder / LOCKS / f"{name}.lock"):
                 if not target.is_dir():
                     part = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{name}.", suffix=".part"))
                     part.chmod(0o755)

@@ -13,6 +13,7 @@ from typing import IO
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
 from kubedeb.files import sha256_of
 from pkgbuild.attest import attest
+from pkgbuild.buildinfo import listed
 from pkgbuild.cache import Cache
 from pkgbuild.compilecache import compile_cache
 from pkgbuild.conditions import NO_CONDITIONS, Conditions
@@ -231,20 +232,17 @@ def _take(
     spec: BuildSpec, sandbox: Sandbox, folder: Path, known: Mapping[str, str]
 ) -> tuple[tuple[BuiltPackage, ...], str, str]:
     """Copy out the .changes file and what it lists; `known` is the sha256 of what is in `folder` already."""
-    from debian.deb822 import Changes
-
     below = sandbox.surroundings.build_root
     changes = f"{spec.recipe}_{spec.package_version}_{spec.architecture}.changes"
     sandbox.get(f"{below}/{changes}", folder / changes)
-    with (folder / changes).open() as stream:
-        listed = {entry["name"]: entry["sha256"] for entry in Changes(stream)["Checksums-Sha256"]}
-    for name, sha256 in listed.items():
+    files = listed((folder / changes).read_bytes())
+    for name, sha256 in files.items():
         if name not in known:
             sandbox.get(f"{below}/{name}", folder / name)
         if (known.get(name) or sha256_of(folder / name)) != sha256:
             raise KubedebError(f"{name} is not the file that {changes} lists", code=ExitCode.BUILD)
-    packages = [_package(folder / name, sha256) for name, sha256 in sorted(listed.items()) if name.endswith(".deb")]
-    return tuple(packages), changes, next(name for name in listed if name.endswith(".buildinfo"))
+    packages = [_package(folder / name, sha256) for name, sha256 in sorted(files.items()) if name.endswith(".deb")]
+    return tuple(packages), changes, next(name for name in files if name.endswith(".buildinfo"))
 
 
 def _package(path: Path, sha256: str) -> BuiltPackage:

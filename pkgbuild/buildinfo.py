@@ -1,4 +1,4 @@
-"""`.buildinfo` files (deb-buildinfo(5)): read, and brought into a form that two equal builds share; pure."""
+"""`.buildinfo` files (deb-buildinfo(5)): read, and brought into a form that two equal builds share; `.changes` files; pure."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import sha256_bytes
+from kubedeb.stanza import control_text, one
 
 VARYING = frozenset(
     {"Build-Date", "Build-Kernel-Version", "Build-Tainted-By", "Build-Path", "Build-Origin", "Build-Driver", "Environment"}
@@ -57,8 +58,30 @@ def parse(text: str) -> BuildInfo:
             "this is not a .buildinfo file", details=f"What is missing or wrong: {error}",
             hint="dpkg-buildpackage, and so kubedeb build, writes one beside each .changes file.", code=ExitCode.PACKAGE,
         ) from error  # fmt: skip
-    if any("/" in name or name.startswith(".") for name in found.files):
+    if not all(map(is_plain, found.files)):
         raise KubedebError("a .buildinfo names files by name, not by path", code=ExitCode.PACKAGE)
+    return found
+
+
+def is_plain(name: str) -> bool:
+    """Say whether a file is named by its name, not by a path."""
+    return "/" not in name and not name.startswith(".")
+
+
+def listed(changes: bytes) -> dict[str, str]:
+    """Return {name: sha256} of the files that a .changes file lists. Raises `KubedebError` (BUILD) when it is none.
+
+    It comes from the build: a path in it would lead out of the folder that the files are taken to.
+    """
+    try:
+        rows = [line.split() for line in one(control_text(changes))["Checksums-Sha256"].splitlines() if line.strip()]
+        found = {name: sha256 for sha256, _, name in rows}
+    except (KeyError, ValueError) as error:
+        raise KubedebError("the build's .changes file is none", details=str(error), code=ExitCode.BUILD) from error
+    if paths := [name for name in found if not is_plain(name)]:
+        raise KubedebError("the build's .changes file lists paths, not names", details=paths[0], code=ExitCode.BUILD)
+    if not any(name.endswith(".buildinfo") for name in found):
+        raise KubedebError("the build's .changes file lists no .buildinfo", code=ExitCode.BUILD)
     return found
 
 
@@ -76,9 +99,7 @@ def _installed(text: str) -> dict[str, str]:
 
 def normal_form(text: str) -> str:
     """Return a .buildinfo without what says where and when, fields and folded lines sorted."""
-    from debian.deb822 import Deb822
-
-    stanza = Deb822(text)
+    stanza = one(control_text(text.encode()))
     fields = [(key, stanza[key]) for key in sorted(stanza, key=str.lower) if key not in VARYING]
     return "".join(f"{key}:{_sorted(value)}\n" for key, value in fields)
 

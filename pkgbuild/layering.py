@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tarfile
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from kubedeb.errors import ExitCode, KubedebError
@@ -46,6 +46,20 @@ class Layering:
             where = self.store.folder / "tmp"
             with suite_apt(self.lock.suite, self.lock.architecture, self.mirror, where, self.progress) as apt:
                 bring(missing, "build dependencies", self.cache, apt, self.progress)
+
+    def bring_each(self, layers: Mapping[Wants, Layer]) -> dict[Wants, KubedebError]:
+        """As `bring`, but only a full disk raises; return the layers that cannot be had, each with its error."""
+        try:
+            self.bring(layers.values())
+        except KubedebError as error:
+            if error.code is ExitCode.BUILD_STORAGE:
+                raise
+            if len(layers) == 1:
+                return dict.fromkeys(layers, error)
+            if error.code is ExitCode.FETCH:  # that of all would be asked once more for each
+                return {want: error for want, layer in layers.items() if lacking(layer.packages, self.cache)}
+            return {lost: why for want in layers for lost, why in self.bring_each({want: layers[want]}).items()}
+        return {}
 
 
 def renew(store: Store, lock: BaseLock, wants: Iterable[Wants], apt: PrivateApt, progress: Progress) -> tuple[LayerUpdate, ...]:

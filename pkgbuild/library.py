@@ -87,6 +87,7 @@ def load(folder: Path) -> LoadedRecipe:
         debian = {name: file.read_text() for name, file in trees["debian"].items()}
         files = {name: (file.read_bytes(), bool(file.stat().st_mode & 0o100)) for name, file in trees["files"].items()}
         keyring = {name: file.read_text() for name, file in _tree(folder / "keyring")}
+        _refuse_links(folder / "patches")
         patches = read_patches(folder / "patches", [row.version for row in recipe.versions])
     except (OSError, UnicodeDecodeError) as error:
         raise KubedebError(f"cannot read the recipe in {folder}", details=str(error), code=ExitCode.RECIPE) from error
@@ -143,11 +144,19 @@ def _check_keyrings(document: Document, recipe: Recipe, keyring: Collection[str]
 
 
 def _tree(folder: Path) -> list[tuple[str, Path]]:
-    """Return (relative name, path) of every regular file below, sorted; a link is refused by not being one."""
-    if not folder.is_dir():
-        return []
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink()]
-    return [(path.relative_to(folder).as_posix(), path) for path in files]
+    """Return (relative name, path) of every regular file below, sorted. Raises as `_refuse_links`."""
+    _refuse_links(folder)
+    return [(path.relative_to(folder).as_posix(), path) for path in sorted(folder.rglob("*")) if path.is_file()]
+
+
+def _refuse_links(folder: Path) -> None:
+    """Raise `KubedebError` (RECIPE) for a link at or below a folder."""
+    for path in (folder, *sorted(folder.rglob("*"))):
+        if path.is_symlink():
+            raise KubedebError(
+                f"{path} is a link", details="It may lead out of the recipe, and to another file elsewhere.",
+                hint="Put the file itself there; a package's own link goes into debian/PACKAGE.links.", code=ExitCode.RECIPE,
+            )  # fmt: skip
 
 
 def folder_of(name: str, found: dict[str, Path]) -> Path:

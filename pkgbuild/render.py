@@ -131,6 +131,15 @@ def _fill(text: str, values: dict[str, Any], where: str) -> str:
         raise KubedebError(f"{where}:{error.lineno}: {error.message}", code=ExitCode.RECIPE) from error
     except jinja2.UndefinedError as error:
         known = ", ".join(sorted(values))
-        raise KubedebError(f"{where}: {error.message}", hint=f"Templates know: {known}.", code=ExitCode.RECIPE) from error
+        place = f"{where}:{_line_of(error)}"
+        raise KubedebError(f"{place}: {error.message}", hint=f"Templates know: {known}.", code=ExitCode.RECIPE) from error
     except Exception as error:  # a template computes: it may divide by zero, or call what cannot be called
-        raise KubedebError(f"{where}: {type(error).__name__}: {error}", code=ExitCode.RECIPE) from error
+        raise KubedebError(f"{where}:{_line_of(error)}: {type(error).__name__}: {error}", code=ExitCode.RECIPE) from error
+
+
+def _line_of(error: Exception) -> int:
+    """Return the line of the template that an error is from: Jinja rewrites its traceback."""
+    import traceback
+
+    frames = traceback.walk_tb(error.__traceback__)
+    return max((line for frame, line in frames if frame.f_code.co_filename == "<template>"), default=1)

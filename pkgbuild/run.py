@@ -106,7 +106,9 @@ def run_builds(
         makes = [place for place in places if survey.actions[place].verb.makes and place not in unlocked]
         wanted = [survey.expanded[place] for place in makes]
         depends = [set(one.spec.build_depends) for one in wanted]
-        layering.bring(layer for want, layer in layers.items() if any(of.issuperset(want) for of in depends))
+        needed = {want: layer for want, layer in layers.items() if any(of.issuperset(want) for of in depends)}
+        rootless = layering.bring_each(needed)
+        unlocked |= {place: rootless[want] for place in makes if (want := survey.wants(place)) in rootless}
         lost = _fetch(wanted, target, options, progress)
         with _builder(target, lock, options, progress, run_file) as builder:
             work = Work(survey, target, options, Lacking(unlocked, lost), offered, layers, builder)

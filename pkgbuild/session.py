@@ -95,6 +95,15 @@ def is_dead(run: Path) -> bool:
         return True
 
 
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock of a file, which is made, as soon as nobody else does."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
 def locked_within(stream: IO[bytes], waiting: Callable[[], object], stopped: Callable[[], bool], *, seconds: float) -> bool:
     """Lock an open file; say whether that was possible within `seconds` and before `stopped`. `waiting`: another has it."""
     ends = time.monotonic() + seconds

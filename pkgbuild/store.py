@@ -266,7 +266,8 @@ def recorded(folder: Path) -> tuple[BuildResult, dict[str, str]] | None:
 
 
 def _sha256(folder: Path, result: BuildResult) -> dict[str, str]:
-    return {name: sha256_of(folder / name) for name in result.files}
+    known = {package.file: package.sha256 for package in result.packages}  # held against the .changes file when they came
+    return {name: known.get(name) or sha256_of(folder / name) for name in result.files}
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:

@@ -102,8 +102,7 @@ def build(
         **how,
         farm=_farm(farm, farm_store=farm_store, farm_ca=farm_ca, farm_cert=farm_cert, farm_key=farm_key),
     )
-    if bool(recipes_wanted) == everything and not (run_options.stale and not everything):
-        raise click.UsageError("Name a recipe, or give --all (kubedeb recipe list shows what there is).")
+    options.refuse_both_or_none(recipes_wanted, everything=everything, none_is_all=run_options.stale)
     if key and not output:
         raise click.UsageError("--sign goes with -o: the store keeps unsigned statements.")
     signer = dsse.private_key(key) if key else None

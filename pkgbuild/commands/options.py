@@ -61,6 +61,14 @@ def target(suite: str, arch: str, store: Path | None, cache: Path | None, shared
     )
 
 
+def refuse_both_or_none(names: Sequence[str], *, everything: bool, none_is_all: bool = False) -> None:
+    """Refuse a command that names recipes and wants all, or neither."""
+    if names and everything:
+        raise click.UsageError("Name recipes, or give --all: not both.")
+    if not (names or everything or none_is_all):
+        raise click.UsageError("Name a recipe, or give --all (kubedeb recipe list shows what there is).")
+
+
 def known_recipes(folders: tuple[Path, ...]) -> dict[str, Path]:
     """Return every recipe's folder by name."""
     return find(recipe_folders(folders))

@@ -149,8 +149,7 @@ def fetch_sources(
     """Bring pinned sources, and the locked packages that builds need, into the cache: from a folder, else from the mirror."""
     from pkgbuild.fetching import Wanted, bring_all
 
-    if bool(names) == everything:
-        raise click.UsageError("Name a recipe, or give --all (kubedeb recipe list shows what there is).")
+    options.refuse_both_or_none(names, everything=everything)
     found = options.known_recipes(recipes)
     target = options.target(suite, arch or BUILD_ARCHITECTURE, store, cache, shared_cache)
     shown = progress()

@@ -4,6 +4,7 @@ import io
 import os
 import signal
 import time
+from typing import Any
 
 import pytest
 
@@ -74,6 +75,24 @@ def test_what_outlives_a_process_with_its_output_open_is_not_waited_for() -> Non
     child, word = result.text.split()
     os.kill(int(child), signal.SIGKILL)
     assert (word, result.seconds < 10) == ("here", True)
+
+
+def test_a_log_grows_while_the_process_runs_and_a_full_one_ends_it() -> None:
+    class Log(io.BytesIO):
+        def write(self, data: Any) -> int:
+            times.append(time.monotonic())
+            if b"second" in data:
+                raise OSError("full")
+            return super().write(data)
+
+    times: list[float] = []
+    log = Log()
+    run(["sh", "-c", "echo first; echo aside >&2; sleep 0.5; echo third"], code=CODE, log=log, announce=False)
+    assert sorted(log.getvalue().splitlines()) == [b"aside", b"first", b"third"]
+    assert times[-1] - times[0] > 0.3
+    with pytest.raises(OSError, match="full"):
+        run(["sh", "-c", "echo second; sleep 60"], code=CODE, log=log, announce=False)
+    assert time.monotonic() - times[-1] < 30
 
 
 def test_much_goes_in_and_comes_out() -> None:

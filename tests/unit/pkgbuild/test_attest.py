@@ -14,13 +14,13 @@ from packageurl import PackageURL
 import debs
 import goprograms
 import samplerecipe
-from kubedeb.errors import KubedebError
+from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import sha256_of
 from pkgbuild import dsse, purl, statement
 from pkgbuild.attest import STATEMENTS, attest, beside, read_lines, reproduced, sign_files
 from pkgbuild.baselock import BaseLock
 from pkgbuild.bill import Need, bill_of, needs
-from pkgbuild.buildinfo import normal_digest, parse
+from pkgbuild.buildinfo import listed, normal_digest, parse
 from pkgbuild.finding import Finding, Judge, Level, LintVerdict
 from pkgbuild.indexentry import IndexEntry
 from pkgbuild.library import choose, find
@@ -270,6 +270,31 @@ def test_equal_builds_share_the_buildinfos_normal_form() -> None:
     assert one != two
     assert normal_digest(one) == normal_digest(two) != normal_digest(BUILDINFO.format("b" * 64, "x", "y"))
     assert normal_digest(one) != normal_digest(one.replace("12.4", "12.5"))
+
+
+CHANGES = "Source: x\nChecksums-Sha256:\n aa 1 x_1_amd64.deb\n bb 2 x_1_amd64.buildinfo\nFiles:\n cc 1 net x_1_amd64.deb\n"
+
+
+def test_a_changes_file_is_read() -> None:
+    assert listed(CHANGES.encode()) == {"x_1_amd64.deb": "aa", "x_1_amd64.buildinfo": "bb"}
+
+
+NO_CHANGES = {
+    "": "is none",
+    "\0": "is none",
+    CHANGES.replace(" 1 x", " x"): "is none",
+    CHANGES.partition("Checksums")[0]: "is none",
+    CHANGES.replace("x_1_amd64.deb", "../x_1_amd64.deb"): "lists paths",
+    CHANGES.replace("x_1_amd64.deb", ".."): "lists paths",
+    CHANGES.replace(".buildinfo", ".info"): "lists no .buildinfo",
+}
+
+
+@pytest.mark.parametrize("text", NO_CHANGES)
+def test_a_changes_file_that_is_none_or_leads_elsewhere_is_refused(text: str) -> None:
+    with pytest.raises(KubedebError, match=NO_CHANGES[text]) as error:
+        listed(text.encode())
+    assert error.value.code == ExitCode.BUILD
 
 
 def test_a_buildinfo_is_read() -> None:

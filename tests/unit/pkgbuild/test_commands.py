@@ -98,7 +98,7 @@ def test_base_list(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 WRONG = {
     "nothing named": (["build"], ExitCode.USAGE, "Name a recipe, or give --all"),
-    "both": (["build", "hello", "--all"], ExitCode.USAGE, "Name a recipe, or give --all"),
+    "both": (["build", "hello", "--all"], ExitCode.USAGE, "Name recipes, or give --all: not both."),
     "nothing to fetch": (["recipe", "fetch"], ExitCode.USAGE, "Name a recipe, or give --all"),
     "a near name": (["build", "etcb"], ExitCode.RECIPE, "Did you mean 'etcd'?"),
     "an architecture without sources": (["build", "etcd", "--arch", "arm64"], ExitCode.RECIPE, "has no sources for arm64"),

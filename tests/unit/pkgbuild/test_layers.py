@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import json
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,8 +18,10 @@ from hypothesis import strategies as st
 import kindsamples
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.progress import progress
+from pkgbuild import layering
 from pkgbuild.apt import PrivateApt
 from pkgbuild.baselock import BaseLock
+from pkgbuild.cache import Cache
 from pkgbuild.indexentry import IndexEntry
 from pkgbuild.layering import renew
 from pkgbuild.layers import Layer, layer_name, news, to_install, wants_of
@@ -114,6 +117,48 @@ def test_layers_are_locked_anew_when_what_they_hold_is_new_and_only_then(store: 
     assert said == ["there was none", "", "golang 1.19 → 1.20", "golang 1.20 → 1.20"]
     # A rebuild finds what was locked before too.
     assert {entry.version for entry in store.locked_packages() if entry.name == "golang"} == {"1.19", "1.20"}
+
+
+OTHER = Layer("b" * 64, ("jq",), (IndexEntry("jq", "1.6-2.1", "amd64", "d" * 64),))
+HERE = Layer("b" * 64, ("here",), ())
+BOTH = {one.wants: one for one in (LAYER, OTHER, HERE)}
+WHY = {
+    "the mirror has one no longer": (ExitCode.SOURCE_GONE, OTHER, [OTHER]),
+    "the mirror sends other bytes for one": (ExitCode.SOURCE_MISMATCH, LAYER, [LAYER]),
+    "the mirror does not answer": (ExitCode.FETCH, None, [LAYER, OTHER]),
+}
+
+
+@pytest.mark.parametrize("what", WHY)
+def test_a_layer_that_cannot_be_had_is_lost_alone(what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code, of, lost = WHY[what]
+
+    @contextmanager
+    def suite_apt(*_: object) -> Iterator[None]:
+        if of is None:
+            raise KubedebError(what, code=code)
+        yield
+
+    def bring(missing: Sequence[IndexEntry], *_: object) -> None:
+        if of and of.packages[0] in missing:
+            raise KubedebError(what, code=code)
+
+    monkeypatch.setattr(layering, "suite_apt", suite_apt)
+    monkeypatch.setattr(layering, "bring", bring)
+    lock = BaseLock("bookworm", "amd64", (), ())
+    one = layering.Layering(lock, Store(tmp_path), Cache(tmp_path / "cache"), "", False, progress(io.StringIO()))
+    assert {want: error.brief for want, error in one.bring_each(BOTH).items()} == {layer.wants: what for layer in lost}
+
+
+def test_a_full_disk_concerns_all_layers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise KubedebError("the disk is full", code=ExitCode.BUILD_STORAGE)
+
+    monkeypatch.setattr(layering.Layering, "bring", full)
+    lock = BaseLock("bookworm", "amd64", (), ())
+    one = layering.Layering(lock, Store(tmp_path), Cache(tmp_path), "", False, progress(io.StringIO()))
+    with pytest.raises(KubedebError, match="the disk is full"):
+        one.bring_each(BOTH)
 
 
 def test_packages_that_come_and_go_are_news() -> None:

@@ -50,10 +50,15 @@ def test_a_wrong_name_gets_a_near_one(wanted: str, message: str, tmp_path: Path)
     assert raised.value.code is ExitCode.RECIPE
 
 
-def test_a_link_in_a_recipe_is_not_followed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", ["debian/secret", "files/hello/etc", "keyring/upstream.asc", "patches/1.10"])
+def test_a_link_in_a_recipe_is_refused_and_named(place: str, tmp_path: Path) -> None:
     folder = samplerecipe.write_recipe(tmp_path)
-    (folder / "hello/debian/secret").symlink_to("/etc/passwd")
-    assert "secret" not in choose(find([folder]), ["hello"])[0].loaded.debian
+    link = folder / "hello" / place
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to("/etc")
+    with pytest.raises(KubedebError, match=f"{place} is a link") as raised:
+        choose(find([folder]), ["hello"])
+    assert raised.value.code is ExitCode.RECIPE
 
 
 def shares(folder: Path) -> Path:

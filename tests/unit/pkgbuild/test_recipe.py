@@ -19,7 +19,7 @@ BAD = {
     "unknown key inside": (GOOD.replace("suite: bookworm", "suit: bookworm"), ":23: unknown key 'suit': did you mean 'suite'?"),
     "duplicate key": (GOOD.replace("licence: MIT", "licence: MIT\nsummary: twice"), ":4: key 'summary' is there twice"),
     "missing digest": (GOOD.replace("          sha256: SHA256\n", ""), ":22: 'versions.0.sources.amd64.0.sha256' is missing"),
-    "short digest": (GOOD.replace("SHA256", "abc"), ":26: versions.0.sources.amd64.0.sha256: String should match"),
+    "short digest": (GOOD.replace("SHA256", "abc"), ":26: versions.0.sources.amd64.0.sha256: 'abc' does not match"),
     "unquoted version": (GOOD.replace('version: "1.10"', "version: 1.10"), ":16: versions.0.version: other YAML readers"),
     "unquoted source version": (GOOD.replace('"1.10-3"', "1.10"), ":25: versions.0.sources.amd64.0.version: other"),
     "no version": (GOOD[: GOOD.index("versions:")] + "versions: []\n", ":15: versions: at least one is needed"),

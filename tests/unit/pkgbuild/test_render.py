@@ -65,7 +65,8 @@ def test_what_is_laid_out_is_installed(tmp_path: Path) -> None:
 
 
 BAD = {
-    "a name nobody knows": ("control.j2", "{{ verzion }}", "debian/control.j2: 'verzion' is undefined"),
+    "a name nobody knows": ("control.j2", "{{ verzion }}", "debian/control.j2:1: 'verzion' is undefined"),
+    "a sum that fails": ("control.j2", "x\n{{ 1 / 0 }}", "debian/control.j2:2: ZeroDivisionError: division by zero"),
     "a broken template": ("control.j2", "x\n{% if %}", "debian/control.j2:2: Expected an expression"),
     "a generated file": ("changelog", "x", "debian/changelog: this file is generated"),
 }
