@@ -76,6 +76,16 @@ def test_an_archive_comes_into_the_cache_and_is_logged(upstream: Upstream, tmp_p
     assert len(upstream.asked(PATH)) == 1
 
 
+def test_a_proxy_is_asked_where_one_is_set(upstream: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    far = "http://release.invalid/etcd.tar.gz"  # what a proxy is asked for is the whole URL
+    upstream.files[far] = DATA
+    monkeypatch.setenv("http_proxy", upstream.url)
+    cache, one = Cache(tmp_path), SourcePin("archive", "etcd", "3.5.17", SHA256, "amd64", file="etcd.tar.gz", url=far)
+    assert bring(cache, one) == {}
+    assert cache.path(SHA256).read_bytes() == DATA
+    assert [(seen.path, seen.status) for seen in upstream.seen] == [(far, 200)]
+
+
 def test_sha512_is_as_good(upstream: Upstream, tmp_path: Path) -> None:
     sha512 = Checksum(Algorithm.SHA512, hashlib.sha512(DATA).hexdigest())
     bring(Cache(tmp_path), pin(upstream, checksum=sha512))
