@@ -119,12 +119,21 @@ def _compiling(programs: Mapping[str, str]) -> list[str]:
     """Return the commands that compile {path below tree/: Go package}.
 
     Go names each of several programs after its package's last folder, reads the sources once for all and links on all cores;
-    where those names are not clear, each program has a command of its own.
+    where those names are not clear, each program has a command of its own. What lies in several places is linked once.
     """
     build = 'cd $(GO_SOURCE) && $(GO) build -ldflags "$(GO_LDFLAGS)" -o'
-    names = [PurePosixPath(what).name for what in programs.values()]
-    if len(programs) < 2 or len(set(names)) < len(names) or not all(map(CLEAR_NAME.fullmatch, names)):
-        return [f"{build} $(CURDIR)/tree/{path} {what}" for path, what in programs.items()]
+    places: dict[str, list[str]] = {}
+    for path, what in programs.items():
+        places.setdefault(what, []).append(f"$(CURDIR)/tree/{path}")
+    names = {what: PurePosixPath(what).name for what in places}
+    if len(places) < 2 or len(set(names.values())) < len(names) or not all(map(CLEAR_NAME.fullmatch, names.values())):
+        apart = [[f"{build} {first} {what}", *_copies(first, others)] for what, (first, *others) in places.items()]
+        return [line for lines in apart for line in lines]
     made = "$(CURDIR)/.kubedeb/bin"
-    moves = [f"mv {made}/{name} $(CURDIR)/tree/{path}" for name, path in zip(names, programs, strict=True)]
-    return [f"mkdir -p {made}", f"{build} {made}/ {' '.join(programs.values())}", *moves]
+    linked = {f"{made}/{name}": places[what] for what, name in names.items()}
+    moves = [[*_copies(path, others), f"mv {path} {last}"] for path, (*others, last) in linked.items()]
+    return [f"mkdir -p {made}", f"{build} {made}/ {' '.join(places)}", *(line for lines in moves for line in lines)]
+
+
+def _copies(path: str, places: Iterable[str]) -> list[str]:
+    return [f"cp {path} {place}" for place in places]

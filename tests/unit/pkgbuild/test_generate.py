@@ -15,7 +15,8 @@ from pkgbuild.recipe import Architecture, Suite
 from pkgbuild.spec import Expanded, expand
 
 PREFIX = "k8s.io/kubernetes/vendor/k8s.io/component-base/version."
-APART = 'cd $(GO_SOURCE) && $(GO) build -ldflags "$(GO_LDFLAGS)" -o $(CURDIR)/tree/hello-module'
+TREE = "$(CURDIR)/tree/hello-module"
+APART = f'cd $(GO_SOURCE) && $(GO) build -ldflags "$(GO_LDFLAGS)" -o {TREE}'
 # Programs of a package: the commands that compile them.
 COMPILED = {
     "one": ({"/usr/bin/hello": "./cmd/hello"}, [f"{APART}/usr/bin/hello ./cmd/hello"]),
@@ -26,6 +27,20 @@ COMPILED = {
             'cd $(GO_SOURCE) && $(GO) build -ldflags "$(GO_LDFLAGS)" -o $(CURDIR)/.kubedeb/bin/ ./cmd/hello ./cmd/bye',
             "mv $(CURDIR)/.kubedeb/bin/hello $(CURDIR)/tree/hello-module/usr/bin/hello",
             "mv $(CURDIR)/.kubedeb/bin/bye $(CURDIR)/tree/hello-module/usr/bin/other",
+        ],
+    ),
+    "one in two places": (
+        {"/usr/bin/hello": "./cmd/hello", "/usr/lib/hello": "./cmd/hello"},
+        [f"{APART}/usr/bin/hello ./cmd/hello", f"cp {TREE}/usr/bin/hello {TREE}/usr/lib/hello"],
+    ),
+    "together, one of them in two places": (
+        {"/usr/bin/hello": "./cmd/hello", "/usr/bin/other": "./cmd/bye", "/usr/lib/hello": "./cmd/hello"},
+        [
+            "mkdir -p $(CURDIR)/.kubedeb/bin",
+            'cd $(GO_SOURCE) && $(GO) build -ldflags "$(GO_LDFLAGS)" -o $(CURDIR)/.kubedeb/bin/ ./cmd/hello ./cmd/bye',
+            f"cp $(CURDIR)/.kubedeb/bin/hello {TREE}/usr/bin/hello",
+            f"mv $(CURDIR)/.kubedeb/bin/hello {TREE}/usr/lib/hello",
+            f"mv $(CURDIR)/.kubedeb/bin/bye {TREE}/usr/bin/other",
         ],
     ),
     "same last folder": (
