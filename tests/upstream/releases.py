@@ -15,7 +15,8 @@ import re
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -51,29 +52,46 @@ UNUSED = ("apiextensions-apiserver", "hyperkube", "kubeadm", "mounter")
 """Binaries of upstream's that no package of ours has; they would only make the files larger."""
 PIN = re.compile(r"^( +)(sha256|sha512): [0-9a-f]+$")
 
+DAEMONS = frozenset({"etcd", "kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler", "kubelet"})
+"""What listens."""
+VARIANTS = {"whole": "nethttpomithttp2", "tools": "tools"}
+"""The tags of each way that the program is compiled; nobody asks a stand-in for HTTP/2, which Go would compile in."""
+
 Files = dict[str, tuple[bytes, int]]
 """What is in an archive: {path: (bytes, mode)}."""
+Named = Callable[[str], bytes]
+"""Returns the program of a name, stamped with its release."""
 
 
-def program(folder: Path) -> dict[str, bytes]:
+@dataclass(frozen=True)
+class Program:
+    """The stand-in for one architecture: all of it, and without what listens, which is half as large."""
+
+    whole: bytes
+    tools: bytes
+
+    def of(self, name: str, version: str) -> bytes:
+        """Return the program of a name, as that of a release."""
+        return stamped(self.whole if name in DAEMONS else self.tools, version)
+
+
+def program(folder: Path) -> dict[str, Program]:
     """Compile the stand-in in `folder` for each architecture: static, the same bytes each time."""
     source = folder / "standin"
     shutil.copytree(HERE / "standin", source)
     (source / "flags.json").write_text(json.dumps(flags()))
-    made = {}
-    for architecture in ARCHITECTURES:
-        environment = {
-            **os.environ,
-            "CGO_ENABLED": "0",
-            "GOARCH": architecture,
-            "GOFLAGS": "-trimpath -mod=mod",
-            "GOPROXY": "off",
-        }
-        out = folder / architecture
-        argv = ["go", "build", "-ldflags", "-s -w -buildid=", "-o", str(out), "."]
-        subprocess.run(argv, cwd=source, env=environment, check=True, timeout=600)
-        made[architecture] = out.read_bytes()
-    return made
+    return {
+        architecture: Program(**{name: _compiled(source, architecture, tags) for name, tags in VARIANTS.items()})
+        for architecture in ARCHITECTURES
+    }
+
+
+def _compiled(source: Path, architecture: str, tags: str) -> bytes:
+    settings = {"CGO_ENABLED": "0", "GOARCH": architecture, "GOFLAGS": "-trimpath -mod=mod", "GOPROXY": "off"}
+    out = source.parent / f"{architecture}-{tags}"
+    argv = ["go", "build", "-tags", tags, "-ldflags", "-s -w -buildid=", "-o", str(out), "."]
+    subprocess.run(argv, cwd=source, env={**os.environ, **settings}, check=True, timeout=600)
+    return out.read_bytes()
 
 
 def flags() -> list[dict[str, str]]:
@@ -92,14 +110,14 @@ def stamped(binary: bytes, version: str) -> bytes:
     return binary.replace(STAMP + b" " * (ROOM - len(STAMP)), (STAMP.decode() + version).ljust(ROOM).encode())
 
 
-def kubernetes(part: str, binary: bytes) -> Files:
+def kubernetes(part: str, named: Named) -> Files:
     """Return what `kubernetes-PART-linux-ARCH.tar.gz` holds, PART server, node or client."""
     names = {
         "server": ("apiextensions-apiserver", "hyperkube", "kubeadm", "kubectl", "kubelet", "mounter", *SERVER),
         "node": ("kubeadm", "kubectl", "kubelet", "kube-proxy"),
         "client": ("kubectl",),
     }[part]
-    files = {f"kubernetes/{part}/bin/{name}": (NOTHING if name in UNUSED else binary, 0o755) for name in names}
+    files = {f"kubernetes/{part}/bin/{name}": (NOTHING if name in UNUSED else named(name), 0o755) for name in names}
     if part == "server":
         for name in SERVER:
             files[f"kubernetes/server/bin/{name}.docker_tag"] = (b"v0\n", 0o644)
@@ -111,43 +129,46 @@ def kubernetes(part: str, binary: bytes) -> Files:
     return files
 
 
-def etcd(version: str, architecture: str, binary: bytes) -> Files:
+def etcd(version: str, architecture: str, named: Named) -> Files:
     """Return what `etcd-vVERSION-linux-ARCH.tar.gz` holds."""
     top = f"etcd-v{version}-linux-{architecture}"
     return {
-        **{f"{top}/{name}": (binary, 0o755) for name in ("etcd", "etcdctl")},
+        **{f"{top}/{name}": (named(name), 0o755) for name in ("etcd", "etcdctl")},
         **{f"{top}/{name}": (NOTHING, 0o644) for name in ("README.md", "README-etcdctl.md", "Documentation/README.md")},
     }
 
 
-def helm(version: str, architecture: str, binary: bytes) -> Files:
+def helm(version: str, architecture: str, named: Named) -> Files:
     """Return what `helm-vVERSION-linux-ARCH.tar.gz` holds: tiller too from 2.11 on (helm/helm pull request 4443)."""
     names = ("helm", "tiller") if tuple(map(int, version.split("."))) >= (2, 11, 0) else ("helm",)
     top = f"linux-{architecture}"
     return {
-        **{f"{top}/{name}": (binary, 0o755) for name in names},
+        **{f"{top}/{name}": (named(name), 0o755) for name in names},
         f"{top}/LICENSE": (LICENCE, 0o644), f"{top}/README.md": (NOTHING, 0o644),
     }  # fmt: skip
 
 
-def plugins(recipe: str, binary: bytes) -> Files:
+def plugins(recipe: str, named: Named) -> Files:
     """Return what an archive of CNI's plugins holds."""
     folder, *names = PLUGINS[recipe]
-    return {f"./{folder}{name}": (binary, 0o755) for name in names}
+    return {f"./{folder}{name}": (named(name), 0o755) for name in names}
 
 
-def release(recipe: str, source: str, version: str, architecture: str, binary: bytes) -> bytes:
+def release(recipe: str, source: str, version: str, architecture: str, program: Program) -> bytes:
     """Return the file that a recipe's archive source names."""
-    own = stamped(binary, version)
+
+    def named(name: str) -> bytes:
+        return program.of(name, version)
+
     if recipe == "kubernetes":
-        return packed(kubernetes(source.removeprefix("kubernetes-"), own))
+        return packed(kubernetes(source.removeprefix("kubernetes-"), named))
     if recipe == "helm":
-        return packed(helm(version, architecture, own))
+        return packed(helm(version, architecture, named))
     if recipe in PLUGINS:
-        return packed(plugins(recipe, own))
+        return packed(plugins(recipe, named))
     if recipe in SINGLE:
-        return own
-    return packed(etcd(version, architecture, own))
+        return named(source)
+    return packed(etcd(version, architecture, named))
 
 
 def packed(files: Files) -> bytes:
@@ -164,7 +185,7 @@ def packed(files: Files) -> bytes:
     return out.getvalue()
 
 
-def stand_in(names: Iterable[str], programs: Mapping[str, bytes], recipes: Path, cache: Path) -> dict[str, bytes]:
+def stand_in(names: Iterable[str], programs: Mapping[str, Program], recipes: Path, cache: Path) -> dict[str, bytes]:
     """Copy recipes into `recipes`, pinned to stand-in releases, which go into a cache of sources; return {URL path: file}."""
     made: dict[str, bytes] = {}
     for name in names:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import ssl
 import subprocess
 import time
@@ -16,16 +15,18 @@ from pathlib import Path
 import pytest
 import releases
 
+from loopback import free_port
+
 
 @pytest.fixture(scope="module")
-def programs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+def programs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, releases.Program]:
     return releases.program(tmp_path_factory.mktemp("standin"))
 
 
-def install(folder: Path, programs: dict[str, bytes], name: str, version: str) -> Path:
+def install(folder: Path, programs: dict[str, releases.Program], name: str, version: str) -> Path:
     path = folder / version / name
     path.parent.mkdir(exist_ok=True)
-    path.write_bytes(releases.stamped(programs["amd64"], version))
+    path.write_bytes(programs["amd64"].of(name, version))
     path.chmod(0o755)
     return path
 
@@ -54,13 +55,13 @@ SAYS = [
 
 @pytest.mark.parametrize(("name", "version", "words", "said"), SAYS)
 def test_it_says_its_version(
-    tmp_path: Path, programs: dict[str, bytes], name: str, version: str, words: list[str], said: str
+    tmp_path: Path, programs: dict[str, releases.Program], name: str, version: str, words: list[str], said: str
 ) -> None:
     status, out, _ = say(install(tmp_path, programs, name, version), *words)
     assert (status, said in out) == (0, True), out
 
 
-def test_calicoctl_asks_for_a_store_from_1_4_on(tmp_path: Path, programs: dict[str, bytes]) -> None:
+def test_calicoctl_asks_for_a_store_from_1_4_on(tmp_path: Path, programs: dict[str, releases.Program]) -> None:
     status, out, _ = say(install(tmp_path, programs, "calicoctl", "1.6.5"), "version")
     assert (status, out.splitlines()[0]) == (1, "Client Version:    v1.6.5")
     assert "Unable to retrieve Cluster Version" in out
@@ -68,7 +69,7 @@ def test_calicoctl_asks_for_a_store_from_1_4_on(tmp_path: Path, programs: dict[s
 
 @pytest.mark.parametrize(("version", "newest"), [("0.5.1+git0799f573", "0.3.0"), ("0.6.0", "0.3.1")])
 def test_a_plugin_says_which_protocols_it_speaks_and_refuses_anything_else(
-    tmp_path: Path, programs: dict[str, bytes], version: str, newest: str
+    tmp_path: Path, programs: dict[str, releases.Program], version: str, newest: str
 ) -> None:
     loopback = install(tmp_path, programs, "loopback", version)
     assert json.loads(say(loopback, CNI_COMMAND="VERSION")[1])["supportedVersions"][-1] == newest
@@ -90,16 +91,10 @@ REFUSALS = [
 
 @pytest.mark.parametrize(("name", "version", "flag", "expected"), REFUSALS)
 def test_it_refuses_what_its_version_refuses(
-    tmp_path: Path, programs: dict[str, bytes], name: str, version: str, flag: str, expected: tuple[int, str] | None
+    tmp_path: Path, programs: dict[str, releases.Program], name: str, version: str, flag: str, expected: tuple[int, str] | None
 ) -> None:
     status, _, said = say(install(tmp_path, programs, name, version), flag, "--version")
     assert (status, said) == (expected or (0, ""))
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 @contextmanager
@@ -123,7 +118,7 @@ def fetch(url: str) -> str:
     raise AssertionError(f"{url} does not answer")
 
 
-def test_an_api_server_answers_on_both_ports(tmp_path: Path, programs: dict[str, bytes]) -> None:
+def test_an_api_server_answers_on_both_ports(tmp_path: Path, programs: dict[str, releases.Program]) -> None:
     server = install(tmp_path, programs, "kube-apiserver", "1.9.11")
     plain, secure = free_port(), free_port()
     with running(server, f"--insecure-port={plain}", f"--secure-port={secure}", "--bind-address=127.0.0.1"):
@@ -135,7 +130,7 @@ def test_an_api_server_answers_on_both_ports(tmp_path: Path, programs: dict[str,
             assert 'gitVersion="v1.9.11"' in fetch(f"{url}/metrics")
 
 
-def test_etcd_answers_where_its_flags_say(tmp_path: Path, programs: dict[str, bytes]) -> None:
+def test_etcd_answers_where_its_flags_say(tmp_path: Path, programs: dict[str, releases.Program]) -> None:
     port = free_port()
     with running(install(tmp_path, programs, "etcd", "3.1.12"), "--listen-client-urls", f"http://127.0.0.1:{port}"):
         assert json.loads(fetch(f"http://127.0.0.1:{port}/version")) == {"etcdserver": "3.1.12", "etcdcluster": "3.1.0"}

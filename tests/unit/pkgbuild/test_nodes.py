@@ -29,7 +29,8 @@ FLAG = re.compile(r"--[a-z0-9-]+")
 def pinned(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The recipes with every source pinned: to nothing that exists, for nothing is built."""
     folder = tmp_path_factory.mktemp("pinned")
-    nothing = dict.fromkeys(releases.ARCHITECTURES, releases.STAMP + b" " * releases.ROOM)
+    stamp = releases.STAMP + b" " * releases.ROOM
+    nothing = dict.fromkeys(releases.ARCHITECTURES, releases.Program(stamp, stamp))
     releases.stand_in(["calico", "calico-upgrade", *ETCDS], nothing, folder / "recipes", folder / "cache")
     return find([folder / "recipes"])
 

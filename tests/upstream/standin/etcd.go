@@ -1,16 +1,19 @@
+//go:build !tools
+
 package main
 
 import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"os"
 	"runtime"
 	"strings"
 )
 
-func etcd(release string, words []string) {
-	given, refused := parse("etcd", release, words)
+func init() { daemons["etcd"] = etcd }
+
+func etcd(name, release string, words []string) {
+	given, refused := parse(name, release, words)
 	if refused != "" {
 		end(2, "flag provided but not defined: %s\nusage: etcd [flags]", refused[1:])
 	}
@@ -32,19 +35,4 @@ func etcd(release string, words []string) {
 	mux.HandleFunc("/health", object(map[string]string{"health": "true"}))
 	mux.HandleFunc("/metrics", text(fmt.Sprintf("# TYPE etcd_server_version gauge\netcd_server_version{server_version=%q} 1\n", release)))
 	serve(mux, places)
-}
-
-// etcdctl says its version in the words of its API: 2 up to 3.3 unless the environment asks for 3.
-func etcdctl(release string) {
-	major, minor := minor(release)
-	version := os.Getenv("ETCDCTL_API")
-	if major == 2 {
-		fmt.Printf("etcdctl version %s\n", release)
-		return
-	}
-	if version != "3" && minor < 4 {
-		fmt.Printf("etcdctl version: %s\nAPI version: 2\n", release)
-		return
-	}
-	fmt.Printf("etcdctl version: %s\nAPI version: %d.%d\n", release, major, minor)
 }

@@ -1,11 +1,10 @@
+//go:build !tools
+
 package main
 
 import (
 	"fmt"
 	"net/http"
-	"os"
-	"runtime"
-	"strconv"
 )
 
 // The ports that a daemon listens at unless its flags say otherwise; "" is none.
@@ -19,6 +18,12 @@ var listens = map[string]ports{
 	"kube-proxy":              {"--healthz-port", "10256", "", ""},
 }
 
+func init() {
+	for name := range listens {
+		daemons[name] = kubernetes
+	}
+}
+
 func kubernetes(name, release string, words []string) {
 	given, refused := parse(name, release, words)
 	if _, minor := minor(release); refused != "" && minor < 10 {
@@ -30,10 +35,7 @@ func kubernetes(name, release string, words []string) {
 		fmt.Printf("Kubernetes v%s\n", release)
 		return
 	}
-	known, ok := listens[name]
-	if !ok {
-		end(1, "%s: this one only says its version", name)
-	}
+	known := listens[name]
 	address := or(given, "--bind-address", "", or(given, "--address", "", "0.0.0.0"))
 	plain := or(given, "--insecure-bind-address", "", or(given, "--healthz-bind-address", "", "127.0.0.1"))
 	places := []place{}
@@ -56,44 +58,4 @@ func kubernetes(name, release string, words []string) {
 		about.BuildDate, about.Compiler, about.GitCommit, about.GitTreeState, about.GitVersion, about.GoVersion, about.Major, about.Minor, about.Platform,
 	)))
 	serve(mux, places)
-}
-
-// What /version answers, in the original's order.
-type info struct {
-	Major        string `json:"major"`
-	Minor        string `json:"minor"`
-	GitVersion   string `json:"gitVersion"`
-	GitCommit    string `json:"gitCommit"`
-	GitTreeState string `json:"gitTreeState"`
-	BuildDate    string `json:"buildDate"`
-	GoVersion    string `json:"goVersion"`
-	Compiler     string `json:"compiler"`
-	Platform     string `json:"platform"`
-}
-
-func version(release string) info {
-	major, minor := minor(release)
-	return info{
-		strconv.Itoa(major), strconv.Itoa(minor), "v" + release, "$Format:%H$", "clean", "1970-01-01T00:00:00Z",
-		runtime.Version(), runtime.Compiler, runtime.GOOS + "/" + runtime.GOARCH,
-	}
-}
-
-func kubectl(release string) {
-	if len(os.Args) < 2 || os.Args[1] != "version" {
-		end(1, "kubectl: this one only says its version")
-	}
-	about := version(release)
-	fmt.Printf(
-		"Client Version: version.Info{Major:%q, Minor:%q, GitVersion:%q, GitCommit:%q, GitTreeState:%q, BuildDate:%q, GoVersion:%q, Compiler:%q, Platform:%q}\n",
-		about.Major, about.Minor, about.GitVersion, about.GitCommit, about.GitTreeState, about.BuildDate, about.GoVersion, about.Compiler, about.Platform,
-	)
-}
-
-func helm(name, release string) {
-	if name == "helm" && len(os.Args) > 1 && os.Args[1] == "version" {
-		fmt.Printf("Client: &version.Version{SemVer:\"v%s\", GitCommit:\"\", GitTreeState:\"clean\"}\n", release)
-		return
-	}
-	end(1, "%s: this one only says its version", name)
 }

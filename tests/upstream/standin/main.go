@@ -1,5 +1,6 @@
 // One program that stands in for each daemon and client of upstream's releases: what it is follows from its name, which release it
-// is from a stamp, and which flags it refuses from a table that is made of the knowledge rows. It keeps no state.
+// is from a stamp, and which flags it refuses from a table that is made of the knowledge rows. It keeps no state. With the tag `tools` it
+// is compiled without what listens, half as large: for clients and plugins, which releases have many of.
 package main
 
 import (
@@ -12,12 +13,17 @@ import (
 // The release, filled up with blanks: the makers of release files write over it, which costs no link for each release.
 var stamp = "@release@                               "
 
+// What listens, by name.
+var daemons = map[string]func(name, release string, words []string){}
+
 func main() {
 	release := strings.TrimSpace(strings.TrimPrefix(stamp, "@release@"))
 	name, words := filepath.Base(os.Args[0]), os.Args[1:]
+	if daemon, ok := daemons[name]; ok {
+		daemon(name, release, words)
+		return
+	}
 	switch {
-	case name == "etcd":
-		etcd(release, words)
 	case name == "etcdctl":
 		etcdctl(release)
 	case name == "kubectl":
@@ -30,8 +36,6 @@ func main() {
 		plugin(name, release, words)
 	case name == "helm" || name == "tiller":
 		helm(name, release)
-	case strings.HasPrefix(name, "kube"):
-		kubernetes(name, release, words)
 	default:
 		fmt.Printf("%s %s\n", name, release)
 	}
