@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from itertools import pairwise, permutations
 from pathlib import Path
 
 import pytest
 
 import copiedrecipe
-from aptclient import AptClient
+import onesuite
 from kubedeb import __version__
 from kubedeb.cli import run
 from kubedeb.deb import read_deb
@@ -26,6 +26,8 @@ SLOW = ("etcd-source", "kubernetes-source")
 """Recipes that compile: a test of their own builds them."""
 LEFT_OUT = {"kubedeb"}
 """Made of the checkout by script/package."""
+UNJUDGED = ("--no-lintian", "--no-root-tests")
+"""What is built here for the first time is `etcd`, whose versions are all judged where the demo builds them."""
 KUBERNETES = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubectl")
 METAPACKAGES = ("kubernetes-master", "kubernetes-node", "kubernetes-client")
 CALICO = ("calicoctl", "calico-cni", "calico-node", "calico-kube-controllers")
@@ -43,7 +45,6 @@ LEGAL: dict[tuple[str, ...], tuple[str, ...]] = {
 HOPS = [(names, old, new) for names, versions in LEGAL.items() for old, new in pairwise(versions)]
 PASS = ((*KUBERNETES, *METAPACKAGES), "1.7.16", "1.9.11")
 """A hop of workers alone, which may be two minors behind."""
-OUTSIDE = ("systemd", "iptables", "libc6", "mount", "conntrack", "ebtables", "ethtool", "socat")
 Stanzas = dict[tuple[str, str], Mapping[str, str]]
 
 
@@ -60,7 +61,8 @@ def built(stack: Stack, kept: Path, tmp_path_factory: pytest.TempPathFactory) ->
             (stack.cache / "sha256" / source.name).symlink_to(source)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(library, "shipped_folder", lambda: shipped)
-        assert run(["build", "--all", *stack.where(), "-o", str(top / "out")]) == ExitCode.DONE
+        argv = ["build", "--all", *stack.where(), "--jobs", "2", *UNJUDGED, "-o", str(top / "out")]
+        assert run(argv) == ExitCode.DONE
     return top / "out"
 
 
@@ -74,29 +76,7 @@ def stanzas(built: Path) -> Stanzas:
 @pytest.fixture(scope="module")
 def published(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Publish all of it in one suite."""
-    where = ["--repository", str(tmp_path_factory.mktemp("published") / "repository")]
-    assert run(["repo", "init", *where, "--origin", "example", "--suite", "bookworm"]) == ExitCode.DONE
-    changes = [str(path) for path in sorted(built.glob("*.changes"))]
-    assert run(["repo", "add", *where, "--suite", "bookworm", "--publish", *changes]) == ExitCode.DONE
-    return Path(where[1])
-
-
-def client(published: Path, folder: Path, installed: Iterable[Mapping[str, str]], names: Iterable[str]) -> AptClient:
-    """Return an apt client on whose machine these packages are installed, with our preferences for `names`."""
-    folder.mkdir()
-    status = "".join(f"Package: {name}\nStatus: install ok installed\nArchitecture: amd64\nVersion: 99\n\n" for name in OUTSIDE)
-    for stanza in installed:
-        status += "".join(f"{field}: {value}\n" for field, value in {**stanza, "Status": "install ok installed"}.items()) + "\n"
-    (folder / "status").write_text(status)
-    pins = (("release a=now", 100), ("release o=example", 50), ("release *", -1))
-    (folder / "preferences").write_text(
-        "".join(f"Package: {' '.join(names)}\nPin: {pin}\nPin-Priority: {priority}\n\n" for pin, priority in pins)
-    )
-    settings = (f'Dir::State::status "{folder}/status";', f'Dir::Etc::preferences "{folder}/preferences";')
-    made = AptClient(folder, f"file:{published}/public", published / "keyring.gpg", options=settings)
-    answer = made.update()
-    assert answer.clean, answer.text
-    return made
+    return onesuite.publish(tmp_path_factory.mktemp("published"), built.glob("*.changes"))
 
 
 @pytest.mark.long
@@ -114,11 +94,6 @@ def test_build_all_leaves_nothing_out_but_what_is_for_another_suite_or_made_of_t
     assert {"kubernetes-source", "etcd-source"} < {one["recipe"] for one in about["builds"]}
 
 
-def moved(text: str) -> list[str]:
-    """Return the packages that apt would install or remove."""
-    return [line.split()[1] for line in text.splitlines() if line.startswith(("Inst ", "Remv "))]
-
-
 def test_apt_shows_every_version_of_every_recipe(published: Path, stanzas: Stanzas, tmp_path: Path) -> None:
     wanted: defaultdict[str, set[str]] = defaultdict(set)
     for folder in library.find([copiedrecipe.SHIPPED]).values():
@@ -126,7 +101,7 @@ def test_apt_shows_every_version_of_every_recipe(published: Path, stanzas: Stanz
         for row in recipe.versions if recipe.name not in {*SLOW, *LEFT_OUT} else ():
             for package in recipe.packages_of(row):
                 wanted[package.name].add(f"{row.version}-{row.revision}~deb12u1")
-    apt = client(published, tmp_path / "apt", [], sorted(wanted))
+    apt = onesuite.client(published, tmp_path / "apt", [], sorted(wanted))
     shown = {name: apt.versions(name) for name in wanted}
     assert shown == {name: sorted(every, key=DebianVersion, reverse=True) for name, every in wanted.items()}
     assert len(shown["etcd-server"]) == 9
@@ -140,11 +115,8 @@ def test_one_package_moves_alone_in_both_directions_and_none_by_itself(
 ) -> None:
     every = sorted({name for name, _ in stanzas})
     for before, after in permutations((old, new)):
-        apt = client(published, tmp_path / before, [stanzas[name, before] for name in names], every)
-        for name in names:
-            if name not in METAPACKAGES:
-                said = apt.run("apt-get", "-s", "--allow-downgrades", "install", f"{name}={after}{SUITABLE}")
-                assert (said.status, moved(said.text)) == (0, [name]), said.text
-        said = apt.run("apt-get", "-s", "dist-upgrade")
-        assert (said.status, moved(said.text)) == (0, [])
+        apt = onesuite.client(published, tmp_path / before, [stanzas[name, before] for name in names], every)
+        for name in set(names) - set(METAPACKAGES):
+            assert onesuite.moves_alone(apt, name, f"{after}{SUITABLE}"), name
+        assert onesuite.moves_by_itself(apt) == []
         shutil.rmtree(tmp_path / before)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import subprocess
 import sys
-from collections.abc import Iterator
+import tarfile
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from kubedeb import __version__
 from kubedeb.cli import run
 from kubedeb.errors import ExitCode
 from pkgbuild.store import Store
+from stacks import ARM64, files, scripts, unlike
 
 pytestmark = [pytest.mark.docker, pytest.mark.long]  # its minutes on a quiet machine are not measured yet
 TOP = Path(__file__).parents[3]
@@ -32,15 +35,25 @@ def lay_out(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def built(with_base: Store, kept: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the package, inspected as every build is; return it."""
+def build(with_base: Store, kept: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Return what builds the package for an architecture, inspected as every build is."""
     folder = tmp_path_factory.mktemp("own")
     wheel = lay_out(folder)
     where = ["--recipes", str(folder / "recipes"), "--store", str(with_base.folder), "--cache", str(kept / "sources")]
-    assert run(["recipe", "fetch", "kubedeb", *where, "--from", str(wheel.parent)]) == ExitCode.DONE
-    assert run(["build", "kubedeb", *where, "-o", str(folder / "out")]) == ExitCode.DONE
-    (package,) = (folder / "out").glob("*.deb")
-    return package
+
+    def build(architecture: str) -> Path:
+        out, those = folder / architecture, [*where, "--arch", architecture]
+        assert run(["recipe", "fetch", "kubedeb", *those, "--from", str(wheel.parent)]) == ExitCode.DONE
+        assert run(["build", "kubedeb", *those, "-o", str(out)]) == ExitCode.DONE
+        (package,) = out.glob("*.deb")
+        return package
+
+    return build
+
+
+@pytest.fixture(scope="module")
+def built(build: Callable[[str], Path]) -> Path:
+    return build("amd64")
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +87,22 @@ def test_the_same_files_are_the_same_wheel(tmp_path: Path) -> None:
     first, second = (hashlib.sha256(lay_out(tmp_path / name).read_bytes()).hexdigest() for name in ("first", "second"))
     assert first == second
     assert first in (tmp_path / "second/recipes/kubedeb/recipe.yaml").read_text()
+
+
+def test_arm64_is_amd64_but_for_its_programs(built: Path, build: Callable[[str], Path]) -> None:
+    other = build("arm64")
+    assert unlike(built, other) <= {"Architecture", "Installed-Size"}
+    assert scripts(built) == scripts(other)
+    assert {path.replace("aarch64", "x86_64") for path in files(other)} == set(files(built))
+    assert {int.from_bytes(program[18:20], "little") for program in programs(other)} == {ARM64}
+
+
+def programs(package: Path) -> Iterator[bytes]:
+    """Yield the first bytes of each ELF file of a package."""
+    data = subprocess.run(["dpkg-deb", "--fsys-tarfile", package], check=True, capture_output=True).stdout
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        heads = [stream.read(64) for member in tar if (stream := tar.extractfile(member))]
+    yield from (head for head in heads if head.startswith(b"\x7fELF"))
 
 
 def test_it_runs_without_a_network_and_without_python_packages_of_debian(root: Root) -> None:
