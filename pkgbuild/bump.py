@@ -15,7 +15,7 @@ from pkgbuild.aptsources import RELEASES
 from pkgbuild.checksum import Algorithm, Checksum
 from pkgbuild.fetch import Network
 from pkgbuild.library import LoadedRecipe
-from pkgbuild.recipe import Architecture, Row, Suite
+from pkgbuild.recipe import Architecture, Row, Suite, as_upstream
 from pkgbuild.recipeedit import with_digest, with_row
 from pkgbuild.sources import ArchiveSource, DebSource, DscSource, Source, WheelSource
 from pkgbuild.spec import SignaturePin, SourcePin
@@ -102,7 +102,7 @@ class _Finder:
 
     def archive(self, source: ArchiveSource, architecture: Architecture) -> Found:
         """Return an archive with the digest that upstream states, else that its signature proves, else the accepted one."""
-        version = self._row.part(source.name) if self._row.version == self._version else self._version
+        version = self._row.part(source.name) if self._row.version == self._version else as_upstream(self._version)
         fill = _filler(version, architecture)
         url = fill(source.url)
         if "{version}" not in source.url:

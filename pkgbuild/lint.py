@@ -44,7 +44,7 @@ def blocked(recipe: Recipe) -> list[str]:
         return []
     return [
         f"version {row.version} is blocked: {rule.what} {rule.remedy} ({rule.id}, {rule.source})"
-        for row in recipe.versions for rule in rows.blocked(product, Version.parse(row.version))
+        for row in recipe.versions for rule in rows.blocked(product, Version.parse(row.upstream))
     ]  # fmt: skip
 
 

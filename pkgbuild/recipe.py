@@ -133,10 +133,18 @@ class Go(StrictModel):
         return self
 
 
+def as_upstream(version: str) -> str:
+    """Return a version as upstream writes it: 1.11.0-rc.1, where Debian's is 1.11.0~rc.1, which sorts before 1.11.0; pure."""
+    return version.replace("~", "-")
+
+
 class Row(StrictModel):
     """One version: what is built, from which bytes, with which date."""
 
-    version: Annotated[Quoted, Field(pattern=r"^[0-9][A-Za-z0-9.+~]*$", description="The upstream version, in quotes.")]
+    version: Annotated[
+        Quoted,
+        Field(pattern=r"^[0-9][A-Za-z0-9.+~]*$", description="The upstream version, in quotes; a candidate is 1.11.0~rc.1."),
+    ]
     revision: Annotated[int, Field(ge=1, description="Of the packaging; the suite's suffix is added: 1 → 1~deb12u1.")]
     date: datetime.date = Field(description="The changelog's date: every timestamp in the packages is 12:00 UTC of it.")
     changes: Annotated[tuple[str, ...], NotEmpty, Field(description="The changelog's lines.")]
@@ -165,9 +173,14 @@ class Row(StrictModel):
         """Return the first two numbers of the version: 3.4 for 3.4.23."""
         return ".".join(self.version.split(".")[:2])
 
+    @property
+    def upstream(self) -> str:
+        """Return the version as upstream writes it."""
+        return as_upstream(self.version)
+
     def part(self, name: str) -> str:
-        """Return the version of a source or a package of the recipe: its own, where `parts` has one, else the row's."""
-        return self.parts.get(name, self.version)
+        """Return upstream's version of a source or a package of the recipe: its own, where `parts` has one, else the row's."""
+        return self.parts.get(name, self.upstream)
 
     def unpinned(self) -> list[tuple[Architecture, int, ArchiveSource | WheelSource]]:
         """Return (architecture, place in its list, source) of what has no digest yet."""

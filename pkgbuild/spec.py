@@ -251,7 +251,7 @@ def _stamp(value: str, row: Row) -> str:
     """Return a stamp filled in: `{major}` and `{minor}` are the version's first two numbers, `{date}` is 2026-11-23."""
     major, _, rest = row.version.partition(".")
     minor = rest.partition(".")[0]
-    known = {"{version}": row.version, "{major}": major, "{minor}": minor, "{date}": row.date.isoformat()}
+    known = {"{version}": row.upstream, "{major}": major, "{minor}": minor, "{date}": row.date.isoformat()}
     for name, filled in known.items():
         value = value.replace(name, filled)
     return value

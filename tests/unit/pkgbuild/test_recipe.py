@@ -67,8 +67,8 @@ def test_the_folder_has_the_recipes_name(tmp_path: Path) -> None:
         load(tmp_path / "hello")
 
 
-def test_versions_of_suites_sort_upwards_and_below_a_plain_revision() -> None:
+def test_versions_of_suites_sort_upwards_and_below_a_plain_revision_after_candidates() -> None:
     versions = [f"3.4.23-1{suite.version_suffix}" for suite in Suite]
     assert versions == ["3.4.23-1~deb11u1", "3.4.23-1~deb12u1", "3.4.23-1~deb13u1"]
-    ordered = [*versions, "3.4.23-1", "3.4.23-2~deb11u1", "3.4.23-4"]
+    ordered = ["3.4.23~rc.1-1~deb12u1", "3.4.23~rc.2-1~deb11u1", *versions, "3.4.23-1", "3.4.23-2~deb11u1", "3.4.23-4"]
     assert all(compare_debian(low, high) < 0 for low, high in pairwise(ordered))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
+import copiedrecipe
 from kubedeb.knowledge.loader import load as load_rows
 from kubedeb.versions import Version
-from pkgbuild.library import choose, find, load, shipped_folder
+from pkgbuild.library import Chosen, choose, find, load, shipped_folder
 from pkgbuild.lint import lint
 from pkgbuild.recipe import Architecture, Suite
 from pkgbuild.spec import expand
@@ -25,6 +27,19 @@ DAEMONS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubel
 @pytest.mark.parametrize("name", sorted(FOUND))
 def test_no_shipped_recipe_has_a_finding(name: str) -> None:
     assert lint(load(FOUND[name])) == []
+
+
+def test_a_candidate_is_written_as_each_side_writes_it(tmp_path: Path) -> None:
+    for name, newest, candidate in (("helm", "2.12.3", "2.13.0~rc.1"), ("etcd-upstream", "3.3.17", "3.4.0~rc.1")):
+        recipe = copiedrecipe.copy(tmp_path, name) / "recipe.yaml"
+        recipe.write_text(recipe.read_text().replace(f'"{newest}"', f'"{candidate}"'))
+        loaded = load(recipe.parent)
+        assert lint(loaded) == []
+        spec = expand(Chosen(loaded, loaded.recipe.versions[-1]), Suite.BOOKWORM, Architecture.AMD64).spec
+        upstreams = candidate.replace("~", "-")
+        assert spec.package_version == f"{candidate}-1~deb12u1"
+        assert f"-v{upstreams}-linux-amd64.tar.gz" in spec.sources[0].url
+        assert any(package.says and upstreams in package.says.output for package in spec.packages)
 
 
 def examples(version: str) -> dict[str, set[str]]:
