@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,11 +29,10 @@ FLAGS = [row for row in load_rows().flags if row.component == "kube-apiserver"]
 
 @dataclass(frozen=True)
 class Room:
-    """Recipe, store and cache of the two versions, and what `kubedeb build` said of each: its JSON and its seconds."""
+    """Recipe, store and cache of the two versions, and what `kubedeb build` said of each: its JSON."""
 
     where: tuple[str, ...]
     builds: dict[str, dict[str, Any]]
-    seconds: dict[str, float]
 
     def debs(self, version: str) -> list[Path]:
         """Return the packages of a version."""
@@ -45,26 +41,19 @@ class Room:
 
 @pytest.fixture(scope="module")
 def room(kept: Path, with_base: Store, tmp_path_factory: pytest.TempPathFactory) -> Room:
-    """Build one version cold, then the other; both are inspected as every build is."""
+    """Build one version, then the other; both are inspected as every build is, and later runs find what was compiled."""
     folder = tmp_path_factory.mktemp("kubernetes")
-    (folder / "store/bases").mkdir(parents=True)
-    lock = with_base.base("bookworm", "amd64")
-    assert lock is not None
-    shutil.copy(with_base.folder / "bases/bookworm-amd64.json", folder / "store/bases")
-    os.link(with_base.root_file(lock), folder / "store/bases" / with_base.root_file(lock).name)
     recipes = partialrecipe.lay_out(folder / "recipes", RECIPE, PACKAGES)
-    where = ("--recipes", str(recipes), "--store", str(folder / "store"), "--cache", str(kept / "sources"))
+    where = ("--recipes", str(recipes), "--store", str(with_base.folder), "--cache", str(kept / "sources"))
     assert run(["base", "update", "--missing", *where]) == ExitCode.DONE
-    builds, seconds = {}, {}
+    builds = {}
     for version in (COMPILED, RESTAMPED):
         out = folder / f"{version}.json"
-        began = time.monotonic()
         with out.open("w") as stream, pytest.MonkeyPatch.context() as patch:
             patch.setattr("sys.stdout", stream)
             assert run(["build", f"{RECIPE}@{version}", "--json", *where]) == ExitCode.DONE
-        seconds[version] = time.monotonic() - began
         (builds[version],) = json.loads(out.read_text())["builds"]
-    return Room(where, builds, seconds)
+    return Room(where, builds)
 
 
 def test_each_program_says_exactly_its_stamp(room: Room, tmp_path: Path) -> None:
@@ -87,8 +76,7 @@ def test_each_program_says_exactly_its_stamp(room: Room, tmp_path: Path) -> None
 def test_a_restamp_costs_its_link(room: Room) -> None:
     log = Path(room.builds[RESTAMPED]["log"]).read_text(errors="replace")
     assert "generated before from the same files: pkg/generated/openapi/zz_generated.openapi.go" in log
-    assert room.builds[RESTAMPED]["seconds"] <= RESTAMP_SECONDS, room.seconds
-    assert room.builds[RESTAMPED]["seconds"] < room.builds[COMPILED]["seconds"] / 2, room.seconds
+    assert room.builds[RESTAMPED]["seconds"] <= RESTAMP_SECONDS
 
 
 def test_what_the_cache_gave_is_what_is_made_without_it(room: Room, capsys: pytest.CaptureFixture[str]) -> None:
