@@ -105,7 +105,7 @@ def read_deb(path: Path, look: Look | None = None) -> Deb:
 
     With `look` the data is unpacked too, in memory, to its very end, and `look` is shown every entry.
     """
-    with path.open("rb") as stream:
+    with _opened(path) as stream:
         return read_stream(stream, look)
 
 
@@ -126,7 +126,7 @@ def read_stream(stream: IO[bytes], look: Look | None = None) -> Deb:
 
 def read_control(path: Path) -> Stanza:
     """Return the control stanza of a `.deb`, whose data is not read. Raises `DebError`, `OSError`."""
-    with path.open("rb") as stream:
+    with _opened(path) as stream:
         for name, member in _Archive(_Hashed(stream)).members():
             if name.startswith("control.tar"):
                 return _stanza(_control_files(member, name, CONTROL))
@@ -151,7 +151,7 @@ def _look_through(member: _Member, name: str, look: Look) -> None:
 def list_files(path: Path) -> tuple[Entry, ...]:
     """Return what the package unpacks, in the order of the archive. Raises `DebError`, `OSError`."""
     entries: list[Entry] = []
-    with path.open("rb") as stream:
+    with _opened(path) as stream:
         for name, member in _Archive(_Hashed(stream)).members():
             if name.startswith("data.tar"):
                 inflated = inflate(member, name.removeprefix("data.tar"), MAX_DATA_TAR)
@@ -182,7 +182,7 @@ def read_contents(path: Path, keep: Callable[[str], bool] = lambda _: False, wat
     `keep` chooses by absolute path the regular files whose content is wanted as text, each at most 1 MiB. Memory is a few
     blocks, the list of entries and what is kept, whatever the size of the package. Raises `DebError`, `OSError`.
     """
-    with path.open("rb") as stream:
+    with _opened(path) as stream:
         return contents_of(stream, keep, watcher)
 
 
@@ -240,6 +240,11 @@ def _entry(item: tarfile.TarInfo) -> Entry:
     path = "/" if name == "." else f"/{name}"
     size = item.size if item.isreg() else 0
     return Entry(path, kind, item.mode & 0o7777, size, item.linkname, f"{item.uid}:{item.gid}")
+
+
+def _opened(path: Path) -> IO[bytes]:
+    # Whole blocks are asked for, so a buffer would only be copied.
+    return cast("IO[bytes]", path.open("rb", buffering=0))
 
 
 class _Hashed:
@@ -389,20 +394,23 @@ class _Inflated:
 
     def __init__(self, chunks: Iterator[bytes], limit: int) -> None:
         self._chunks = chunks
-        self._buffer = bytearray()
+        self._rest = b""
         self._left = limit
 
     def read(self, size: int) -> bytes:
-        while len(self._buffer) < size:
-            block = next(self._chunks, b"")
-            if not block:
-                break
-            self._left -= len(block)
-            if self._left < 0:
-                raise DebError("it unpacks to more than any package may (a decompression bomb)")
-            self._buffer += block
-        data = bytes(self._buffer[:size])
-        del self._buffer[:size]
+        # What is read is mostly a whole block, or all that there is: blocks are joined and cut only where they must be.
+        data, self._rest = self._rest, b""
+        if len(data) < size:
+            blocks, there = [data], len(data)
+            while there < size and (block := next(self._chunks, b"")):
+                self._left -= len(block)
+                if self._left < 0:
+                    raise DebError("it unpacks to more than any package may (a decompression bomb)")
+                blocks.append(block)
+                there += len(block)
+            data = b"".join(blocks)
+        if len(data) > size:
+            data, self._rest = data[:size], data[size:]
         return data
 
 

@@ -131,7 +131,11 @@ class _Forward:
 
     def pass_over(self, end: int) -> None:
         """Go to a position that must be there."""
-        if self.position != end:
+        left = end - self.position
+        if 0 <= left <= len(self._chunk) - self._at:
+            self._at += left
+            self.position = end
+        else:
             self.seek(end - 1)
             if not self.read(1):
                 raise tarfile.ReadError("unexpected end of data")
