@@ -21,9 +21,10 @@ from kubedeb.release import Release
 from repo.audit import Why
 from repo.downloads import downloads
 from repo.foreign import Offer
-from repo.importing import Imported, Origin, bring, open_origin, put, refuse_unsigned
+from repo.importing import Imported, bring, open_origin, put, refuse_unsigned
 from repo.live import Live, read_live
 from repo.models import Key
+from repo.offers import Origin
 from repo.place import Layout, Repository, writing
 from repo.publish import Published, Target, Wish, advance
 from repo.snapshots import Applied, Snapshot, apply, rows_of

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from kubedeb.output import json_option, plain, print_json
+from kubedeb.output import counted, json_option, plain, print_json
 from repo.commands.options import open_root, repository_option, say, suite_option, terms_options
 
 # What `import` and `mirror` ask of another repository.
@@ -32,7 +32,7 @@ def origin_options(command: Any) -> Any:
 
 
 def _origin(where: str, queries: tuple[str, ...], options: dict[str, Any]) -> Any:
-    from repo.importing import Origin
+    from repo.offers import Origin
 
     keyring = options["keyring"]
     local = ":" not in where.split("/")[0]
@@ -86,7 +86,7 @@ def _imported(done: Any) -> dict[str, Any]:
 def _tell(done: Any, *, would: bool = False) -> None:
     for package in done.packages:
         click.echo(f"{'would take' if would else 'took'} {package.label} ({package.size} bytes)")
-    click.echo(f"{len(done.packages)} packages {'would be ' if would else ''}new in the draft of {done.suite},"
+    click.echo(f"{counted(len(done.packages), 'package')} {'would be ' if would else ''}new in the draft of {done.suite},"
                f" {done.present} there already, {done.bytes} bytes {'to be ' if would else ''}brought here")  # fmt: skip
 
 
@@ -158,6 +158,6 @@ def export(*, repository: Path | None, target: Path, url: str, what: str, as_jso
         print_json({**plain(done), "path": str(done.path)})
         return
     click.echo(
-        f"wrote {done.path}: suite {done.suite}, generation {done.generation}, {done.packages} packages,"
-        f" {done.files} files, {done.bytes} bytes"
+        f"wrote {done.path}: suite {done.suite}, generation {done.generation}, {counted(done.packages, 'package')},"
+        f" {counted(done.files, 'file')}, {done.bytes} bytes"
     )
