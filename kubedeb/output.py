@@ -78,6 +78,11 @@ def _on_lines(margin: str) -> Callable[[Any], str]:
     return json.JSONEncoder(ensure_ascii=False, separators=(f",{margin}", ": ")).encode
 
 
+def counted(number: int, what: str) -> str:
+    """Return a number with what it counts, a word in the singular that takes an s: `1 fault`, `0 faults`."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table with columns as wide as their longest cell; the last column is not padded."""
     for line in table(header, rows):

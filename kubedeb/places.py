@@ -60,7 +60,10 @@ class Web:
         # Without this the answer would be unpacked on the way, and the digest would be another.
         headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={start}-"} if start else {})}
         url = f"{self.uri.rstrip('/')}/{quote(path)}"
-        answer = self._session.get(url, stream=True, timeout=TIMEOUT, headers=headers)
+        try:
+            answer = self._session.get(url, stream=True, timeout=TIMEOUT, headers=headers)
+        except requests.RequestException as error:
+            raise OSError(_innermost(error)) from error
         if answer.status_code == requests.codes.not_found:
             answer.close()
             raise FileNotFoundError(path)
@@ -71,6 +74,13 @@ class Web:
         if start and answer.status_code != requests.codes.partial_content:
             _pass_over(body, start)
         return body
+
+
+def _innermost(error: BaseException) -> str:
+    """Return what went wrong first: requests wraps it in its own words, and in those of urllib3."""
+    while (cause := error.__cause__ or error.__context__) is not None:
+        error = cause
+    return getattr(error, "strerror", None) or str(error)
 
 
 def _pass_over(stream: IO[bytes], count: int) -> None:

@@ -17,12 +17,16 @@ from repo.transaction import Transaction, quiet, transaction
 
 @frozen
 class Added:
-    """What `add` did: packages put into the draft, packages that the suite had already, files that are no packages."""
+    """What `add` did: packages put into the draft, packages that the suite had already, files that are no packages.
+
+    `restored` are those of the second whose bytes, or what lies beside them, the store had lost or had damaged.
+    """
 
     suite: str
     packages: tuple[Package, ...]
     present: tuple[Package, ...]
     passed_over: tuple[str, ...]
+    restored: tuple[Package, ...] = ()
 
 
 @frozen
@@ -100,7 +104,7 @@ def refuse(candidates: Iterable[Candidate], suite: Suite, findings: Findings) ->
 def other_bytes(package: Package, other: Package, where: str) -> str:
     """Return the message for two packages that differ and claim to be one."""
     return (
-        f"{package.label} has other bytes {where}; a version is never published twice:"
+        f"{package.label} has other bytes {where}; a version is never published twice, give it another:"
         f" this file is sha256 {package.sha256}, the other {other.sha256}"
     )
 
@@ -133,7 +137,10 @@ def _store(
         there = same and drafted.get(digest, Action.ADD) is Action.ADD
         (present if there else new).append(package)
     files = [file for candidate in by_content.values() for file in candidate.objects()]
-    opened.unsynced.append(opened.repository.layout.store.adopt_all(files))
+    adopted = opened.repository.layout.store.adopt_all(files)
+    opened.unsynced.append(adopted.wait)
     if new:
         catalog.add(suite.name, new, new)
-    return Added(suite.name, tuple(new), tuple(present), passed_over)
+    written = {name for (name, *_), was in zip(files, adopted.written, strict=True) if was} if present else set()
+    restored = tuple(one for one in present if any(name in written for name, *_ in by_content[one.sha256].objects()))
+    return Added(suite.name, tuple(new), tuple(present), passed_over, restored)

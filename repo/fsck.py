@@ -16,6 +16,7 @@ from kubedeb.aptrepo import signed_by, verified
 from kubedeb.deb import inflate
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import canonical_json, sha256_bytes
+from kubedeb.output import counted
 from kubedeb.records import frozen
 from kubedeb.release import Digest, Release, parse_release
 from kubedeb.stanza import control_text
@@ -75,7 +76,7 @@ class Checked:
         left = [fault for fault in self.faults if not fault.repaired]
         if left:
             raise KubedebError(
-                f"{len(left)} objects are missing or damaged",
+                f"{counted(len(left), 'object')} missing or damaged",
                 details="\n".join(f"{fault.path}: {fault.problem}" for fault in left),
                 hint="kubedeb repo fsck --repair remakes what others tell.\n"
                 "A package: put the file back (kubedeb repo add FILE does it).", code=ExitCode.VERIFY,

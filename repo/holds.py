@@ -15,6 +15,8 @@ from repo.place import Repository, writing
 from repo.store import Store
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
+# What a list of digests looks like.
+AS_WRITTEN = "sha256sum FILE… writes one: a sha256 in hex begins each line."
 
 
 def parse_hold(text: str) -> frozenset[str]:
@@ -62,10 +64,14 @@ def add_hold(repository: Repository, name: str, file: Path) -> frozenset[str]:
         raise KubedebError(f"{name!r} cannot name a hold", details=f"It must match {NAME.pattern}", code=ExitCode.USAGE)
     try:
         wanted = parse_hold(file.read_text())
-    except (ValueError, OSError) as error:
-        raise KubedebError(f"{file} is not a list of sha256", details=str(error), code=ExitCode.USAGE) from error
+    except OSError as error:
+        raise KubedebError(f"cannot read {file}: {error.strerror}", code=ExitCode.USAGE) from error
+    except ValueError as error:
+        raise KubedebError(
+            f"{file} is not a list of sha256", details=str(error), hint=AS_WRITTEN, code=ExitCode.USAGE
+        ) from error
     if not wanted:
-        raise KubedebError(f"{file} lists no sha256", code=ExitCode.USAGE)
+        raise KubedebError(f"{file} lists no sha256", hint=AS_WRITTEN, code=ExitCode.USAGE)
     store = repository.layout.store
     with writing(repository.layout):
         held = wanted | (_read(store, name) or frozenset())

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from functools import partial
 from itertools import pairwise
@@ -21,7 +21,7 @@ from repo.keyhome import has_agent, needs_short_name, short_name_prefix, short_n
 AGENT_SECONDS = 2
 # How an agent that is not ours finds the person whom it asks for a PIN.
 PINENTRY = ("GPG_TTY", "DISPLAY", "XAUTHORITY", "WAYLAND_DISPLAY", "DBUS_SESSION_BUS_ADDRESS", "PINENTRY_USER_DATA")
-HINT = "The archive's key lies in the folder `gnupg` of the repository; restore it from its backup."
+HINT = "The archive's key lies in the folder `gnupg` of the repository; restore it from its backup: kubedeb repo key restore."
 
 
 @frozen
@@ -66,12 +66,17 @@ class Keys:
     def bring(self, path: Path) -> str:
         """Import the one secret key of a file; return its fingerprint. Raises `KubedebError` (KEY)."""
         with self._gpg() as gpg:
-            said = gpg("--status-fd", "1", "--import", str(path.absolute())).text
+            # It fails when there is nothing to import.
+            said = gpg("--status-fd", "1", "--import", str(path.absolute()), ok=ANY_STATUS).text
             # IMPORT_OK: the reason has bit 16 when the file has the secret part (doc/DETAILS of GnuPG).
             rows = [line.split() for line in said.splitlines() if line.startswith("[GNUPG:] IMPORT_OK ")]
             found = {row[3] for row in rows if int(row[2]) & 16}
         if len(found) != 1:
-            raise KubedebError(f"{path} has {len(found)} secret keys where there must be exactly one", code=ExitCode.KEY)
+            raise KubedebError(
+                f"{path} has {len(found)} secret keys where there must be exactly one",
+                hint="gpg --export-secret-keys KEY writes one, without a passphrase. A key with one, or on a card: --agent.",
+                code=ExitCode.KEY,
+            )
         return found.pop()
 
     def export_secrets(self) -> bytes:
@@ -146,13 +151,14 @@ class _Gpg:
     home: Path
     ours: bool = True
 
-    def __call__(self, *arguments: str, stdin: str | bytes = "") -> Result:
+    def __call__(self, *arguments: str, stdin: str | bytes = "", ok: Collection[int] = (0,)) -> Result:
         options = ["--batch", "--no-tty", "--quiet", "--no-auto-check-trustdb",
                    "--digest-algo", "SHA512", "--cert-digest-algo", "SHA512"]  # fmt: skip
         # A loopback pinentry never asks: our own keys have no passphrase.
         options += ["--pinentry-mode", "loopback"] if self.ours else []
         env = {} if self.ours else {name: os.environ[name] for name in PINENTRY if name in os.environ}
-        return run(["gpg", "--homedir", self.home, *options, *arguments], code=ExitCode.KEY, env=env, stdin=stdin, hint=HINT)
+        argv: list[str | Path] = ["gpg", "--homedir", self.home, *options, *arguments]
+        return run(argv, code=ExitCode.KEY, env=env, stdin=stdin, ok=ok, hint=HINT)
 
 
 def _start_agent(home: Path) -> None:

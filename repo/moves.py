@@ -24,6 +24,8 @@ from repo.transaction import Say, Transaction
 if TYPE_CHECKING:
     from repo.staging import Check
 
+LOOK = "kubedeb repo log shows what was served when; kubedeb repo remove takes single packages out."
+
 
 @frozen
 class Plan:
@@ -86,11 +88,12 @@ def way_back(repository: Repository, suite: str, number: int | None = None) -> P
     Raises `KubedebError` (REPOSITORY) when there is none.
     """
     live = read_live(repository, repository.suite(suite).name)
-    if live is None or (number is not None and number >= live.generation):
-        raise KubedebError(
-            f"suite {suite} has no generation to go back to",
-            details=f"it serves generation {live.generation}" if live else "it was never published", code=ExitCode.REPOSITORY,
-        )  # fmt: skip
+    if live is None:
+        raise KubedebError(f"suite {suite} was never published: there is nothing to go back to",
+                           hint=f"kubedeb repo publish {suite}", code=ExitCode.REPOSITORY)  # fmt: skip
+    if number is not None and number >= live.generation:
+        raise KubedebError(f"generation {number} of {suite} is no earlier one: it serves {live.generation}", hint=LOOK,
+                           code=ExitCode.REPOSITORY)  # fmt: skip
     return plan(repository, suite, generation(repository, suite, number) if number else _last_other(repository, suite, live))
 
 
@@ -102,7 +105,7 @@ def _last_other(repository: Repository, suite: str, live: Live) -> Point:
         found = generation(repository, suite, number)
         if found.snapshot.id != live.snapshot.id:
             return found
-    raise KubedebError(f"all generations of {suite} had the same packages: there is nothing to go back to",
+    raise KubedebError(f"all generations of {suite} had the same packages: there is nothing to go back to", hint=LOOK,
                        code=ExitCode.REPOSITORY)  # fmt: skip
 
 

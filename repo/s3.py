@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import CHUNK
 from kubedeb.records import frozen
-from repo.store import Raced, Wait, cache_control, changed, durable
+from repo.store import Adopted, Raced, cache_control, changed, durable
 
 UPLOADS = 16
 ATTEMPTS = 6
@@ -132,14 +132,12 @@ class S3Store:
             stream.seek(0)
             return self._create(name, stream)
 
-    def adopt_all(self, files: Sequence[tuple[str, Path, str]]) -> Wait:
+    def adopt_all(self, files: Sequence[tuple[str, Path, str]]) -> Adopted:
         """Upload many files, side by side."""
         from concurrent.futures import ThreadPoolExecutor
 
         with ThreadPoolExecutor(UPLOADS) as pool:
-            for _ in pool.map(lambda file: self.adopt(*file), files):
-                pass
-        return durable
+            return Adopted(tuple(pool.map(lambda file: self.adopt(*file), files)), durable)
 
     def delete(self, names: Iterable[str]) -> None:
         """Remove objects, a thousand a request."""

@@ -37,6 +37,14 @@ def durable() -> None:
     """Wait for nothing."""
 
 
+@frozen
+class Adopted:
+    """Files that are in the store: which of them it lacked or had damaged, in their order; `wait` ends when all are durable."""
+
+    written: tuple[bool, ...]
+    wait: Wait
+
+
 class Raced(Exception):  # noqa: N818 - it says what happened
     """Another publisher has replaced the object in the meantime."""
 
@@ -78,8 +86,8 @@ class Store(Protocol):
     def adopt(self, name: str, source: Path, digest: str) -> bool:
         """Copy a file of which the sha256 is known into the store; return whether anything had to be written."""
 
-    def adopt_all(self, files: Sequence[tuple[str, Path, str]]) -> Wait:
-        """Adopt many files, each given by name, source and sha256; all are durable when what is returned has been called."""
+    def adopt_all(self, files: Sequence[tuple[str, Path, str]]) -> Adopted:
+        """Adopt many files, each given by name, source and sha256."""
 
     def delete(self, names: Iterable[str]) -> None:
         """Remove objects; those that are not there hinder nobody."""
@@ -200,13 +208,13 @@ class FolderStore:
         """Copy a file in by one rename, unless it is there already. Raises `KubedebError` when its content has changed."""
         return self._adopt(name, source, digest, sync=True)
 
-    def adopt_all(self, files: Sequence[tuple[str, Path, str]]) -> Wait:
+    def adopt_all(self, files: Sequence[tuple[str, Path, str]]) -> Adopted:
         """Copy many files in; where they are many, all are made durable at once, while the caller goes on."""
         from kubedeb.process import begun, spread
 
         one_by_one = len(files) < MANY
-        spread(lambda file: self._adopt(*file, sync=one_by_one), files, least=4 * MANY)
-        return durable if one_by_one else begun(lambda: sync_file_system(self.root))
+        written = spread(lambda file: self._adopt(*file, sync=one_by_one), files, least=4 * MANY)
+        return Adopted(tuple(written), durable if one_by_one else begun(lambda: sync_file_system(self.root)))
 
     def _adopt(self, name: str, source: Path, digest: str, *, sync: bool) -> bool:
         path = f"{self.root}/{name}"

@@ -13,6 +13,7 @@ from kubedeb.aptrepo import AptRepository, AptRepositoryError, signed_by
 from kubedeb.deb import MAX_FIELD
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import sha256_bytes
+from kubedeb.output import counted
 from kubedeb.records import frozen
 from kubedeb.release import Digest, Release
 from kubedeb.stanza import Stanza
@@ -60,7 +61,7 @@ class Report:
         """Raise `KubedebError` (VERIFY) when something is wrong."""
         if self.findings:
             raise KubedebError(
-                f"the repository is not as it was signed: {len(self.findings)} findings",
+                f"the repository is not as it was signed: {counted(len(self.findings), 'finding')}",
                 hint="Restore these files; a package: kubedeb repo add FILE, then publish.\n"
                 "One of two contents of a version: kubedeb repo remove, then publish.", code=ExitCode.VERIFY,
             )  # fmt: skip

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from kubedeb.output import json_option, plain, print_json, print_table
+from kubedeb.output import counted, json_option, plain, print_json, print_table
 from repo.commands.options import open_root, repository_option, say
 
 
@@ -31,9 +31,9 @@ def fsck(*, repository: Path | None, repair: bool, rebuild: bool, as_json: bool)
         if done.faults:
             rows = [(fault.path, fault.problem, "yes" if fault.repaired else "no") for fault in done.faults]
             print_table(("file", "what is wrong", "repaired"), rows)
-        click.echo(f"{done.objects} objects read, {len(done.faults)} faults")
+        click.echo(f"{counted(done.objects, 'object')} read, {counted(len(done.faults), 'fault')}")
         if known is not None:
-            click.echo(f"the catalog knows {known} packages")
+            click.echo(f"the catalog knows {counted(known, 'package')}")
     done.stop()
 
 
@@ -50,7 +50,7 @@ def stats(*, repository: Path | None, as_json: bool) -> None:
         return
     for one in found:
         kinds = ", ".join(f"{count} {name}" for name, count in one.architectures.items())
-        click.echo(f"{one.suite} generation {one.generation}: {one.packages} packages ({kinds}), {one.bytes} bytes")
+        click.echo(f"{one.suite} generation {one.generation}: {counted(one.packages, 'package')} ({kinds}), {one.bytes} bytes")
         print_table(("generation", "packages"), [(str(past.generation), str(past.packages)) for past in one.growth])
 
 

@@ -35,12 +35,15 @@ def add(*, repository: Path | None, suite: str, publish_too: bool, files: tuple[
             "added": _shown(added.packages),
             "present": _shown(added.present),
             "passed_over": list(added.passed_over),
+            "restored": _shown(added.restored),
         }
         if not as_json:
             for package in added.packages:
                 click.echo(f"added {package.label} ({package.size} bytes, sha256 {package.sha256})")
+            restored = set(added.restored)
             for package in added.present:
-                click.echo(f"{package.label} is in {suite} already")
+                back = ": what the store had lost of it is back" if package in restored else ""
+                click.echo(f"{package.label} is in {suite} already{back}")
             for name in added.passed_over:
                 click.echo(f"passed over {name}: no package, and nothing about one")
         waiting = bool(added.packages)

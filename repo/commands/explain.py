@@ -15,7 +15,7 @@ from repo.commands.options import repository_option, root_of
 @repository_option
 @click.option("--lists", type=click.Path(path_type=Path, file_okay=False), default="/var/lib/apt/lists", show_default=True,
               help="The client's lists, when this runs on the client.")  # fmt: skip
-@click.argument("text", type=click.File(), default="-")
+@click.argument("text", type=click.File(errors="replace"), default="-")
 @json_option
 def explain(*, repository: Path | None, lists: Path, text: Any, as_json: bool) -> None:
     """Say cause and cure of what apt printed, read from a file or stdin, and which generation it is about."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from kubedeb.output import json_option, plain, print_json, print_table
+from kubedeb.output import counted, json_option, plain, print_json, print_table
 from repo.commands.options import open_root, repository_option, say, terms_options
 
 
@@ -32,7 +32,8 @@ def gc(*, repository: Path | None, dry_run: bool, terms: Any, as_json: bool) -> 
                 for one in done.packages]  # fmt: skip
         print_table(("package in no suite", "bytes", "held by"), rows)
     gone = sum(one.size for one in done.packages if not one.holders)
-    click.echo(f"{len(done.objects)} files {'would go' if dry_run else 'are gone'}, {gone} bytes of packages among them")
+    deleted = f"{counted(len(done.objects), 'file')} {'to be ' if dry_run else ''}deleted"
+    click.echo(f"{deleted}, {gone} bytes of packages among them")
 
 
 @click.group()

@@ -51,6 +51,8 @@ def incoming(
             done = []
         _print(done, as_json=as_json)
         if every is None:
+            if not done and not as_json:
+                click.echo(f"nothing to take in {folder}")
             break
         time.sleep(every)
     rejected = [one for one in done if one.outcome == "rejected"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from kubedeb.output import json_option, plain, print_json, print_table
+from kubedeb.output import counted, json_option, plain, print_json, print_table
 from repo.commands.options import open_root, repository_option, root_of, say, terms_options
 
 yes_option = click.option("--yes", is_flag=True, help="Do it though some clients may break.")
@@ -155,7 +155,7 @@ def backup(*, repository: Path | None, passphrase_file: Path | None, target: Pat
     if as_json:
         print_json({"target": str(target), "keys": [one.fingerprint for one in keys.keys]})
         return
-    click.echo(f"wrote {target}: {len(keys.keys)} keys; each of ours that is in use has signed from it")
+    click.echo(f"wrote {target}: {counted(len(keys.keys), 'key')}; each of ours that is in use has signed from it")
 
 
 @key.command()

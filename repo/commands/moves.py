@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from kubedeb.output import json_option, plain, print_json, print_table
+from kubedeb.output import counted, json_option, plain, print_json, print_table
 from repo.commands.options import open_root, repository_option, say, terms_options
 
 reason_option = click.option("--reason", default="", help="Why, for the audit log.")
@@ -176,7 +176,7 @@ def tell(done: Any) -> None:
     """Say what a publish did."""
     if done.changed:
         click.echo(
-            f"published {done.suite} generation {done.generation}: {done.packages} packages ({done.reason}),"
+            f"published {done.suite} generation {done.generation}: {counted(done.packages, 'package')} ({done.reason}),"
             f" accepted by {', '.join(done.judges)}"
         )
     else:

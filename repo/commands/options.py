@@ -19,7 +19,8 @@ suite_option = click.option("--suite", "-s", required=True, help="The suite to w
 
 
 # What the operator has to mend; whatever else the file system says is met where it is expected, or a bug.
-OPERATORS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE)
+OPERATORS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE,
+             errno.EISDIR, errno.ENOTDIR, errno.ELOOP)  # fmt: skip
 
 
 class Commands(LazyGroup):

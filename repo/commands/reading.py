@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from kubedeb.output import json_option, plain, print_json, print_table
+from kubedeb.output import counted, json_option, plain, print_json, print_table
 from repo.commands.options import open_root, repository_option, root_of, say
 
 
@@ -70,16 +70,24 @@ def serve(*, repository: Path | None, bind: str, port: int, as_json: bool) -> No
 @repository_option
 @click.argument("where", required=False, metavar="[DIR|URL]")
 @click.option("--keyring", type=click.Path(path_type=Path, exists=True, dir_okay=False),
-              help="The key to trust (binary), for a repository that is not ours.")  # fmt: skip
+              help="The key to trust (.gpg or .asc), for a repository that is not ours.")  # fmt: skip
 @click.option("--suite", "-s", "suites", multiple=True, help="Only this suite; repeat.")
 @json_option
 def verify(*, repository: Path | None, where: str | None, keyring: Path | None, suites: tuple[str, ...], as_json: bool) -> None:
     """Read a published repository as apt does, every byte, and list all that is wrong."""
+    from tempfile import TemporaryDirectory
+
+    from repo.uploads import public_keys
     from repo.verify import add_own, subject
     from repo.verify import verify as verify_repository
 
-    apt_repository, chosen, ours = subject(root_of(repository), where, keyring, suites)
-    report = verify_repository(apt_repository, chosen, say)
+    with TemporaryDirectory(prefix="kubedeb-verify-") as folder:
+        if keyring is not None:
+            binary = Path(folder, "keyring.gpg")
+            binary.write_bytes(public_keys(keyring))
+            keyring = binary
+        apt_repository, chosen, ours = subject(root_of(repository), where, keyring, suites)
+        report = verify_repository(apt_repository, chosen, say)
     if ours is not None:
         add_own(ours, chosen, report)
     if as_json:
@@ -94,6 +102,6 @@ def print_report(report: Any) -> None:
     if report.findings:
         print_table(("file", "what is wrong"), [(finding.path, finding.problem) for finding in report.findings])
     click.echo(
-        f"{', '.join(report.suites)}: {report.packages} packages, {report.files} files, {report.bytes} bytes read,"
-        f" {len(report.findings)} findings"
+        f"{', '.join(report.suites)}: {counted(report.packages, 'package')}, {counted(report.files, 'file')},"
+        f" {report.bytes} bytes read, {counted(len(report.findings), 'finding')}"
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from kubedeb.output import json_option, plain, print_json, print_table
+from kubedeb.output import counted, json_option, plain, print_json, print_table
 from repo.commands.moves import moment, reason_option, show_difference
 from repo.commands.options import open_root, repository_option, say, terms_options
 
@@ -32,7 +32,7 @@ def create(*, repository: Path | None, name: str, source: str, reason: str, term
     if as_json:
         print_json({**plain(done.named), "apt_suite": done.apt_suite, "judges": done.judges})
         return
-    click.echo(f"snapshot {name} is {done.named.snapshot}: {done.named.packages} packages, {source} as it is now"
+    click.echo(f"snapshot {name} is {done.named.snapshot}: {counted(done.named.packages, 'package')}, {source} as it is now"
                f"\nserved for ever as: Suites: {done.apt_suite}")  # fmt: skip
 
 

@@ -41,6 +41,8 @@ BAD = {
         (("show", "etcd-server=3.6"), ExitCode.PACKAGE, "version '3.6' of etcd-server is not in the repository"),
         (("init", "--origin", "other"), ExitCode.REPOSITORY, "origin is 'kubedeb' and cannot become 'other'"),
         (("verify", "http://localhost:1/"), ExitCode.USAGE, "name the key to trust and the suites"),
+        (("verify", "/nonexistent", "--suite", "s", "--keyring", "/etc/passwd"), ExitCode.KEY, "/etc/passwd is no public key"),
+        (("rollback", "bookworm", "--to", "9"), ExitCode.REPOSITORY, "generation 9 of bookworm is no earlier one"),
         (("serve", "--bind", "203.0.113.1"), ExitCode.REPOSITORY, "cannot serve on 203.0.113.1"),
     ],
 )
@@ -49,6 +51,12 @@ def test_bad_input(template: Made, arguments: tuple[str, ...], code: ExitCode, m
     said = capsys.readouterr().err
     assert message in said
     assert "Traceback" not in said
+
+
+def test_a_server_that_is_not_there_is_told_in_few_words(template: Made, capsys: pytest.CaptureFixture[str]) -> None:
+    key = template.root / "keyring.gpg"
+    assert template.repo("import", "-s", "bookworm", "--keyring", key, "http://127.0.0.1:1/") == ExitCode.FOREIGN
+    assert "dists/bookworm/InRelease: cannot be read: Connection refused\n" in capsys.readouterr().err
 
 
 def test_no_repository_here(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

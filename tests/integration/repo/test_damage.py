@@ -10,6 +10,7 @@ import pytest
 
 from aptclient import AptClient
 from debs import write_deb
+from kubedeb.armor import PUBLIC_KEY, armored
 from kubedeb.errors import ExitCode
 from repo.live import chunk_name
 from repo.snapshots import Snapshot
@@ -168,11 +169,15 @@ def test_every_finding_is_listed_in_one_run(published: Made, capsys: pytest.Capt
         assert any(path.name in line and line.endswith(problem) for line in out.splitlines()), out
 
 
-def test_a_damaged_package_is_healed_by_adding_it_again(published: Made) -> None:
+def test_a_damaged_package_is_healed_by_adding_it_again(published: Made, capsys: pytest.CaptureFixture[str]) -> None:
     package = next((published.public / "pool").rglob("*3.4.23*.deb"))
     flip(package)
     assert published.repo("verify") == ExitCode.VERIFY
+    capsys.readouterr()
     assert published.repo("add", "--suite", "bookworm", *published.packages) == 0
+    told = [line for line in capsys.readouterr().out.splitlines() if "is in bookworm already" in line]
+    assert [("3.4.23" in line) for line in told] == [line.endswith("what the store had lost of it is back") for line in told]
+    assert len(told) == len(published.packages)
     assert published.repo("verify") == 0
 
 
@@ -205,6 +210,22 @@ def test_a_damaged_truth_stops_the_publisher(published: Made, name: str, capsys:
         flip(file)
     assert published.repo("publish", "bookworm") == ExitCode.REPOSITORY
     assert "hint: " in capsys.readouterr().err
+
+
+def test_a_folder_in_the_place_of_a_file_is_the_operators(published: Made, capsys: pytest.CaptureFixture[str]) -> None:
+    inrelease = published.public / "dists/bookworm/InRelease"
+    inrelease.unlink()
+    inrelease.mkdir()
+    assert published.repo("verify") == ExitCode.VERIFY
+    for command in (("publish", "bookworm"), ("list",)):
+        assert published.repo(*command) == ExitCode.REPOSITORY_STORAGE
+        assert "dists/bookworm/InRelease: Is a directory\nhint: " in capsys.readouterr().err
+
+
+def test_a_key_may_be_armored(published: Made) -> None:
+    key = published.folder / "key.asc"
+    key.write_bytes(armored((published.root / "keyring.gpg").read_bytes(), PUBLIC_KEY))
+    assert published.repo("verify", published.public, "--suite", "bookworm", "--keyring", key) == 0
 
 
 def test_somebody_elses_key_is_not_believed(published: Made, template: Made, capsys: pytest.CaptureFixture[str]) -> None:

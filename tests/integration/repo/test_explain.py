@@ -45,6 +45,12 @@ def test_what_apt_says_when_all_is_well(here: World) -> None:
     assert explain(here.served(here.repository("well"))) == ()
 
 
+def test_what_is_no_text_is_not_known(tmp_path: Path, template: Made, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "said").write_bytes(bytes(range(256)))
+    assert template.repo("explain", tmp_path / "said") == 0
+    assert "nothing in this is known" in capsys.readouterr().out
+
+
 def test_of_which_generation_apt_speaks(published: Made, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """A client with an old list asks for a package that is gone, and one meets an index that was changed."""
     with Shaky(published.public) as web:

@@ -59,7 +59,7 @@ def test_the_catalog_comes_from_what_is_published(live: Made, capsys: pytest.Cap
     (live.root / "catalog.sqlite").unlink()
     capsys.readouterr()
     assert live.repo("fsck", "--rebuild-catalog") == 0
-    assert "the catalog knows 1 packages" in capsys.readouterr().out
+    assert "the catalog knows 1 package\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("stray", ["before", "behind"])

@@ -166,7 +166,7 @@ def test_the_command_says_what_it_did(pruned: Made, capsys: pytest.CaptureFixtur
     assert all(one["holders"] for one in document["packages"])
     assert len(document["packages"]) == 2
     assert pruned.repo("gc") == 0
-    assert "0 files are gone" in capsys.readouterr().out
+    assert "0 files deleted" in capsys.readouterr().out
 
 
 def kill_everywhere(pruned: Made, sample: int | None) -> None:

@@ -24,7 +24,7 @@ def candidate(file: str, architecture: str = "amd64", digit: str = "1") -> Candi
         ),
         (
             [candidate("a.deb"), candidate("b.deb", digit="2")],
-            ["b.deb: etcd-server 3.4 amd64 has other bytes in a.deb; a version is never published twice:"
+            ["b.deb: etcd-server 3.4 amd64 has other bytes in a.deb; a version is never published twice, give it another:"
              f" this file is sha256 {'2' * 64}, the other {'1' * 64}"],
         ),
     ],
