@@ -1,12 +1,43 @@
-"""What a client needs beside the key: `.sources` and preferences. Pure: values in, texts out."""
+"""What a client needs beside the key: `.sources` and preferences. Pure: values in, texts out.
+
+A host follows one suite. The archive proposes which, and the host decides: the keyring package keeps to what it follows.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from repo.models import COMPONENT, Identity
+from repo.models import COMPONENT, Identity, Suite
 
 GENERATED = "# Written by a package, with every new version of it; make changes in a file of another name.\n"
+KEEPING = "# Written by a package, which keeps the suite that is named; other changes belong into a file of another name.\n"
+# deb-postinst(5), deb-postrm(5). What a host follows stays. A new one follows the suite that is called as its Debian, else the
+# archive's own choice. A `.sources` that names something else is its owner's.
+POSTINST = """\
+#!/bin/sh
+set -e
+[ "$1" = configure ] || exit 0
+templates=$DPKG_ROOT{templates}
+file=$DPKG_ROOT{file}
+suite={default}
+if [ -e "$file" ]; then
+	suite=$(sed -n 's/^Suites: *//p' "$file")
+elif [ -r "$DPKG_ROOT/etc/os-release" ]; then
+	codename=$(. "$DPKG_ROOT/etc/os-release" && echo "$VERSION_CODENAME")
+	case " {listed} " in *" $codename "*) suite=$codename ;; esac
+fi
+if [ -e "$templates/$suite.sources" ]; then
+	mkdir -p "${{file%/*}}"
+	cp "$templates/$suite.sources" "$file.dpkg-new"
+	chmod 644 "$file.dpkg-new"
+	mv "$file.dpkg-new" "$file"
+fi
+"""
+POSTRM = """\
+#!/bin/sh
+set -e
+case "$1" in remove | purge) rm -f "$DPKG_ROOT{file}" ;; esac
+"""
 # The keyring package moves by itself, and comes from nobody else.
 KEYRING = 500
 INSTALLED, OURS, OTHERS = 100, 50, -1
@@ -23,26 +54,34 @@ def package_name(identity: Identity) -> str:
 
 
 def client_paths(identity: Identity, keyring: bytes, names: Iterable[str]) -> dict[str, bytes]:
-    """Return what the keyring package lays down on a client, by path from the root.
+    """Return what the keyring package lays down on a client, by path from the root, and its maintainer scripts in `DEBIAN/`.
 
     None is a conffile: dpkg would ask about one that was copied by hand before, and a key must arrive without a question.
+    Which `.sources` is the host's, postinst decides: the package has one for each suite of `identity`.
     """
-    doc = f"usr/share/doc/{package_name(identity)}/copyright"
+    package, file = package_name(identity), f"etc/apt/sources.list.d/{identity.file_name}.sources"
+    templates, listed = f"usr/share/{package}", " ".join(suite.name for suite in identity.listed)
+    words = {"file": f"/{file}", "templates": f"/{templates}", "listed": listed, "default": listed.partition(" ")[0]}
     return {
         f"usr/share/keyrings/{keyring_name(identity)}": keyring,
-        f"etc/apt/sources.list.d/{identity.file_name}.sources": (GENERATED + sources_text(identity)).encode(),
+        **{f"{templates}/{one.name}.sources": (KEEPING + sources_text(identity, one)).encode() for one in identity.suites},
         f"etc/apt/preferences.d/{identity.file_name}.pref": (GENERATED + preferences_text(identity, names)).encode(),
-        doc: f"The public keys of {identity.label} and how to use them; everybody may copy and use them.\n".encode(),
-    }
+        f"usr/share/doc/{package}/copyright":
+            f"The public keys of {identity.label} and how to use them; everybody may copy and use them.\n".encode(),
+        "DEBIAN/postinst": POSTINST.format(**words).encode(),
+        "DEBIAN/postrm": POSTRM.format(**words).encode(),
+    }  # fmt: skip
 
 
-def sources_text(identity: Identity) -> str:
-    """Return the `.sources` file: all suites, signed by the keyring's own path on the client."""
-    suites = " ".join(suite.name for suite in identity.suites)
-    architectures = " ".join(sorted({name for suite in identity.suites for name in suite.architectures}))
+def sources_text(identity: Identity, suite: Suite, *others: Suite) -> str:
+    """Return the `.sources` file of a host that follows `suite`; `others` are those that it could name instead.
+
+    The key is the keyring's own path on the client.
+    """
+    instead = f"# A host follows one suite. Instead of {suite.name}: {', '.join(one.name for one in others)}.\n"
     return (
-        f"Types: deb\nURIs: {identity.url}\nSuites: {suites}\nComponents: {COMPONENT}\nArchitectures: {architectures}\n"
-        f"Signed-By: /usr/share/keyrings/{keyring_name(identity)}\n"
+        f"{instead if others else ''}Types: deb\nURIs: {identity.url}\nSuites: {suite.name}\nComponents: {COMPONENT}\n"
+        f"Architectures: {' '.join(suite.architectures)}\nSigned-By: /usr/share/keyrings/{keyring_name(identity)}\n"
     )
 
 

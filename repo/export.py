@@ -153,8 +153,8 @@ def _pieces(
             yield name, Piece(Digest(file.size, file.sha256), lambda name=name: store.open(name))  # type: ignore[misc]
     identity = repository.identity
     found = client_files(repository, names, ())
-    theirs = replace(identity, url=url or identity.url, suites=(Suite(release.suite, release.architectures),))
-    found[f"{identity.file_name}.sources"] = sources_text(theirs).encode()
+    theirs = Suite(release.suite, release.architectures)
+    found[f"{identity.file_name}.sources"] = sources_text(replace(identity, url=url or identity.url), theirs).encode()
     yield from ((name, _data(data)) for name, data in found.items())
 
 

@@ -59,6 +59,9 @@ def check(wish: Wish) -> None:
         if pattern.fullmatch(value) is None:
             raise KubedebError(f"{option} {value!r} is not valid", details=f"It must match {pattern.pattern}",
                                code=ExitCode.USAGE)  # fmt: skip
+    if wish.options.get("default") and len(set(wish.suites)) > 1:
+        raise KubedebError("--default is for one suite", details=f"A host follows one: not {' and '.join(wish.suites)}",
+                           code=ExitCode.USAGE)  # fmt: skip
     if "snapshots" in wish.suites:
         raise KubedebError("--suite 'snapshots' is not valid", details="dists/snapshots/ is where named snapshots are served.",
                            code=ExitCode.USAGE)  # fmt: skip
@@ -79,6 +82,8 @@ def merge(found: Identity, wish: Wish) -> Identity:
                 hint="Make another repository, or leave the option as it was.", code=ExitCode.REPOSITORY,
             )  # fmt: skip
     suites = {suite.name: suite for suite in found.suites}
+    if wish.options.get("default"):
+        suites = {name: replace(suite, options=replace(suite.options, default=False)) for name, suite in suites.items()}
     for name in wish.suites:
         suites[name] = _suite(name, suites.get(name), wish)
     if wish.storage and (wish.storage, wish.endpoint_url) != (found.storage, found.endpoint_url):

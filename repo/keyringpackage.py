@@ -33,6 +33,7 @@ from repo.transaction import Say, Transaction, transaction
 
 CONTENT_FIELD = "Kubedeb-Content"
 STAMP = "%Y.%m.%d.%H%M%S"
+SCRIPTS = ("postinst", "postrm")
 
 
 @frozen
@@ -101,7 +102,7 @@ def build(plan: Plan, folder: Path) -> Path:
         (tree / path).parent.mkdir(parents=True, exist_ok=True)
         (tree / path).write_bytes(data)
     for entry in (tree, *tree.rglob("*")):
-        entry.chmod(0o755 if entry.is_dir() else 0o644)
+        entry.chmod(0o755 if entry.is_dir() or entry.name in SCRIPTS else 0o644)
         os.utime(entry, (plan.stamp, plan.stamp))
     target = folder / f"{package_name(plan.identity)}_{plan.version}_all.deb"
     # Not compressed, because a compressor of tomorrow would give other bytes; it is a few KB.
@@ -134,7 +135,7 @@ def _plan(opened: Transaction, known: list[Package], suites: Collection[str]) ->
     """Return the package as keys, names and the suites that a client may ask for now are."""
     repository = opened.repository
     keys = read_keys(repository).for_clients
-    identity, names = repository.identity.for_clients(suites), opened.catalog.published_names()
+    identity, names = repository.identity.only(suites), opened.catalog.published_names()
     files = client_paths(identity, keyring(repository.layout, keys), names)
     stamp = choose_stamp(known, content_digest(files), int(time.time()))
     return Plan(repository.identity, files, tuple(key.fingerprint for key in keys), stamp)

@@ -108,7 +108,7 @@ class SuiteOptions:
     packages lay down is listed, for apt-file. `translations`: long descriptions stand in Translation-en. `page`: the suite's
     web page is made anew with each generation.
     `gates`: what must have been stated about what comes (`lint`, `reproduced=2`); `gate_keys`: a folder of keys that count.
-    `unlisted`: the suite is left out of the `.sources` that hosts get, as staging is.
+    `unlisted`: no host is told of the suite, as of staging. `default`: hosts are told of it before all others.
     `installable`: what changes must be installable, with the suites or `.sources` files in `background` behind it.
     """
 
@@ -124,6 +124,7 @@ class SuiteOptions:
     translations: bool = False
     page: bool = False
     unlisted: bool = False
+    default: bool = False
     gates: tuple[str, ...] = ()
     gate_keys: str = ""
     installable: bool = False
@@ -162,14 +163,14 @@ class Identity:
         """Return the repository as somebody sees it who knows these suites alone."""
         return replace(self, suites=tuple(suite for suite in self.suites if suite.name in names))
 
-    def for_clients(self, served: Collection[str]) -> Identity:
-        """Return the repository as hosts are told of it: what is served, without suites that are unlisted.
+    @property
+    def listed(self) -> tuple[Suite, ...]:
+        """Return the suites that hosts are told of, the one that a host follows by default first.
 
-        While nothing else is served those are named too: apt takes no `.sources` without a suite.
+        While there are none but unlisted ones it is those: apt takes no `.sources` without a suite.
         """
-        seen = self.only(served)
-        listed = tuple(suite for suite in seen.suites if not suite.options.unlisted)
-        return replace(seen, suites=listed) if listed else seen
+        listed = [suite for suite in self.suites if not suite.options.unlisted]
+        return tuple(sorted(listed or self.suites, key=lambda suite: not suite.options.default))
 
     @property
     def file_name(self) -> str:

@@ -11,7 +11,7 @@ from kubedeb.errors import ExitCode, KubedebError
 from repo.clientfiles import keyring_name, sources_text
 from repo.keyset import read_keys
 from repo.live import Live, chunk_loader, read_live
-from repo.models import Identity, Package, pool_folder
+from repo.models import Identity, Package, Suite, pool_folder
 from repo.place import Repository, writing
 from repo.poolfiles import BUILDINFO, beside
 from repo.rotation import State
@@ -58,7 +58,7 @@ def put_page(repository: Repository, suite: str, live: Live, load: Load) -> bool
     """Make the page of what is live, for who writes already; return whether it changed."""
     rows = ((row, _added(repository, row)) for row in rows_of(load, live.snapshot))
     keys = [(key.fingerprint, key.state is State.SIGNING) for key in read_keys(repository).for_clients]
-    text = page(repository.identity, suite, live.generation, live.date, rows, keys)
+    text = page(repository.identity, repository.suite(suite), live.generation, live.date, rows, keys)
     return repository.layout.store.put(page_name(suite), text.encode())
 
 
@@ -69,14 +69,14 @@ def _added(repository: Repository, row: Package) -> int | None:
 
 
 def page(
-    identity: Identity, suite: str, generation: int, date: int, rows: Iterable[tuple[Package, int | None]],
+    identity: Identity, suite: Suite, generation: int, date: int, rows: Iterable[tuple[Package, int | None]],
     keys: Sequence[tuple[str, bool]],
 ) -> str:  # fmt: skip
     """Return the page: packages with the time at which each was added (None: not known). Pure.
 
     `keys` are the fingerprints that clients have, each with whether the key signs already.
     """
-    title = escape(f"{identity.label} {suite}")
+    title = escape(f"{identity.label} {suite.name}")
     body = "".join(_row(row, added) for row, added in rows)
     return f"""<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -88,7 +88,7 @@ def page(
 <code>Signed-By</code> says, its <a href="../../{escape(quote(identity.file_name))}.pref">preferences</a> into
 <code>/etc/apt/preferences.d/</code>, and this into <code>/etc/apt/sources.list.d/{escape(identity.file_name)}.sources</code>:
 <button id="copy">copy</button></p>
-<pre id="sources">{escape(sources_text(identity.only((suite,))))}</pre>
+<pre id="sources">{escape(sources_text(identity, suite))}</pre>
 <h2>Packages (<span id="n"></span>)</h2><input id="q" type="search" placeholder="name, version, sha256 …" aria-label="search">
 <main><table><thead><tr><th>package<th>version<th>architecture<th>added<th>bytes<th>source, sha256<th>provenance</thead><tbody>
 {body}</tbody></table></main><script>{SCRIPT}</script></html>

@@ -139,11 +139,13 @@ def _client_files_stand(repository: Repository, served: Collection[str]) -> bool
 def client_files(repository: Repository, names: Iterable[str], served: Collection[str]) -> dict[str, bytes]:
     """Return what clients need beside the suites: keyring, `.sources` and preferences, by file name.
 
-    `served` are the suites that are published: apt-get update fails on one that is not. Unlisted ones are not named.
+    `served` are the suites that are published: apt-get update fails on one that is not. Without any there is no `.sources`.
     """
-    identity = repository.identity.for_clients(served)
-    return {
+    identity = repository.identity.only(served)
+    files = {
         clientfiles.keyring_name(identity): keyring(repository.layout, read_keys(repository).for_clients),
-        f"{identity.file_name}.sources": clientfiles.sources_text(identity).encode(),
         f"{identity.file_name}.pref": clientfiles.preferences_text(identity, names).encode(),
     }
+    if identity.listed:
+        files[f"{identity.file_name}.sources"] = clientfiles.sources_text(identity, *identity.listed).encode()
+    return files

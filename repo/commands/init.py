@@ -41,6 +41,8 @@ from repo.commands.options import repository_option, root_of
 @click.option("--page/--no-page", default=None, help="Make the suites' web pages anew with each generation.")
 @click.option("--unlisted/--listed", default=None,
               help="Leave the suites out of the .sources that hosts get (files and keyring package): for staging.")  # fmt: skip
+@click.option("--default/--no-default", default=None,
+              help="Name this suite in the .sources that hosts get; else it is the first that is not --unlisted.")  # fmt: skip
 @click.option("--changes-keyring", metavar="DIR",
               help="Take only .changes files that a key in this folder (.gpg, .asc) has signed. Empty: take all.")  # fmt: skip
 @json_option
@@ -49,6 +51,7 @@ def init(
     architectures: tuple[str, ...], storage: str, endpoint_url: str, valid_for: float | None, not_automatic: bool | None,
     but_automatic_upgrades: bool | None, zstd: bool, keep: int | None, keep_generations: int | None,
     changes_keyring: str | None, contents: bool | None, translations: bool | None, page: bool | None, unlisted: bool | None,
+    default: bool | None,
     gates: tuple[str, ...],
     gate_keys: str | None, installable: bool | None, background: tuple[str, ...], as_json: bool,
 ) -> None:  # fmt: skip
@@ -61,7 +64,7 @@ def init(
         "gates": _several(gates), "gate_keys": str(Path(gate_keys).absolute()) if gate_keys else gate_keys,
         "installable": installable, "background": _several(tuple(_absolute(name) for name in background)),
         "contents": contents, "translations": translations, "keep": keep, "keep_generations": keep_generations,
-        "page": page, "unlisted": unlisted,
+        "page": page, "unlisted": unlisted, "default": default,
         "changes_keyring": str(Path(changes_keyring).absolute()) if changes_keyring else changes_keyring,
     }  # fmt: skip
     options = {name: value for name, value in asked.items() if value is not None}
@@ -73,6 +76,9 @@ def init(
         return
     for line in result.done:
         click.echo(line)
+    if result.done and len(identity.listed) > 1:
+        told, another = identity.listed[0].name, f"kubedeb repo init --origin {identity.origin} --suite NAME --default"
+        click.echo(f"hosts are told of {told} alone; of another: {another}")
     if not result.done:
         click.echo(f"nothing to do: {layout.root} is as asked for")
 

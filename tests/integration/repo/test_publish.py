@@ -159,15 +159,20 @@ def test_packages_that_cannot_be_made_durable_are_not_published(
     assert inrelease.read_bytes() == before
 
 
-def test_an_unlisted_suite_is_served_and_no_host_is_told_of_it(published: Made) -> None:
+def test_a_host_is_told_of_one_suite_and_of_no_unlisted_one(published: Made, capsys: pytest.CaptureFixture[str]) -> None:
     assert published.repo("init", "--origin", "kubedeb", "--suite", "staging", "--unlisted") == 0
     assert published.repo("add", "--suite", "staging", "--publish", published.packages[0]) == 0
     sources = published.public / "kubedeb.sources"
     assert "Suites: bookworm\n" in sources.read_text()
     assert published.client("two", suite="staging").update().clean
     assert published.repo("init", "--origin", "kubedeb", "--suite", "staging", "--listed") == 0
+    assert "hosts are told of bookworm alone; of another: kubedeb repo init" in capsys.readouterr().out
     assert published.repo("publish", "staging") == 0
-    assert "Suites: bookworm staging\n" in sources.read_text()
+    assert sources.read_text().startswith("# A host follows one suite. Instead of bookworm: staging.\n")
+    assert "\nSuites: bookworm\n" in sources.read_text()
+    assert published.repo("init", "--origin", "kubedeb", "--suite", "staging", "--default") == 0
+    assert published.repo("publish", "staging") == 0
+    assert "\nSuites: staging\n" in sources.read_text()
     assert published.repo("verify") == 0
 
 

@@ -8,10 +8,13 @@ KEYRING = "example-archive-keyring"
 
 def test_sources() -> None:
     assert keyring_name(IDENTITY) == "example-archive-keyring.gpg"
-    assert sources_text(IDENTITY) == (
-        "Types: deb\nURIs: http://apt.localhost/\nSuites: bookworm trixie\nComponents: main\nArchitectures: amd64 arm64\n"
+    bookworm, trixie = IDENTITY.suites
+    text = (
+        "Types: deb\nURIs: http://apt.localhost/\nSuites: trixie\nComponents: main\nArchitectures: amd64 arm64\n"
         "Signed-By: /usr/share/keyrings/example-archive-keyring.gpg\n"
     )
+    assert sources_text(IDENTITY, trixie) == text
+    assert sources_text(IDENTITY, trixie, bookworm) == f"# A host follows one suite. Instead of trixie: bookworm.\n{text}"
 
 
 def test_preferences_hold_what_is_installed_and_let_nobody_else_in() -> None:

@@ -26,6 +26,13 @@ def test_init_again_adds(changes: dict[str, Any], suites: dict[str, tuple[str, .
     assert merged.url == url
 
 
+def test_one_suite_is_the_default() -> None:
+    found = merge(FOUND, replace(WISH, options={"default": True}))
+    merged = merge(found, replace(WISH, suites=("trixie",), options={"default": True}))
+    assert [(suite.name, suite.options.default) for suite in merged.suites] == [("bookworm", False), ("trixie", True)]
+    assert [suite.name for suite in merged.listed] == ["trixie", "bookworm"]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -47,6 +54,7 @@ def test_who_the_repository_is_cannot_change(changes: dict[str, Any], message: s
         ({"label": "a\nSuite: x"}, "--label 'a\\nSuite: x' is not one line of plain text"),
         ({"suites": ("..",)}, "--suite '..' is not valid"),
         ({"suites": ("a/b",)}, "--suite 'a/b' is not valid"),
+        ({"suites": ("a", "b"), "options": {"default": True}}, "--default is for one suite"),
         ({"architectures": ("amd 64",)}, "--architecture 'amd 64' is not valid"),
         ({"url": "http://a/\nSigned-By: x"}, "--url 'http://a/\\nSigned-By: x' is not valid"),
         ({"url": "ftp://a/"}, "--url 'ftp://a/' is not valid"),

@@ -32,8 +32,9 @@ def test_the_digest_is_of_names_and_contents() -> None:
 
 def test_what_is_laid_down() -> None:
     assert sorted(FILES) == [
-        "etc/apt/preferences.d/my_example.pref", "etc/apt/sources.list.d/my_example.sources",
+        "DEBIAN/postinst", "DEBIAN/postrm", "etc/apt/preferences.d/my_example.pref",
         "usr/share/doc/my-example-archive-keyring/copyright", "usr/share/keyrings/my_example-archive-keyring.gpg",
+        "usr/share/my-example-archive-keyring/bookworm.sources",
     ]  # fmt: skip
     lines = control_text(PLAN).splitlines()
     assert lines[0] == "Package: my-example-archive-keyring"

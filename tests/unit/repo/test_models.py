@@ -49,9 +49,15 @@ def test_a_package_may_not_speak_for_the_repository(field: str) -> None:
 
 @pytest.mark.parametrize(
     ("served", "named"),
-    [({"production", "staging"}, ["production"]), ({"production"}, ["production"]), ({"staging"}, ["staging"]), ((), [])],
+    [
+        ({"old", "production", "staging"}, ["production", "old"]),
+        ({"old", "staging"}, ["old"]),
+        ({"staging"}, ["staging"]),
+        ((), []),
+    ],
 )
-def test_hosts_are_not_told_of_unlisted_suites(served: set[str], named: list[str]) -> None:
-    suites = Suite("production", ("amd64",)), Suite("staging", ("amd64",), SuiteOptions(unlisted=True))
+def test_hosts_are_told_of_the_default_first_and_not_of_unlisted_suites(served: set[str], named: list[str]) -> None:
+    suites = (Suite("staging", ("amd64",), SuiteOptions(unlisted=True)), Suite("old", ("amd64",)),
+              Suite("production", ("amd64",), SuiteOptions(default=True)))  # fmt: skip
     identity = Identity("Example", "Example", "http://apt", "F" * 40, suites)
-    assert [suite.name for suite in identity.for_clients(served).suites] == named
+    assert [suite.name for suite in identity.only(served).listed] == named

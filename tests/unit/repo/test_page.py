@@ -9,15 +9,15 @@ IDENTITY = Identity(origin="o", label=HOSTILE, url="http://h", fingerprint="F" *
 
 def test_nothing_from_a_package_is_markup() -> None:
     row = Package(HOSTILE, HOSTILE, HOSTILE, "a" * 64, 7, f"Source: {HOSTILE}\n")
-    text = page(IDENTITY, "s", 3, 0, [(row, None)], [])
+    text = page(IDENTITY, IDENTITY.suites[0], 3, 0, [(row, None)], [])
     assert text.count("<script>") == 1
     assert "&lt;script&gt;alert(1)" in text
 
 
 def test_a_date_that_is_not_known_is_empty() -> None:
     row = Package("a", "1", "all", "a" * 64, 7, "")
-    assert "<td>all<td><td" in page(IDENTITY, "s", 3, 0, [(row, None)], [])
-    assert "<td>all<td>1970-01-01 00:01 UTC<td" in page(IDENTITY, "s", 3, 0, [(row, 60)], [])
+    assert "<td>all<td><td" in page(IDENTITY, IDENTITY.suites[0], 3, 0, [(row, None)], [])
+    assert "<td>all<td>1970-01-01 00:01 UTC<td" in page(IDENTITY, IDENTITY.suites[0], 3, 0, [(row, 60)], [])
 
 
 def test_metrics() -> None:
@@ -42,14 +42,14 @@ def test_a_subkey_is_not_a_key() -> None:
 
 
 def test_every_key_of_an_overlap_is_on_the_page() -> None:
-    text = page(IDENTITY, "s", 3, 0, [], [("A" * 40, True), ("B" * 40, True), ("C" * 40, False)])
+    text = page(IDENTITY, IDENTITY.suites[0], 3, 0, [], [("A" * 40, True), ("B" * 40, True), ("C" * 40, False)])
     assert [text.count(f">{letter * 40}<") for letter in "ABC"] == [1, 1, 1]
     assert f"To be signed by <code>{'C' * 40}" in text
 
 
 def test_what_was_said_is_linked_and_escaped() -> None:
     stanza = f"Package: a\nKubedeb-Beside:\n {'b' * 64} 3 a<b>.intoto.jsonl\n {'c' * 64} 3 a_1_all.buildinfo\n"
-    text = page(IDENTITY, "s", 3, 0, [(Package("a", "1", "all", "a" * 64, 7, stanza), None)], [])
+    text = page(IDENTITY, IDENTITY.suites[0], 3, 0, [(Package("a", "1", "all", "a" * 64, 7, stanza), None)], [])
     folder = f"../../pool/aa/{'a' * 64}"
     assert f'<td><a href="{folder}/a%3Cb%3E.intoto.jsonl">statements</a>, ' in text
     assert f'<a href="{folder}/a_1_all.buildinfo">buildinfo</a></tr>' in text
