@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -42,6 +43,16 @@ def upload(made: Made, signer: Signer, name: str, files: list[Path], distributio
     return signed
 
 
+def dput(made: Made, signer: Signer, changes: Path) -> None:
+    """Upload as a maintainer does, with dput's own looks at the signature and the files."""
+    configuration = made.folder / "dput.cf"
+    configuration.write_text(f"[ours]\nmethod = local\nincoming = {made.folder / 'in'}\nallow_unsigned_uploads = 0\n")
+    subprocess.run(
+        ["dput", "--config", configuration, "ours", changes], check=True, capture_output=True, timeout=60,
+        env={**os.environ, "GNUPGHOME": str(signer.home)},
+    )  # fmt: skip
+
+
 def names(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
@@ -60,6 +71,18 @@ def test_uploads_go_live_in_the_suites_that_they_are_for(made: Made, alice: Sign
         assert client.update().clean
         assert client.versions(package) == versions
     assert made.repo("incoming", folder) == 0
+
+
+def test_what_dput_uploads_goes_live(made: Made, alice: Signer) -> None:
+    out = made.folder / "out"
+    plain = write_changes(out / "plain", [write_deb(out, "hello", "1.0-1")])
+    dput(made, alice, alice.sign(plain, "hello_1.0-1_amd64.changes"))
+    assert names(made.folder / "in") == ["hello_1.0-1_amd64.changes", "hello_1.0-1_amd64.deb"]
+    assert made.repo("incoming", made.folder / "in") == 0
+    assert names(made.folder / "in") == []
+    client = made.client()
+    assert client.update().clean
+    assert client.versions("hello") == ["1.0-1"]
 
 
 def test_what_cannot_be_taken_is_moved_aside_whole(made: Made, alice: Signer, capsys: pytest.CaptureFixture[str]) -> None:
