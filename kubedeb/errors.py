@@ -120,6 +120,10 @@ class KubedebError(Exception):
         return "\n".join(lines)
 
 
+MEND = "Make room or mend the rights, then run the same command again; nothing half-written was left behind."
+ONE_FILE_SYSTEM = "Its folders must lie on one file system: files appear in their place by a rename."
+
+
 @contextmanager
 def storage_errors(what: str, code: ExitCode) -> Iterator[None]:
     """Turn an `OSError` of the file system under `what` into a `KubedebError` with `code`.
@@ -134,6 +138,6 @@ def storage_errors(what: str, code: ExitCode) -> Iterator[None]:
         raise KubedebError(
             f"cannot write {what}{full}",
             details=f"{where}{error.strerror or error}",
-            hint="Make room or mend the rights, then run the same command again; nothing half-written was left behind.",
+            hint=ONE_FILE_SYSTEM if error.errno == errno.EXDEV else MEND,
             code=code,
         ) from error

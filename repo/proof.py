@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from kubedeb.errors import KubedebError
@@ -14,6 +17,9 @@ from repo.keys import Signed
 from repo.keyset import public_key, read_keys
 from repo.models import Suite
 from repo.place import Repository
+
+# What apt's sources and settings can hold as it stands: they are split at blanks, and know quotes and escapes.
+PLAIN = re.compile(r"[A-Za-z0-9/._+~-]+")
 
 
 def judge(repository: Repository, suite: Suite, text: str, signed: Signed, indices: Indices) -> tuple[str, ...]:
@@ -34,17 +40,31 @@ def judge(repository: Repository, suite: Suite, text: str, signed: Signed, indic
     else:
         for component in {path.partition("/")[0] for path in indices.listed}:
             (dists / component).symlink_to(local / "dists" / suite.name / component)
-    client = staging / "client"
-    client.mkdir()
+    (staging / "client").mkdir()
     try:
         keys = read_keys(repository)
         alone = tuple(staging / f"{key.fingerprint}.gpg" for key in keys.signing)
         for ring, key in zip(alone, keys.signing, strict=True):
             write_bytes(ring, public_key(repository.layout, key))
-        staged = Staged(tree, suite, indices.listed, repository.layout.client_keyring, alone)
-        judges = prove(staged, client)
-        return (*judges, *prove_everywhere(staged)) if repository.terms.everywhere else judges
+        with _plainly(repository.layout.root) as root:
+            here = root / staging.relative_to(repository.layout.root)
+            keyring = root / repository.layout.client_keyring.relative_to(repository.layout.root)
+            staged = Staged(here / "tree", suite, indices.listed, keyring, alone)
+            judges = prove(staged, here / "client")
+            return (*judges, *prove_everywhere(staged)) if repository.terms.everywhere else judges
     except KubedebError:
         # Should it be a piece that was damaged, the next publish compresses it anew.
         repository.layout.pieces.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def _plainly(root: Path) -> Iterator[Path]:
+    """Give the repository's folder by a name that is plain: its own, or one that leads there while the block lasts."""
+    if PLAIN.fullmatch(str(root)):
+        yield root
+        return
+    with tempfile.TemporaryDirectory(prefix="kubedeb-proof-") as folder:
+        plain = Path(folder) / "root"
+        plain.symlink_to(root)
+        yield plain

@@ -186,6 +186,18 @@ def test_suites_share_the_pool_and_have_drafts_of_their_own(published: Made) -> 
     assert published.client().versions() == list(VERSIONS)
 
 
+def test_the_repositorys_folder_may_have_any_name(tmp_path: Path, template: Made) -> None:
+    made = Made(tmp_path / 'a b%20 "é;', template.packages, tmp_path)
+    assert made.repo("init", "--origin", "kubedeb") == 0
+    assert made.repo("add", "--suite", "bookworm", "--publish", *made.packages) == 0
+    assert made.repo("verify") == 0
+    keyring = tmp_path / "keyring.gpg"
+    keyring.write_bytes((made.root / "keyring.gpg").read_bytes())
+    client = made.client(uri=made.public.as_uri(), keyring=keyring)
+    assert client.update().clean
+    assert client.download("etcd-server", VERSIONS[0]).clean
+
+
 def test_an_empty_suite_and_a_new_architecture_can_be_published(tmp_path: Path, template: Made) -> None:
     made = Made(tmp_path / "r", template.packages, tmp_path)
     assert made.repo("init", "--origin", "kubedeb") == 0

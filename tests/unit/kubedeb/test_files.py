@@ -31,10 +31,19 @@ def test_equal_values_are_equal_bytes() -> None:
     assert canonical_json({"b": 1, "a": [2]}) == canonical_json({"a": [2], "b": 1})
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES])
-def test_the_disk_speaks_to_the_operator(number: int) -> None:
+@pytest.mark.parametrize(
+    ("number", "hint"),
+    [
+        (errno.ENOSPC, "Make room"),
+        (errno.EROFS, "Make room"),
+        (errno.EACCES, "Make room"),
+        (errno.EXDEV, "Its folders must lie"),
+    ],
+)
+def test_the_disk_speaks_to_the_operator(number: int, hint: str) -> None:
     with pytest.raises(KubedebError) as caught, storage_errors("the store", ExitCode.BUILD_STORAGE):
         raise OSError(number, os.strerror(number), "/somewhere")
     assert caught.value.code == ExitCode.BUILD_STORAGE
     assert "cannot write the store" in caught.value.render()
     assert f"/somewhere: {os.strerror(number)}" in caught.value.render()
+    assert caught.value.hint.startswith(hint)
