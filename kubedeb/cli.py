@@ -75,8 +75,9 @@ def guarded(command: Callable[[], object]) -> int:
     except KubedebError as error:
         print(error.render(), file=sys.stderr)
         return error.code
-    except BrokenPipeError:
-        # The reader of our output went away (`| head`): nothing is wrong, and nothing more can be said.
+    except (BrokenPipeError, SystemExit):
+        # The reader of our output went away (`| head`): nothing is wrong, and nothing more can be said. Where click itself was
+        # writing it leaves by an exit of its own, with status 1.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.DONE
     except Exception as error:
