@@ -186,6 +186,25 @@ def test_suites_share_the_pool_and_have_drafts_of_their_own(published: Made) -> 
     assert published.client().versions() == list(VERSIONS)
 
 
+@pytest.mark.parametrize(
+    ("options", "priority"), [(["--not-automatic"], "1"), (["--not-automatic", "--but-automatic-upgrades"], "100"), ([], "500")]
+)
+def test_apt_takes_from_a_suite_what_it_is_made_for(
+    tmp_path: Path, template: Made, options: list[str], priority: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = Made(tmp_path / "r", template.packages, tmp_path)
+    assert made.repo("init", "--origin", "kubedeb", "--zstd", *options) == 0
+    assert made.repo("add", "--suite", "bookworm", "--publish", *made.packages) == 0
+    client = made.client(options=('Acquire::CompressionTypes::Order { "zst"; };',))
+    assert client.update().clean
+    policy = client.run("apt-cache", "policy", "etcd-server").text
+    assert re.findall(r"^ +(\d+) file:", policy, re.MULTILINE) == [priority] * len(made.packages)
+    assert made.repo("init", "--origin", "kubedeb", "--not-automatic", "--but-automatic-upgrades") == (
+        0 if priority == "100" else ExitCode.REPOSITORY
+    )
+    assert ("cannot change" in capsys.readouterr().err) == (priority != "100")
+
+
 def test_the_repositorys_folder_may_have_any_name(tmp_path: Path, template: Made) -> None:
     made = Made(tmp_path / 'a b%20 "é;', template.packages, tmp_path)
     assert made.repo("init", "--origin", "kubedeb") == 0
