@@ -17,6 +17,7 @@ from repo.models import COMPONENT, Suite
 
 # What apt says when something is wrong but not so wrong that its exit status tells.
 COMPLAINT = re.compile(r"^[WE]: .*", re.MULTILINE)
+REFUSED = "Nothing was published: the repository is as it was."
 
 
 @frozen
@@ -40,10 +41,9 @@ def prove(staged: Staged, work: Path) -> tuple[str, ...]:
     """
     release = staged.tree / "dists" / staged.suite.name / "Release"
     judges = ["apt", "gpgv"]
-    refused = "Nothing was published: the repository is as it was."
-    run(["gpgv", "--keyring", staged.keyring, f"{release}.gpg", release], code=ExitCode.CLIENT, hint=refused)
+    run(["gpgv", "--keyring", staged.keyring, f"{release}.gpg", release], code=ExitCode.CLIENT, hint=REFUSED)
     if shutil.which("sqv"):
-        run(["sqv", "--keyring", staged.keyring, f"{release}.gpg", release], code=ExitCode.CLIENT, hint=refused)
+        run(["sqv", "--keyring", staged.keyring, f"{release}.gpg", release], code=ExitCode.CLIENT, hint=REFUSED)
         judges.append("sqv")
     for keyring in staged.alone if len(staged.alone) > 1 else ():
         _one_key(release, keyring, sequoia="sqv" in judges)
@@ -57,7 +57,7 @@ def _one_key(release: Path, keyring: Path, *, sequoia: bool) -> None:
     for document, signed in ((release.with_name("InRelease").read_bytes(), None), (detached.read_bytes(), release)):
         if not signers(document, keyring, signed):
             raise KubedebError(f"a client that has only the key {keyring.stem} would refuse this", code=ExitCode.CLIENT,
-                               hint="Nothing was published: the repository is as it was.")  # fmt: skip
+                               hint=REFUSED)  # fmt: skip
     if sequoia:
         run(["sqv", "--keyring", keyring, detached, release], code=ExitCode.CLIENT)
 
@@ -71,7 +71,7 @@ def _apt_update(staged: Staged, work: Path) -> None:
                f"Components: {COMPONENT}\nSigned-By: {staged.keyring}\n")  # fmt: skip
     write_text(work / "apt.conf", apt_configuration(work, source, staged.suite.architectures))
     result = run(["apt-get", "update", "-q"], env={"APT_CONFIG": str(work / "apt.conf")}, code=ExitCode.CLIENT,
-                 hint="Nothing was published: the repository is as it was.")  # fmt: skip
+                 hint=REFUSED)  # fmt: skip
     complaints = COMPLAINT.findall((result.stdout + result.stderr).decode(errors="replace"))
     if complaints:
         raise _refused("apt takes the staged repository, but not without a word", result, "\n".join(complaints))
@@ -105,5 +105,5 @@ def apt_configuration(work: Path, source: Path, architectures: tuple[str, ...]) 
 
 
 def _refused(brief: str, result: Result, details: str = "") -> KubedebError:
-    error = ProcessError(brief, result, code=ExitCode.CLIENT, hint="Nothing was published: the repository is as it was.")
+    error = ProcessError(brief, result, code=ExitCode.CLIENT, hint=REFUSED)
     return KubedebError(brief, details=details or error.details, hint=error.hint, code=ExitCode.CLIENT)

@@ -19,7 +19,7 @@ from kubedeb.config import resolve
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.process import run
 from kubedeb.records import frozen
-from repo.client import COMPLAINT, Staged, apt_configuration
+from repo.client import COMPLAINT, REFUSED, Staged, apt_configuration
 from repo.indices import index_objects
 from repo.models import COMPONENT
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 LABELS = {"kubedeb.client": "1"}
 WORK = Path("/srv/kubedeb")
 SECONDS = 300
-REFUSED = "Nothing was published: the repository is as it was."
 # Stricter than apt's own policy and dated ahead of it (sequoia-policy-config(5)): no digest older than SHA-2, no DSA, no RSA of
 # less than 3072 bits. What passes this passes for years.
 POLICY = """[hash_algorithms]

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from kubedeb.records import frozen
 
 if TYPE_CHECKING:
-    pass
-from kubedeb.deb import Deb
+    from kubedeb.deb import Deb
 
 COMPONENT = "main"
 # The architecture of a row that is a source package.
