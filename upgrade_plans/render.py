@@ -7,6 +7,7 @@ from itertools import groupby
 
 from kubedeb.knowledge import Knowledge
 from upgrade_plans.models.plan import Phase, Plan, Step
+from upgrade_plans.prover.blocked import BLOCKED
 from upgrade_plans.prover.certificate import MODEL, NOT_CLAIMED
 from upgrade_plans.prover.verdict import Moment, Story, Verdict, Violation
 
@@ -111,15 +112,21 @@ def _proof(verdict: Verdict, knowledge: Knowledge) -> Iterator[str]:
     inferred = [f"{rule} ({knowledge.by_id[rule].source})" for rule in verdict.inferred]
     yield f"  rules whose source was not read verbatim: {', '.join(inferred) or 'none'}"
     yield from (f"  finding: {finding}" for finding in verdict.findings)
-    if not verdict.exposures:
+    inherited = [exposure for exposure in verdict.exposures if exposure.fault == BLOCKED]
+    faults = [exposure for exposure in verdict.exposures if exposure.fault != BLOCKED]
+    if inherited:
+        total = spell(sum(exposure.seconds for exposure in inherited))
+        yield f"  exposure: a blocked version, there from the start, runs until {inherited[-1].step} is over, about {total}"
+        yield f"    recovery: {inherited[-1].recovery}"
+    if not faults:
         yield "  exposures: none; after any one fault a majority is left in every state"
     else:
         yield "  exposures (one more fault would stop writes, and nothing can be done about it):"
-    for step in dict.fromkeys(exposure.step for exposure in verdict.exposures):
-        here = [exposure for exposure in verdict.exposures if exposure.step == step]
+    for step in dict.fromkeys(exposure.step for exposure in faults):
+        here = [exposure for exposure in faults if exposure.step == step]
         kinds = ", ".join(exposure.fault for exposure in here)
         yield f"    {step}: about {spell(here[0].seconds)}, {here[0].states} states; a fault of {kinds}"
-    if verdict.exposures:
+    if faults:
         yield "    recovery: bring back what failed; a majority is then up again and nothing is lost"
     yield f"  not claimed: {'; '.join(NOT_CLAIMED)}"
 

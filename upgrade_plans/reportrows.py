@@ -11,6 +11,7 @@ from upgrade_plans.models.certificate import Summary
 from upgrade_plans.models.upgrade import Phase, Step, Upgrade
 from upgrade_plans.models.upgradekinds import StepKind
 from upgrade_plans.planner.estimate import Estimate
+from upgrade_plans.prover.blocked import BLOCKED
 from upgrade_plans.rollback import Blocked, lossy, points_of_no_return
 from upgrade_plans.upgradetree import units, way_back
 from upgrade_plans.versionmatrix import Matrix, matrix
@@ -79,11 +80,12 @@ class Capacity:
 
 @dataclass(frozen=True)
 class Exposure:
-    """A step while which one more fault of these kinds would stop a service, and its p50 in seconds."""
+    """A step while which one more fault of these kinds would stop a service, or a blocked version runs (`inherited`); p50."""
 
     step: str
     faults: tuple[str, ...]
     seconds: float
+    inherited: bool = False
 
 
 @dataclass(frozen=True)
@@ -173,7 +175,8 @@ def _exposures(plan: Upgrade, proof: Summary) -> Iterator[Exposure]:
         faults.setdefault(one.step, []).append(one.fault)
     for step in plan.steps:
         if step.id in faults:
-            yield Exposure(step.id, tuple(dict.fromkeys(faults[step.id])), step.duration.p50)
+            kinds = dict.fromkeys(faults[step.id])
+            yield Exposure(step.id, tuple(kind for kind in kinds if kind != BLOCKED), step.duration.p50, BLOCKED in kinds)
 
 
 def capacity(plan: Upgrade, times: Mapping[str, tuple[float, float]]) -> Capacity:

@@ -7,8 +7,9 @@ from itertools import groupby
 
 from kubedeb.knowledge import Knowledge
 from upgrade_plans.models.upgrade import Upgrade
+from upgrade_plans.prover.blocked import BLOCKED
 from upgrade_plans.prover.verdict import Violation
-from upgrade_plans.prover.whole import NOT_CLAIMED, WholeVerdict
+from upgrade_plans.prover.whole import NOT_CLAIMED, RECOVERY, WholeVerdict
 from upgrade_plans.prover.wholeprove import MODEL, Happening
 from upgrade_plans.render import spell
 from upgrade_plans.upgradetext import counted
@@ -46,6 +47,12 @@ def _exposures(plan: Upgrade, verdict: WholeVerdict) -> Iterator[str]:
     pairs += [(step, fault) for one in verdict.segments if one.model == "stack-rolling/1" for step, fault, _ in one.exposures]
     order = list(seconds)
     exposed = dict.fromkeys(sorted(pairs, key=lambda pair: order.index(pair[0])))
+    inherited = [step for step, fault in exposed if fault == BLOCKED]
+    if inherited:
+        total = spell(sum(seconds.get(step, 0.0) for step in inherited))
+        yield f"  exposure: a blocked version, there from the start, runs until {inherited[-1]} is over, about {total}"
+        yield f"    recovery: {RECOVERY[BLOCKED]}"
+        exposed = {pair: None for pair in exposed if pair[1] != BLOCKED}
     if not exposed:
         yield "  exposures: none"
         return

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from kubedeb.knowledge import Knowledge, Severity
 from kubedeb.versions import Version
 from upgrade_plans.models.plan import ACTS, Act, Plan, Step
 
@@ -14,7 +14,6 @@ FORWARD, BACK, ROLLED_BACK = "forward", "back", "rolled-back"
 ISSUED, STOPPED, UNKNOWN, DONE = range(4)
 NONE = -1
 HEALTHY_WORLD = ("", NONE)
-NEXT = Callable[[tuple[int, int]], tuple[int, int] | None]
 
 
 class State(NamedTuple):
@@ -54,6 +53,8 @@ class Case:
     rows: tuple[Ints, ...]
     row_of: Ints
     merge_rows: bool
+    blocked: frozenset[int]
+    """The ranks of versions that a row forbids."""
     cells_until: tuple[tuple[Ints, ...], ...]
     """By the number of steps that may have begun, the members that are alike, where there are several."""
 
@@ -116,7 +117,12 @@ def _cells(plan: Plan, rows: tuple[Ints, ...], nodes: tuple[Ints, ...]) -> tuple
     return tuple(cell for cell in alike.values() if len(cell) > 1)
 
 
-def case_of(plan: Plan, next_line: NEXT, reductions: dict[str, bool]) -> Case:
+def forbidden(version: Version, knowledge: Knowledge) -> bool:
+    """Say whether a row forbids a version of etcd."""
+    return any(rule.severity is Severity.FORBID for rule in knowledge.blocked("etcd", version))
+
+
+def case_of(plan: Plan, knowledge: Knowledge, reductions: dict[str, bool]) -> Case:
     """Number a plan that passed the static checks; `reductions` are those that the certificate was made with."""
     numbers = {member.node: number for number, member in enumerate(plan.members)}
     texts = {text for step in plan.steps for text in (step.from_, step.to, *((step.undo.to,) if step.undo else ()))}
@@ -133,11 +139,13 @@ def case_of(plan: Plan, next_line: NEXT, reductions: dict[str, bool]) -> Case:
     nodes = tuple(tuple(numbers[node] for node in step.nodes) for step in plan.steps)
     rows = tuple(tuple(n for n, member in enumerate(plan.members) if member.row == row) for row in names)
     ends = range(len(plan.steps) + 1)
+    blocked = frozenset(rank for rank, version in enumerate(versions) if forbidden(version, knowledge))
+    above = [knowledge.next_line("etcd", line) or line for line in lines]
     return Case(
         plan=plan, steps=plan.steps, nodes=nodes,
         phases=tuple(phases), versions=versions, line=tuple(lines.index(version.line) for version in versions),
-        highest=tuple(max(n for n, other in enumerate(lines) if other <= (next_line(line) or line)) for line in lines),
+        highest=tuple(max(n for n, other in enumerate(lines) if other <= above[index]) for index in range(len(lines))),
         cluster=lines.index(cluster), row_of=tuple(names.index(member.row) for member in plan.members),
-        rows=rows, merge_rows=reductions.get("rows", False),
+        rows=rows, merge_rows=reductions.get("rows", False), blocked=blocked,
         cells_until=tuple(_cells(plan, rows, nodes[:end]) if reductions.get("symmetry") else () for end in ends),
     )  # fmt: skip

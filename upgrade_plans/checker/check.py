@@ -14,7 +14,7 @@ from kubedeb.knowledge import Knowledge
 from upgrade_plans.canonical import digest
 from upgrade_plans.checker.case import FORWARD, HEALTHY_WORLD, NONE, Case, Ints, State, case_of
 from upgrade_plans.checker.differences import brief
-from upgrade_plans.checker.invariants import exposed, level, plan_broken, state_broken
+from upgrade_plans.checker.invariants import blocked_broken, exposed, level, plan_broken, state_broken
 from upgrade_plans.checker.moves import moves
 from upgrade_plans.models.certificate import Certificate
 from upgrade_plans.models.plan import Plan
@@ -36,7 +36,7 @@ def check(certificate: Certificate, plan: Plan, knowledge: Knowledge) -> tuple[s
     if broken or certificate.evidence is None:
         refused = {"violations": sorted(broken), "states": None, "proven": False}
         return tuple(_differences(certificate, refused))
-    case = case_of(plan, lambda line: knowledge.next_line("etcd", line), certificate.evidence.reductions)
+    case = case_of(plan, knowledge, certificate.evidence.reductions)
     return tuple(_differences(certificate, Walk(case).found()))
 
 
@@ -85,6 +85,8 @@ class Walk:
         for state in self.order:
             self._visit(state)
         self._ends()
+        if self.case.blocked and blocked_broken(self.case):
+            self.broken.add("blocked")
         levels: Counter[str] = Counter()
         listed: Counter[tuple[str, str]] = Counter()
         places: dict[str, list[str]] = {}
@@ -92,6 +94,9 @@ class Walk:
             rank, weight = level(self.case, state), self._weight(state)
             levels[rank] += weight
             places.setdefault(f"{state.way} {state.step} {state.act}", []).append(_text(state))
+            held = self.case.blocked and not self.case.blocked.isdisjoint((*state.installed, *state.running))
+            if held and state.step < len(self.case.steps):
+                listed[self.case.steps[state.step].id, "blocked"] += weight
             if rank == "N" and self.case.size - len(self.case.up(state)) <= 1:
                 listed.update({(self.case.steps[state.step].id, kind): weight for kind in exposed(self.case, state)})
         return {

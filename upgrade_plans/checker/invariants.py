@@ -46,6 +46,14 @@ def _whole(plan: Plan, version: str) -> bool:
     return "etcd-server" in packages and all(pin.sha256 and str(upstream_of(pin.version)) == version for pin in pins)
 
 
+def blocked_broken(case: Case) -> bool:
+    """Say whether a change brings a blocked version, or a member is left on the one that it begins on."""
+    changes = [step for step in case.steps if step.kind is StepKind.CHANGE]
+    last = {node: step.to for step in changes for node in step.nodes}
+    ends = [step.to for step in changes] + [last.get(member.node, member.running) for member in case.plan.members]
+    return any(case.rank(text) in case.blocked for text in ends)
+
+
 def level(case: Case, state: State) -> str:
     """Return a state's level: R, N or F."""
     if state.fault != HEALTHY_WORLD:

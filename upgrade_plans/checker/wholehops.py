@@ -13,7 +13,7 @@ from upgrade_plans.models import plan as rolling
 from upgrade_plans.models.upgrade import Step, Upgrade
 from upgrade_plans.models.upgradekinds import StepKind as Kind
 
-IN_SEQUENCE = {"packages", "snapshot", "plan"}
+IN_SEQUENCE = {"packages", "snapshot", "plan", "blocked"}
 """Judged in the sequence, of the whole plan."""
 CHECKS = {check.value for check in rolling.Check}
 
@@ -30,13 +30,16 @@ def walked(plan: Upgrade, step: Step, knowledge: Knowledge) -> tuple[int | None,
     if broken:
         return None, not broken - IN_SEQUENCE
     reductions = {"symmetry": True, "rows": True}
-    found = Walk(case_of(own, lambda line: knowledge.next_line("etcd", line), reductions)).found()
+    found = Walk(case_of(own, knowledge, reductions)).found()
     return int(found["states"]), not set(found["violations"]) - IN_SEQUENCE
 
 
 def hop_plan(plan: Upgrade, hop: Step) -> rolling.Plan:
     """Return a hop as a plan of part one: packages and a proven backup, then each member with the hop's own checks."""
     nodes, old, new = list(hop.takes), str(hop.from_), str(hop.to)
+    before = _before(plan, hop)
+    lowest = min(Version.parse(text) for text in before.values()).line
+    left = [text for node, text in before.items() if node not in nodes]
     base = {"from": old, "to": new, "reason": hop.reason}
     first: list[dict[str, Any]] = [
         {**base, "id": kind, "kind": kind, "nodes": nodes if kind == "download" else nodes[:1]}
@@ -57,16 +60,33 @@ def hop_plan(plan: Upgrade, hop: Step) -> rolling.Plan:
             "blocks": [block.model_dump(include={"state", "by", "loss"}) for block in hop.blocks],
             "max_backup_age": hop.max_backup_age, "pre": [*pre, "backup-proven"],
         }  # fmt: skip
-    then.append({**base, "id": "await", "kind": "await-version", "nodes": nodes})
+    # Of a hop that leaves members below nobody waits for the cluster version to rise.
+    if all(Version.parse(text).line >= Version.parse(new).line for text in left):
+        then.append({**base, "id": "await", "kind": "await-version", "nodes": nodes})
     rows = {host.node: host.row or host.node for host in plan.hosts}
     pin = {"version": "", "sha256": "0" * 64}
     phases = {"ready": first, "hop": then}
     return rolling.Plan.model_validate({
         "cluster": plan.cluster, "cluster_id": "etcd", "target": {"etcd": new},
-        "cluster_version": "{}.{}.0".format(*Version.parse(old).line),
+        "cluster_version": "{}.{}.0".format(*lowest),
         "inputs": {"facts": "", "cluster_file": "", "knowledge": ""},
-        "members": [{"node": node, "member_id": node, "row": rows.get(node, node), "running": old, "installed": old}
-                    for node in nodes],
-        "releases": {text: {"packages": {"etcd-server": {**pin, "version": f"{text}-1"}}} for text in {old, new}},
+        "members": [{"node": node, "member_id": node, "row": rows.get(node, node), "running": text, "installed": text}
+                    for node, text in before.items()],
+        "releases": {text: {"packages": {"etcd-server": {**pin, "version": f"{text}-1"}}} for text in {old, new, *left}},
         "phases": [{"id": name, "title": name, "reason": hop.reason, "steps": steps} for name, steps in phases.items()],
     })  # fmt: skip
+
+
+def _before(plan: Upgrade, hop: Step) -> dict[str, str]:
+    """Return what each member runs when a hop begins."""
+    found: dict[str, str] = {}
+    for host in plan.hosts:
+        daemon = host.daemons.get("etcd")
+        if daemon is not None and (daemon.running or daemon.installed):
+            found[host.node] = str(daemon.running or daemon.installed)
+    for step in plan.steps:
+        if step.id == hop.id:
+            break
+        if step.kind is Kind.ETCD_HOP and step.to is not None:
+            found |= dict.fromkeys(step.takes, step.to)
+    return found

@@ -9,7 +9,7 @@ from kubedeb.versions import Version
 from upgrade_plans.checker.wholedata import data_broken
 from upgrade_plans.checker.wholerows import INVARIANTS, ROWS_CALL, Rows
 from upgrade_plans.checker.wholestate import FORWARD, Scene, State
-from upgrade_plans.checker.wholewords import HANDLE, MANAGERS, WORKERS, acted_on
+from upgrade_plans.checker.wholewords import CARRY, HANDLE, MANAGERS, WORKERS, acted_on
 from upgrade_plans.checker.wholeworld import SERVER, Replay, Unit
 from upgrade_plans.models.surroundings import ManagersReach
 from upgrade_plans.models.upgradekinds import Service, Store
@@ -32,6 +32,11 @@ class Invariants:
         start = plan.worlds[0]
         first = [(name, unit) for (name, _), unit in start.hosts.items()] + list(start.crowd)
         self.given = {(name, unit.would, unit.settings) for name, unit in first}
+        seen = {(called(name), version) for name, unit in first for version in unit.either}
+        self.inherited = {
+            (name, version) for name, version in seen
+            if any(rule.severity is Severity.FORBID for rule in self.rows.bad(name, version))
+        }  # fmt: skip
         self.had = {(name, setting) for name, unit in first for setting, _ in unit.settings}
         self.holds_config = any(step.kind is Kind.HOLD_CONFIG for step in plan.steps)
         self.there: dict[object, frozenset[Broken]] = {}
@@ -45,6 +50,8 @@ class Invariants:
         for wrote in state.past.wrote:
             for reads in {version for unit in here.servers for version in unit.either}:
                 yield from (("storage-readable", clause) for clause in self.rows.down(wrote, reads))
+        if self.inherited:
+            yield from self._inherited(state, here, over=over)
         yield from self._members(here)
         yield from self._lines(state, here)
         yield from self._api(state, here)
@@ -60,12 +67,16 @@ class Invariants:
     def _mixes(self, state: State, here: Scene) -> Iterator[Broken]:
         mix: dict[str, set[Version]] = {}
         for name, unit in here.units:
-            mix.setdefault(ROWS_CALL.get(name, name), set()).update(unit.either)
+            mix.setdefault(called(name), set()).update(unit.either)
         newest = state.past.newest
         if newest is not None:
             mix["storage"] = {STORED.get(newest, STORED[Store.V3])}  # type: ignore[call-overload]
         asked = {name: frozenset(versions) for name, versions in mix.items() if not (self.loopback and name in MANAGERS)}
         broken = list(self.rows.together(frozenset(asked.items())))
+        # What was there before the plan is judged apart, but where the step itself brings it.
+        excused = self.inherited - _brought(here)
+        broken += [rule for name, versions in asked.items() for version in versions if (name, version) not in excused
+                   for rule in self.rows.bad(name, version)]  # fmt: skip
         for (name, where), units in here.may.items() if self.loopback else ():
             if name in MANAGERS:
                 broken += self.rows.beside_server(name, _versions(units), _versions(here.may.get((SERVER, where), ())))
@@ -75,6 +86,17 @@ class Invariants:
                 self.warned.add(rule.id)
             else:
                 yield "blocked" if rule.kind.value == "blocked" else INVARIANTS.get(rule.component, "blocked"), "rule"
+
+    def _inherited(self, state: State, here: Scene, *, over: bool) -> Iterator[Broken]:
+        """Yield what is violated by a blocked version that was there before the plan: it is left first, then all else moves."""
+        there = {(called(name), version) for name, unit in here.units for version in unit.either} & self.inherited
+        if there and over and state.way == FORWARD:
+            yield "blocked", "stays"
+        elif there:
+            self._expose(here, "blocked")
+            brought = {name for name, _ in _brought(here)}
+            if brought and brought.isdisjoint(name for name, _ in there):
+                yield "blocked", "first"
 
     def _settings(self, here: Scene) -> Iterator[Broken]:
         for name, unit in here.units:
@@ -183,6 +205,19 @@ class Invariants:
             unit.runs is not None and unit.disk is not None and unit.runs != unit.disk for _, unit in here.units
         ):
             yield "installed-running", "end"
+
+
+def called(name: str) -> str:
+    """Return how rows call a component."""
+    return ROWS_CALL.get(name, name)
+
+
+def _brought(here: Scene) -> set[tuple[str, Version]]:
+    """Return the components that a begun step takes to a version, each with it."""
+    step = here.step
+    if step is None or not here.begun or step.kind not in CARRY or step.to is None:
+        return set()
+    return {(called(name), Version.parse(step.to)) for name in acted_on(step)}
 
 
 def _versions(units: tuple[Unit, ...]) -> set[Version]:

@@ -38,9 +38,10 @@ class Rows:
         for component, against, rule in self.pairs:
             if _breaks(rule, mix.get(component, ()), mix.get(against, ())):
                 yield rule
-        for component, versions in mix.items():
-            for version in versions:
-                yield from (rule for rule in self.knowledge.blocked(component, version) if rule.severity is not Severity.NOTE)
+
+    def bad(self, component: str, version: Version) -> list[Rule]:
+        """Return the rows that block a version, or warn of it."""
+        return [rule for rule in self.knowledge.blocked(component, version) if rule.severity is not Severity.NOTE]
 
     def beside_server(self, component: str, versions: Iterable[Version], servers: Iterable[Version]) -> Iterator[Rule]:
         """Yield the rows that a component breaks beside the API server that it speaks to."""

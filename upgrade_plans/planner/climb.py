@@ -77,6 +77,7 @@ class _Search:
 
     def __init__(self, mixes: Mixes, enforced: int = -1) -> None:
         self.mixes = mixes
+        self.enforced = enforced
         self.stopped = 0
         # A rule that the start breaks already stops no repair.
         self.forbidding = mixes.forbidding & enforced & ~mixes.at_rest(mixes.start)
@@ -84,7 +85,23 @@ class _Search:
         self.drains = [BY_NAME[name].drains for name in names]
         self.order = [ORDER[name] for name in names]
         self.apiservers = names.index("apiservers") if "apiservers" in names else None
+        self.first = self._blocked_first()
         self.rest = [[self._rest(place, step) for step in range(len(mixes.ladders[place]))] for place in range(len(names))]
+
+    def _blocked_first(self) -> dict[int, int]:
+        """Return the groups that stand on a blocked version and move, each with the bits of what blocks it."""
+        mixes = self.mixes
+        blocking = mixes.blocking & self.enforced
+        return {place: bits for place, goal in enumerate(mixes.goal) if goal and (bits := mixes.alone(place, 0) & blocking)}
+
+    def _waits(self, state: State, place: int) -> bool:
+        """Say whether another group must leave a blocked version before this one moves."""
+        still = [first for first in self.first if state[first] == 0]
+        if not still or place in still:
+            return False
+        for first in still:
+            self.stopped |= self.first[first]
+        return True
 
     def _rest(self, place: int, step: int) -> tuple[int, int]:
         """Return what is left of a group's way at least, (drains, moves): one drain until it is there, a move for each line."""
@@ -130,7 +147,7 @@ class _Search:
                 continue
             done.add(state)
             for place, step, after in mixes.moves(state):
-                if after in done:
+                if after in done or self._waits(state, place):
                     continue
                 broken = mixes.broken(state, place, after)
                 if self._legal(broken):

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from itertools import combinations
 
+from kubedeb.knowledge import RuleKind
 from kubedeb.knowledge.schema import Rule
 from kubedeb.versions import Version
 from upgrade_plans.planner.legality import Judge, forbids, mix_of
@@ -75,6 +76,15 @@ class Mixes:
         for rule in rules:
             found |= 1 << self._numbers[rule.id]
         return found
+
+    @cached_property
+    def blocking(self) -> int:
+        """Return the bits of the rules that forbid one version alone."""
+        return self.bits(rule for rule in self.judge.knowledge.rules if rule.kind is RuleKind.BLOCKED and forbids(rule))
+
+    def alone(self, place: int, step: int) -> int:
+        """Return what a group's version breaks by itself."""
+        return self._alone[place][step]
 
     def rules(self, bits: int) -> tuple[Rule, ...]:
         """Return the rules of some bits, in the order of the rows."""

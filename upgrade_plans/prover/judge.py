@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from upgrade_plans.models.state import Direction, FaultKind
+from upgrade_plans.prover.blocked import BLOCKED
 from upgrade_plans.prover.machine import NO_FAULT, NOT_RUNNING, Ints, Machine, Packed
 
 # Numbered after the clauses of the transitions (machine.py).
@@ -51,19 +52,21 @@ NODE_FAULTS = (FaultKind.PROCESS, FaultKind.NODE, FaultKind.LINK)
 
 
 class Judge:
-    """Judges states and counts levels and exposures."""
+    """Judges states and counts levels and exposures; `inherited` are the ranks of versions that are blocked."""
 
-    def __init__(self, machine: Machine) -> None:
-        self._machine = machine
+    def __init__(self, machine: Machine, inherited: frozenset[int] = frozenset()) -> None:
+        self._machine, self._inherited = machine, inherited
         self._program = machine.program
         self.levels: Counter[str] = Counter()
-        self.exposures: Counter[tuple[int, FaultKind]] = Counter()
+        self.exposures: Counter[tuple[int, str]] = Counter()
         self._differing: dict[tuple[Ints, Ints], int] = {}
 
     def judge(self, state: Packed, weight: int = 1) -> Ints:
         """Count in a state that stands for `weight` of them and return the clauses that it violates."""
         place = self._program.places[state[7]]
         differ = self._differ(state[0], state[1])
+        if self._inherited and not self._inherited.isdisjoint((*state[0], *state[1])):
+            self.exposures[place.step, BLOCKED] += weight
         if state[9] != NO_FAULT:
             self.levels["F"] += weight
             return self._differs(differ, 0 if place.finished else place.mask) if differ else ()

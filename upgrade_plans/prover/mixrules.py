@@ -61,14 +61,15 @@ class MixRules:
                 for against in listed:
                     yield from self.pair(component, other, version, against)
 
-    def broken(self, mix: Mix) -> Iterator[Rule]:
-        """Yield the rows that a mix breaks."""
+    def broken(self, mix: Mix, given: frozenset[tuple[str, Version]] = frozenset()) -> Iterator[Rule]:
+        """Yield the rows that a mix breaks. `given`: the blocked versions, by component, that are not judged."""
         for component, other in self.pairs:
             if component in mix and other in mix:
                 yield from self.between(component, other, mix[component], mix[other])
         for component, versions in mix.items():
             for version in versions:
-                yield from self.blocked(component, version)
+                if (component, version) not in given:
+                    yield from self.blocked(component, version)
 
     def _back(self, component: str, wrote: Version, version: Version) -> tuple[Rule, ...]:
         """Return the rows that forbid the way down from a version to an older one."""

@@ -10,6 +10,7 @@ from upgrade_plans.canonical import digest
 from upgrade_plans.models.facts import Facts
 from upgrade_plans.models.plan import Plan, StepKind
 from upgrade_plans.models.state import FaultKind
+from upgrade_plans.prover import blocked as versions
 from upgrade_plans.prover.evidence import evidence
 from upgrade_plans.prover.explore import At, Explored, explore
 from upgrade_plans.prover.judge import CLAUSES, DEAD_END, ENDLESS, Judge
@@ -22,7 +23,8 @@ from upgrade_plans.prover.verdict import Exposure, Verdict, Violation
 
 ALL = Reductions()
 FAULT_CLASSES = tuple(kind.value for kind in FaultKind)
-RECOVERY = {
+RECOVERY: dict[str, str] = {
+    versions.BLOCKED: versions.RECOVERY,
     FaultKind.PROCESS: "the unit starts the daemon again; nothing is lost, writes wait meanwhile",
     FaultKind.NODE: "bring the node back; nothing is lost, writes wait meanwhile",
     FaultKind.LINK: "mend the link; nothing is lost, writes wait meanwhile",
@@ -46,7 +48,8 @@ def prove(
         return Verdict(wrong, None, faults=FAULT_CLASSES, rules=rules, inferred=inferred, facts=compared)
     program = compile_plan(plan, lambda line: knowledge.next_line("etcd", line), merge_rows=reductions.rows)
     machine = Machine(program)
-    symmetry, judge = Symmetry(program, on=reductions.symmetry), Judge(machine)
+    inherited = frozenset(rank for rank, one in enumerate(program.versions) if versions.blocking(one, knowledge))
+    symmetry, judge = Symmetry(program, on=reductions.symmetry), Judge(machine, inherited)
     found = explore(machine, judge, symmetry)
     if reductions.symmetry and any(symmetry.cells) and {DEAD_END, ENDLESS} & set(found.first):
         again = replace(reductions, symmetry=False)  # a suspicion: see explore
@@ -54,7 +57,8 @@ def prove(
     violations = _violations(program, found, knowledge)
     findings = (*_other_inputs(plan, compared, knowledge), *_findings(program, machine.majority))
     return Verdict(
-        violations=tuple(violation for violation, _ in violations), states=found.stands_for, visited=len(found.states),
+        violations=(*(violation for violation, _ in violations), *versions.blocked(plan, knowledge)),
+        states=found.stands_for, visited=len(found.states),
         levels=dict(sorted(judge.levels.items())),
         exposures=tuple(_exposures(program, judge)), findings=findings,
         faults=FAULT_CLASSES, rules=rules, inferred=inferred, facts=compared,
@@ -84,11 +88,12 @@ def _step_id(program: Program, step: int) -> str | None:
 
 
 def _exposures(program: Program, judge: Judge) -> list[Exposure]:
-    kinds = list(FaultKind)
+    kinds = [versions.BLOCKED, *FaultKind]
     found = sorted(judge.exposures.items(), key=lambda item: (item[0][0], kinds.index(item[0][1])))
     return [
-        Exposure(program.steps[step].id, kind.value, states, program.steps[step].duration.p50, RECOVERY[kind])
+        Exposure(program.steps[step].id, str(kind), states, program.steps[step].duration.p50, RECOVERY[kind])
         for (step, kind), states in found
+        if step < len(program.steps)
     ]
 
 

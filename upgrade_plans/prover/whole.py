@@ -8,6 +8,8 @@ from typing import Any
 from kubedeb.knowledge import Knowledge
 from upgrade_plans.canonical import digest
 from upgrade_plans.models.upgrade import Upgrade
+from upgrade_plans.prover.blocked import BLOCKED
+from upgrade_plans.prover.blocked import RECOVERY as LEFT_BEHIND
 from upgrade_plans.prover.verdict import Violation
 from upgrade_plans.prover.wholeprove import MODEL, SequenceVerdict, prove_sequence
 from upgrade_plans.prover.wholesegments import Segment, segments
@@ -107,5 +109,6 @@ def certificate(plan: Upgrade, knowledge: Knowledge, verdict: WholeVerdict) -> d
 
 RECOVERY = {
     "node": "bring the node back: it starts what is installed, and nothing is lost",
+    BLOCKED: LEFT_BEHIND,
     "host": "bring the host back, or put the server in hand back into the pool",
 }

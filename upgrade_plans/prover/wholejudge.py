@@ -15,7 +15,7 @@ from upgrade_plans.models.upgradekinds import StepKind as Kind
 from upgrade_plans.prover.mixrules import CALLED, CLAUSES, MixRules
 from upgrade_plans.prover.wholecase import Lines, Record, WholeCase
 from upgrade_plans.prover.wholedata import data
-from upgrade_plans.prover.wholekinds import HANDLED, MANAGERS, components
+from upgrade_plans.prover.wholekinds import HANDLED, MANAGERS, MOVERS, components
 from upgrade_plans.prover.wholestate import BOTH, FORWARD, State, View, resting
 
 Clause = tuple[str, str, tuple[str, ...]]
@@ -43,6 +43,7 @@ class WholeJudge:
         self.given |= {(name, one.starts, one.lines) for name, one in start.fleet}
         # Of a flag that older versions are not known to accept nothing follows for one that starts with it already.
         self.accepted = {(name, flag) for name, _, lines in self.given for flag, _ in lines}
+        self.begun_on = self._begun_on()
 
     def judge(self, state: State, view: View, *, finished: bool) -> list[Clause]:
         """Count a state in and return the clauses that it violates."""
@@ -51,6 +52,8 @@ class WholeJudge:
         found: list[Clause] = [*self._there(state, view), *self._back(state, view)]
         found += [*self._etcd(state, view), *self._hop(state, view), *self._servers(state, view)]
         found += [*self._calico(state, view), *data(self.case, state, view)]
+        if self.begun_on:
+            found += self._blocked(state, view, finished=finished)
         if view.step is not None and any(state.parts):
             found += self._kept(view)
         if finished:
@@ -74,7 +77,7 @@ class WholeJudge:
         mix = {name: frozenset(versions) for name, versions in found.items() if not (loopback and name in MANAGERS)}
         if state.memory.newest is not None:
             mix["storage"] = frozenset({STORAGE[state.memory.newest]})
-        yield from self._ruled(state, self._mixes(frozenset(mix.items())))
+        yield from self._ruled(state, self._mixes(frozenset(mix.items()), self._excused(state, view)))
         if loopback:
             yield from self._ruled(state, self._beside(view))
 
@@ -85,8 +88,42 @@ class WholeJudge:
                 yield name, record
         yield from view.fleet
 
-    def _broken(self, mix: frozenset[tuple[str, frozenset[Version]]]) -> tuple[Rule, ...]:
-        return tuple(dict.fromkeys(self.rules.broken(dict(mix))))
+    def _broken(
+        self, mix: frozenset[tuple[str, frozenset[Version]]], given: frozenset[tuple[str, Version]]
+    ) -> tuple[Rule, ...]:
+        return tuple(dict.fromkeys(self.rules.broken(dict(mix), given)))
+
+    # Blocked versions that were there before the plan: left first of all, and an exposure until then.
+
+    def _begun_on(self) -> dict[tuple[str, Version], Rule]:
+        """Return the blocked versions of the start, by component as rows call it, each with the row that forbids it."""
+        start = self.case.boundaries[0]
+        there = [(name, one) for (name, _), one in start.hosts.items()] + list(start.fleet)
+        named = {(CALLED.get(name, name), version) for name, one in there for version in one.versions}
+        rules = {key: [rule for rule in self.knowledge.blocked(*key) if rule.severity is Severity.FORBID] for key in named}
+        return {key: found[0] for key, found in rules.items() if found}
+
+    def _excused(self, state: State, view: View) -> frozenset[tuple[str, Version]]:
+        """Return the blocked versions that a state may have: those of the start, but where the step itself brings one."""
+        step = view.step
+        brought = {(CALLED.get(name, name), Version.parse(step.to)) for name in components(step)} if (
+            step is not None and step.kind in MOVERS and step.to is not None and any(state.parts)) else set()  # fmt: skip
+        return frozenset(self.begun_on.keys() - brought)
+
+    def _blocked(self, state: State, view: View, *, finished: bool) -> Iterator[Clause]:
+        there = {(CALLED.get(name, name), version) for name, versions in view.versions.items() for version in versions}
+        still = {key: rule for key, rule in self.begun_on.items() if key in there}
+        if not still:
+            return
+        rules = tuple(sorted({rule.id for rule in still.values()}))
+        if finished and state.direction == FORWARD:
+            yield "blocked", "stays", rules
+            return
+        self.exposures[self._step(state), "blocked"] += 1
+        step, names = view.step, {name for name, _ in still}
+        moves = step is not None and step.kind in MOVERS and step.to is not None and any(state.parts)
+        if moves and step is not None and not names & {CALLED.get(name, name) for name in components(step)}:
+            yield "blocked", "first", rules
 
     def _beside(self, view: View) -> Iterator[Rule]:
         """Yield the rows that managers break beside the API server on their own host."""

@@ -42,6 +42,8 @@ SAYS: dict[tuple[str, str], str] = {
     ("dwell", "stopped"): "the plan ends with something stopped, closed or out of its pool",
     ("dwell", "held"): "the plan ends with configuration management held or deployments frozen",
     ("installed-running", "end"): "the plan ends with a daemon that runs another version than the installed one",
+    ("blocked", "stays"): "the plan ends on a blocked version that it began on",
+    ("blocked", "first"): "something else moves while a blocked version that was there at the start still is",
     ("bgp-up", "row"): "more nodes of a row are without their BGP sessions than allowed",
     ("no-dead-end", "stuck"): "neither the end nor a way back can be reached from here",
     ("reaches-end", "endless"): "no way leads from the plan's start to its end",

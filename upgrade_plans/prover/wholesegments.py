@@ -24,7 +24,7 @@ from upgrade_plans.prover.verdict import Violation
 MOVED = {Kind.APISERVER: counted.StackKind.APISERVER, Kind.MANAGERS: counted.StackKind.MANAGERS,
          Kind.WORKERS: counted.StackKind.WORKERS}  # fmt: skip
 STAND_IN = "0" * 64
-ELSEWHERE = ("packages", "snapshot", "plan")
+ELSEWHERE = ("packages", "snapshot", "plan", "blocked")
 """Of a hop: judged in the sequence, of the whole plan."""
 
 
@@ -105,14 +105,20 @@ def _counted_step(step: Step) -> counted.StackStep:
 
 def _hops(plan: Upgrade, knowledge: Knowledge) -> Iterator[Segment]:
     known: dict[object, Segment] = {}
+    there = {host.node: text for host in plan.hosts if (text := _version(host.daemons.get("etcd"))) is not None}
     for step in plan.steps:
-        if step.kind is not Kind.ETCD_HOP or len(step.takes) < 2 or step.from_ is None or step.to is None:
+        if step.kind is not Kind.ETCD_HOP or step.from_ is None or step.to is None:
+            continue
+        members = dict(there)
+        there |= dict.fromkeys(step.takes, step.to)
+        if len(step.takes) < 2:
             continue
         old, new = Version.parse(step.from_).line, Version.parse(step.to).line
         follows = old == new or knowledge.next_line("etcd", old) == new
-        alike = (tuple(step.takes), step.pre, step.post, bool(step.blocks), bool(step.undo), old == new, follows, step.window)
+        beside = tuple((node, text == step.from_, text == step.to) for node, text in members.items() if node not in step.takes)
+        alike = (tuple(step.takes), step.pre, step.post, bool(step.blocks), bool(step.undo), old == new, follows, beside)
         if alike not in known:
-            verdict = prove(_hop(plan, step), None, knowledge)
+            verdict = prove(_hop(plan, step, members), None, knowledge)
             wrong = tuple(replace(one, step=step.id) for one in verdict.violations if one.invariant not in ELSEWHERE)
             exposed: Counter[str] = Counter()
             for one in verdict.exposures:
@@ -124,10 +130,11 @@ def _hops(plan: Upgrade, knowledge: Knowledge) -> Iterator[Segment]:
                                                             first.exposures, first.violations, first.findings)  # fmt: skip
 
 
-def _hop(plan: Upgrade, step: Step) -> rolling.Plan:
+def _hop(plan: Upgrade, step: Step, members: dict[str, str]) -> rolling.Plan:
     """Return a hop as a plan of its own: packages and a proven backup, then member after member, the blocks at the last.
 
-    The order of the members is one of all: they are alike but for their names, and whoever leads, the proof holds.
+    `members`: what every member has before it, those that it does not take too. The order of those that it takes is one of
+    all: they are alike but for their names, and whoever leads, the proof holds.
     """
     nodes = tuple(step.takes)
     old, new = str(step.from_), str(step.to)
@@ -151,17 +158,19 @@ def _hop(plan: Upgrade, step: Step) -> rolling.Plan:
         elif step.undo is not None:
             one["undo"] = {"to": old, "pre": ["members-healthy"]}
         moved.append(one)
-    moved.append({**base, "id": "await", "kind": "await-version", "nodes": nodes})
-    line = Version.parse(old)
+    after = {**members, **dict.fromkeys(nodes, new)}
+    if min(map(Version.parse, after.values())).line >= Version.parse(new).line:
+        moved.append({**base, "id": "await", "kind": "await-version", "nodes": nodes})
+    line = min(map(Version.parse, members.values()))
     rows = {host.node: host.row or host.node for host in plan.hosts}
     return rolling.Plan.model_validate(
         {"cluster": plan.cluster, "cluster_id": plan.etcd_cluster_id or "etcd",
          "cluster_version": f"{line.major}.{line.minor}.0",
          "target": {"etcd": new}, "inputs": {"facts": "", "cluster_file": "", "knowledge": ""},
-         "members": [{"node": node, "row": rows.get(node, node), "member_id": node, "running": old, "installed": old}
-                     for node in nodes],
+         "members": [{"node": node, "row": rows.get(node, node), "member_id": node, "running": text, "installed": text}
+                     for node, text in members.items()],
          "releases": {version: {"packages": {"etcd-server": {"version": f"{version}-1", "sha256": STAND_IN}}}
-                      for version in (old, new)},
+                      for version in sorted({old, new, *members.values()})},
          "phases": [{"id": "ready", "title": "ready", "reason": step.reason, "steps": prepared},
                     {"id": "hop", "title": step.title, "reason": step.reason, "steps": moved}]}
     )  # fmt: skip

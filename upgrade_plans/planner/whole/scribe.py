@@ -195,6 +195,9 @@ class Scribe:
         return Undo(to=to, how=_filled(template.undo.how, words), pre=template.undo.pre, loss=template.undo.loss)
 
     def _blocks(self, template: Template, site: Site, words: dict[str, str]) -> Iterator[Block]:
+        patch = site.old is not None and site.new is not None and site.old.line == site.new.line
+        if template.kind is StepKind.ETCD_HOP and patch:
+            return  # Another patch of the same line: the cluster version does not rise, and the way back stays open.
         for block in template.blocks:
             inside = site.old is not None and site.old in block.to and block.to.text != "any"
             entered = site.new is None or (site.new in block.to and not inside)
