@@ -49,8 +49,8 @@ def _exposures(plan: Upgrade, verdict: WholeVerdict) -> Iterator[str]:
     exposed = dict.fromkeys(sorted(pairs, key=lambda pair: order.index(pair[0])))
     inherited = [step for step, fault in exposed if fault == BLOCKED]
     if inherited:
-        total = spell(sum(seconds.get(step, 0.0) for step in inherited))
-        yield f"  exposure: a blocked version, there from the start, runs until {inherited[-1]} is over, about {total}"
+        long = spell(sum(seconds.get(step, 0.0) for step in inherited))
+        yield f"  exposure: a blocked version, there from the start, runs until {inherited[-1]} is over, about {long}"
         yield f"    recovery: {RECOVERY[BLOCKED]}"
         exposed = {pair: None for pair in exposed if pair[1] != BLOCKED}
     if not exposed:
