@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
 from kubedeb.files import sha256_of
+from kubedeb.process import begun
 from pkgbuild.attest import attest
 from pkgbuild.buildinfo import listed
 from pkgbuild.cache import Cache
@@ -23,7 +25,7 @@ from pkgbuild.gomake import CACHE_VARIABLE
 from pkgbuild.inspectbuild import NOBODY, Inspector
 from pkgbuild.inspection import inspect
 from pkgbuild.judging import judge, keep_verdict
-from pkgbuild.layout import Files, folder_name, write_tree
+from pkgbuild.layout import Files, Forward, folder_name, write_tree
 from pkgbuild.reading import Readings
 from pkgbuild.recipe import BUILD_ARCHITECTURE, Architecture, Kind
 from pkgbuild.render import LAID_OUT
@@ -113,7 +115,7 @@ def make(
         shop.sandbox(limited, [*binds, *([cache] if cache else [])]) as sandbox, _looked_into(spec, sandbox, shop.conditions),
     ):  # fmt: skip
         files = fetched(spec, shop.cache)
-        copied = put_tree(expanded, files, sandbox, folder)
+        copied = put_tree(expanded, files, sandbox)
         read = (readings or Readings()).of
         with early(sandbox, f"{sandbox.surroundings.build_root}/{folder_name(spec)}", folder, read) as known:
             for step in steps(spec, files.dsc):
@@ -184,13 +186,28 @@ def fetched(spec: BuildSpec, cache: Cache) -> Files:
     return Files(sources, beside)
 
 
-def put_tree(expanded: Expanded, files: Files, sandbox: Sandbox, folder: Path) -> dict[tuple[str, str], str]:
-    """Lay the tree out in the sandbox and return {(package, path): sha256} of what came from sources."""
+def put_tree(expanded: Expanded, files: Files, sandbox: Sandbox) -> dict[tuple[str, str], str]:
+    """Lay the tree out in the sandbox and return {(package, path): sha256} of what came from sources.
+
+    The sandbox unpacks while the sources are read. Raises as `write_tree`, which knows why a stream broke off, and as
+    `Sandbox.put`.
+    """
     spec = expanded.spec
-    with tempfile.TemporaryFile(dir=folder) as stream:
-        copied = write_tree(stream, spec, expanded.tree, files, sandbox.surroundings.user)
-        stream.seek(0)
-        sandbox.put(stream)
+    out, into = os.pipe()
+
+    def write() -> dict[str, str]:
+        with os.fdopen(into, "wb", buffering=0) as stream:
+            return write_tree(Forward(stream), spec, expanded.tree, files, sandbox.surroundings.user)
+
+    written = begun(write)
+    try:
+        with os.fdopen(out, "rb") as stream:
+            sandbox.put(stream)
+    except KubedebError:
+        with suppress(BrokenPipeError):
+            written()
+        raise
+    copied = written()
     laid = {path.removeprefix(f"{LAID_OUT}/"): sha256 for path, sha256 in copied.items() if path.startswith(f"{LAID_OUT}/")}
     return {(path.partition("/")[0], "/" + path.partition("/")[2]): sha256 for path, sha256 in laid.items()}
 

@@ -93,7 +93,8 @@ class DockerSandbox:
     def put(self, tree: IO[bytes]) -> None:
         """Unpack a tar stream below the build root, owners as in the stream."""
         with docker_errors("copying the sources into the sandbox"):
-            self._container.put_archive(self.surroundings.build_root, tree)
+            # requests sends what has no known length only from an iterator that is no file.
+            self._container.put_archive(self.surroundings.build_root, iter(lambda: tree.read(CHUNK), b""))
 
     def run(self, argv: Sequence[str], *, cwd: str, env: Mapping[str, str], log: IO[bytes], timeout: float = TIME_LIMIT) -> int:
         """Run a command; see `Sandbox.run`."""

@@ -210,6 +210,25 @@ class _Source:
         return dict.fromkeys(paths, hashing.digest.hexdigest())
 
 
+class Forward(io.RawIOBase):
+    """A pipe as a stream that `tarfile` writes: it asks where it is, and some writes are taken in parts."""
+
+    def __init__(self, pipe: IO[bytes]) -> None:
+        self._pipe, self._at = pipe, 0
+
+    def tell(self) -> int:
+        """Return how much was written."""
+        return self._at
+
+    def write(self, data: Any) -> int:
+        """Write all of it."""
+        rest = memoryview(data)
+        while rest:
+            rest = rest[self._pipe.write(rest) :]
+        self._at += len(data)
+        return len(data)
+
+
 def _member(stamp: Stamp, name: str, size: int, kind: bytes, mode: int) -> tarfile.TarInfo:
     member = tarfile.TarInfo(name)
     member.size, member.type, member.mode, member.mtime = size, kind, mode, stamp.epoch

@@ -67,7 +67,7 @@ def trace_network(expanded: Expanded, shop: Workshop) -> list[str]:
     with tracer() as tools, tempfile.TemporaryDirectory(prefix="kubedeb-trace-") as name, log.open("wb", buffering=0) as out:
         with shop.sandbox(PLAIN, tools.binds) as sandbox:
             files = fetched(spec, shop.cache)
-            put_tree(expanded, files, sandbox, Path(name))
+            put_tree(expanded, files, sandbox)
             for step in steps(spec, files.dsc):
                 folder = f"{sandbox.surroundings.build_root}/{step.folder}".rstrip("/")
                 argv = [*tools.prefix, *step.argv]

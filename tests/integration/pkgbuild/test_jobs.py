@@ -72,7 +72,7 @@ def test_order_failures_and_what_stands_on_them(store: Path, tmp_path: Path, cap
     recipe(folder, "unlocked", needs="golang-go")
     names = ["asecond", "bad", "onbad", "unlocked", "zfirst"]
     argv = [*names, *fetched(folder, *names), "--jobs", "2"]
-    planned = built(capsys, [*argv, "--dry-run"], ExitCode.DONE)
+    planned = built(capsys, [*argv, "--dry-run"], ExitCode.SANDBOX)  # one that was never locked
     assert planned["asecond"]["reason"].endswith("is built first and may be new")
     assert not (store / "builds").exists()
     first = built(capsys, argv, ExitCode.BUILD)
