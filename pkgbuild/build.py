@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
 from kubedeb.files import sha256_of
@@ -197,7 +197,7 @@ def put_tree(expanded: Expanded, files: Files, sandbox: Sandbox) -> dict[tuple[s
 
     def write() -> dict[str, str]:
         with os.fdopen(into, "wb", buffering=0) as stream:
-            return write_tree(Forward(stream), spec, expanded.tree, files, sandbox.surroundings.user)
+            return write_tree(cast("IO[bytes]", Forward(stream)), spec, expanded.tree, files, sandbox.surroundings.user)
 
     written = begun(write)
     try:
