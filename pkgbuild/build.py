@@ -123,15 +123,16 @@ def make(
         packages, changes, buildinfo = _take(spec, sandbox, folder, known.sha256)
         contents = [read(folder / package.file).contents for package in packages]
         said = _says(spec, sandbox, log)
-        _refuse(spec, [*said, *(f"{finding.package}: {finding.text}" for finding in inspect(spec, contents, copied))])
+        found = [*said, *(f"{finding.package}: {finding.text}" for finding in inspect(spec, contents, copied))]
+        _refuse(spec, found, shop.store.log(spec))
     return packages, changes, buildinfo
 
 
-def _refuse(spec: BuildSpec, findings: Sequence[str]) -> None:
+def _refuse(spec: BuildSpec, findings: Sequence[str], log: Path) -> None:
     if findings:
         raise KubedebError(
             f"the packages of {spec.title} are not what the recipe declares", details="\n".join(findings),
-            hint="Mend the recipe's contents or its debian/ files.", code=ExitCode.BUILD_CONTENTS,
+            hint=f"Mend the recipe's contents or its debian/ files. The whole log: {log}", code=ExitCode.BUILD_CONTENTS,
         )  # fmt: skip
 
 

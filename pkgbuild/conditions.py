@@ -14,7 +14,7 @@ class Conditions:
     """`memory` in bytes (None: no limit), `seconds` until a build is ended.
 
     `shell`: open a shell in the sandbox of a build that failed. `trace_network`: build once more and say which addresses were
-    tried. `again`: the options that found the recipe and the store, for commands that are shown to people.
+    tried. For commands that are shown to people: `again`, the options that found the recipe, the store and the sandbox.
     """
 
     memory: int | None = None
@@ -36,7 +36,12 @@ class Conditions:
         return shlex.join(["kubedeb", "base", "update", "--missing", *self.again])
 
     def _command(self, spec: BuildSpec, option: str) -> str:
-        return shlex.join(["kubedeb", "build", f"{spec.recipe}@{spec.version}", *self.again, option])
+        named = {
+            "--memory": str(self.memory or ""),  # what failed for want of it fails the same way
+            "--time-limit": f"{self.seconds:g}" if self.seconds != TIME_LIMIT else "",
+        }
+        more = [word for name, value in named.items() if value for word in (name, value)]
+        return shlex.join(["kubedeb", "build", f"{spec.recipe}@{spec.version}", *self.again, *more, option])
 
 
 NO_CONDITIONS = Conditions()

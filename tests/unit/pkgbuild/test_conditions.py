@@ -23,6 +23,9 @@ def test_the_command_finds_the_same_recipe_again() -> None:
     assert Conditions(again=where).look_inside(SPEC) == (
         "kubedeb build etcd@3.4.23 --recipes '/my recipes' --suite trixie --store /store --shell"
     )
+    limited = Conditions(512 * 1024**2, 90, again=where)
+    assert limited.look_inside(SPEC).endswith("--store /store --memory 536870912 --time-limit 90 --shell")
+    assert limited.lock_missing().endswith("--missing --recipes '/my recipes' --suite trixie --store /store")
     assert Conditions(again=("--arch", "arm64")).trace(SPEC) == "kubedeb build etcd@3.4.23 --arch arm64 --trace-network"
 
 
