@@ -122,7 +122,7 @@ class PrivateApt:
                 "left out with source_build_depends: false.", code=ExitCode.RECIPE,
             ) from error  # fmt: skip
 
-    def _apt(self, *words: str, ok: tuple[int, ...] = (0,), cwd: Path | None = None, timeout: float = 60) -> Result:
+    def _apt(self, *words: str, ok: tuple[int, ...] = (0,), cwd: Path | None = None, timeout: float = 300) -> Result:
         program, *rest = words
         try:
             return run(

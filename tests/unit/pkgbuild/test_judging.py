@@ -34,7 +34,7 @@ BOTH = Inspector(lintian=True, open_root=lambda _: pytest.fail("the tests' roots
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return who is asked; all are content."""
     names: list[str] = []
-    monkeypatch.setattr(inspectbuild.lintian, "ask", lambda _: names.append(LINTIAN) or GOOD)
+    monkeypatch.setattr(inspectbuild.lintian, "ask", lambda *_: names.append(LINTIAN) or GOOD)
     monkeypatch.setattr(inspectbuild, "try_out", lambda *_: names.append(ROOTS) or Tried((), "0-1"))
     return names
 
@@ -102,7 +102,7 @@ def test_what_does_not_pass_leaves_the_store_as_it_was(
     tmp_path: Path, asked: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = stored(tmp_path)
-    monkeypatch.setattr(inspectbuild.lintian, "ask", lambda _: BAD)
+    monkeypatch.setattr(inspectbuild.lintian, "ask", lambda *_: BAD)
     before = store.result(SPEC)
     with pytest.raises(KubedebError, match="hello 1-1") as error:
         judge(store)
