@@ -65,7 +65,7 @@ Named = Callable[[str], bytes]
 
 @dataclass(frozen=True)
 class Program:
-    """The stand-in for one architecture: all of it, and without what listens, which is half as large."""
+    """The stand-in for one architecture: all of it, and without what listens, a third as large."""
 
     whole: bytes
     tools: bytes

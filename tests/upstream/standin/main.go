@@ -1,6 +1,6 @@
 // One program that stands in for each daemon and client of upstream's releases: what it is follows from its name, which release it
 // is from a stamp, and which flags it refuses from a table that is made of the knowledge rows. It keeps no state. With the tag `tools` it
-// is compiled without what listens, half as large: for clients and plugins, which releases have many of.
+// is compiled without what listens, a third as large: for clients and plugins, which releases have many of.
 package main
 
 import (
