@@ -60,7 +60,7 @@ def test_each_program_says_exactly_its_stamp(room: Room, tmp_path: Path) -> None
     said = {}
     for version, build in room.builds.items():
         for package in build["packages"]:
-            root = tmp_path / version / package["name"]
+            root = tmp_path / f"{version}-{package['name']}"
             subprocess.run(["dpkg-deb", "--extract", package["file"], root], check=True)
             asked = ["--version"] if package["name"] == "kube-apiserver" else ["version", "--client", "--short"]
             program = [root / "usr/bin" / package["name"], *asked]
