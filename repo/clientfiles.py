@@ -21,7 +21,7 @@ templates=$DPKG_ROOT{templates}
 file=$DPKG_ROOT{file}
 suite={default}
 if [ -e "$file" ]; then
-	suite=$(sed -n 's/^Suites: *//p' "$file")
+	suite=$(sed -n 's/^Suites:[[:blank:]]*\\([^[:blank:]]*\\)[[:blank:]]*$/\\1/p' "$file")
 elif [ -r "$DPKG_ROOT/etc/os-release" ]; then
 	codename=$(. "$DPKG_ROOT/etc/os-release" && echo "$VERSION_CODENAME")
 	case " {listed} " in *" $codename "*) suite=$codename ;; esac

@@ -55,7 +55,7 @@ def test_a_new_host_follows_the_suite_of_its_debian_or_the_archives_choice(tmp_p
 def test_a_host_goes_on_following_its_suite_and_learns_the_rest(tmp_path: Path, suite: str) -> None:
     host = Host(tmp_path, "VERSION_CODENAME=bookworm\n")
     followed = next(one for one in SUITES if one.name == suite)
-    (tmp_path / FILE).write_text(sources_text(IDENTITY, followed))
+    (tmp_path / FILE).write_text(sources_text(IDENTITY, followed).replace(f"{suite}\n", f"{suite} \n"))
     host.install("http://one.localhost/")
     text = host.install("http://two.localhost/")
     assert text.endswith(sources_text(replace(IDENTITY, url="http://two.localhost/"), followed))
