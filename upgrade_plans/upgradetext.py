@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from upgrade_plans.models.upgrade import Change, Phase, Upgrade
 from upgrade_plans.models.upgradekinds import StepKind
+from upgrade_plans.passprice import PassPrice, passes
 from upgrade_plans.render import NO_RETURN, spell
 
 
@@ -25,12 +26,23 @@ def heading(plan: Upgrade) -> Iterator[str]:
     """Yield what a plan is about and how much it holds, or that there is nothing to do."""
     target = ", ".join(f"{name} {version}" for name, version in plan.target.items())
     workers = sum(group.count for group in plan.workers)
+    drains = passes(plan)
     yield f"{plan.cluster}: {len(plan.hosts)} hosts, {workers} workers → {target}"
     if plan.phases:
         held = f"{counted(len(plan.phases), 'phase')}, {counted(len(plan.steps), 'step')}"
-        yield f"{held}; each worker is emptied {times(plan.drains)}"
+        yield f"{held}; each worker is emptied {times(drains)}"
     else:
         yield "nothing to do: everything runs the target"
+
+
+def too_many(price: PassPrice | None) -> Iterator[str]:
+    """Yield what passes over the workers beyond those that are needed cost."""
+    if price is not None:
+        what = "pass to {} costs" if len(price.beyond) == 1 else "passes to {} cost"
+        yield (
+            f"  {times(price.enough)} is enough by the rows of skew: the {what.format(', '.join(price.beyond))}"
+            f" {long(price.seconds)}, and {'a drain' if len(price.beyond) == 1 else 'drains'} of every worker"
+        )
 
 
 def length(plan: Upgrade) -> tuple[float, float]:

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
-from upgrade_plans.models.upgrade import Phase, Step, Upgrade
+from upgrade_plans.models.upgrade import Alternative, Phase, Step, Upgrade
+from upgrade_plans.passprice import PassPrice, passes
 from upgrade_plans.planner.estimate import Estimate
+from upgrade_plans.planner.whole.alternatives import past_no_return
 from upgrade_plans.render import NO_RETURN
 from upgrade_plans.rollback import points_of_no_return
 from upgrade_plans.rollbackview import no_return_text
-from upgrade_plans.upgradetext import heading, long, times
+from upgrade_plans.upgradetext import counted, heading, long, times, too_many
 
 NOTHING = "nothing to undo"
 FEW = 4
 """So many hosts of a step are named in the tree."""
 
 
-def upgrade_tree(plan: Upgrade, made: Estimate) -> Iterator[str]:
-    """Yield a plan as a tree: phases, steps with reason and way back, when each phase ends; then outages and no returns."""
+def upgrade_tree(plan: Upgrade, made: Estimate, price: PassPrice | None = None) -> Iterator[str]:
+    """Yield a plan as a tree: phases, steps with reason and way back, when each phase ends; then outages, no returns, prices.
+
+    `price`: what passes over the workers cost that need not be.
+    """
     yield from heading(plan)
+    yield from too_many(price)
     if not plan.phases:
         return
     yield eta(made)
@@ -29,7 +36,7 @@ def upgrade_tree(plan: Upgrade, made: Estimate) -> Iterator[str]:
     yield ""
     yield from outages_text(plan)
     yield from no_return_text(plan)
-    yield from _alternatives(plan)
+    yield from _alternatives(plan, made)
 
 
 def eta(made: Estimate) -> str:
@@ -92,19 +99,28 @@ def _more(step: Step) -> str:
     return f"  ({', '.join(said)})" if said else ""
 
 
-def _alternatives(plan: Upgrade) -> Iterator[str]:
-    for one in plan.alternatives:
-        price = f"each worker is emptied {times(one.drains)}, {one.risk} warnings, {long(one.p50)}"
-        yield f"alternative {one.name}: {one.what}; {price}"
+def _alternatives(plan: Upgrade, made: Estimate) -> Iterator[str]:
+    """Yield the price of this plan and of others for the same target, cheapest in drains first, then in time."""
+    if not plan.alternatives:
+        yield "alternatives: not priced (kubedeb plan make … --alternatives does)"
+        return
+    mine = Alternative(name="this-plan", what="", drains=passes(plan), risk=plan.risk, p50=made.p50, p95=made.p95,
+                       exposed=past_no_return(plan))  # fmt: skip
+    others = sorted(plan.alternatives, key=lambda one: (one.drains, one.p50))
+    yield "alternatives (median, 95 of 100; after the first point of no return):"
+    for one in (mine, *others):
+        price = f"{long(one.p50)}, {long(one.p95)}; {long(one.exposed)}; each worker is emptied {times(one.drains)}"
+        yield f"  {one.name}: {price}, {counted(one.risk, 'warning')}" + (f"; {one.what}" if one.what else "")
 
 
-def upgrade_values(plan: Upgrade, made: Estimate) -> dict[str, Any]:
+def upgrade_values(plan: Upgrade, made: Estimate, price: PassPrice | None = None) -> dict[str, Any]:
     """Return a plan with its times and its points of no return as JSON values; times in seconds from the begin."""
     return {
         "plan": plan.model_dump(mode="json", by_alias=True),
         "seconds": made.values(),
         "blocking": [step.id for step in plan.steps if step.blocks],
         "no_return": list(points_of_no_return(plan)),
+        "passes": {"made": passes(plan), "beyond": None if price is None else asdict(price)},
         "outages": [
             {"step": step.id, **step.outage.model_dump(mode="json")} for step in plan.steps if step.outage
         ],

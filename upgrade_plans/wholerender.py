@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from kubedeb.knowledge import Knowledge
+from upgrade_plans.models.claims import NOT_CLAIMED, RECOVERY
 from upgrade_plans.models.upgrade import Upgrade
 from upgrade_plans.prover.blocked import BLOCKED
 from upgrade_plans.prover.verdict import Violation
-from upgrade_plans.prover.whole import NOT_CLAIMED, RECOVERY, WholeVerdict
+from upgrade_plans.prover.whole import WholeVerdict
 from upgrade_plans.prover.wholeprove import MODEL, Happening
 from upgrade_plans.render import spell
 from upgrade_plans.upgradetext import counted

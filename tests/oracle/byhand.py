@@ -99,7 +99,7 @@ def edited(steps: list[dict[str, str]], edit: dict[str, Any]) -> list[dict[str, 
 
 def write_out(short: dict[str, Any], steps: list[dict[str, str]]) -> Upgrade:
     """Return a plan in full."""
-    counts = {name: _count(one) for name, one in short.get("workers", {}).items()}
+    counts = {name: count_of(one) for name, one in short.get("workers", {}).items()}
     counts |= {name: len(one["namespaces"]) for name, one in short.get("tillers", {}).items()}
     phases: list[dict[str, Any]] = []
     for step in steps:
@@ -127,7 +127,8 @@ def write_out(short: dict[str, Any], steps: list[dict[str, str]]) -> Upgrade:
     )  # fmt: skip
 
 
-def _count(group: dict[str, Any]) -> int:
+def count_of(group: dict[str, Any]) -> int:
+    """Return how many nodes a group has."""
     low, _, high = group["nodes"].partition("[")[2].rstrip("]").partition("-")
     return int(high) - int(low) + 1
 

@@ -1,70 +1,84 @@
-"""The check of a whole stack's certificate: its sequence state by state anew, and each statement held to what is found."""
+"""The check of a whole stack's certificate: everything that it states is derived again, and held to what is found."""
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-from collections.abc import Iterable, Iterator
-from hashlib import sha256
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from kubedeb.knowledge import Confidence, Knowledge
 from upgrade_plans.canonical import digest
 from upgrade_plans.checker.differences import brief
-from upgrade_plans.checker.wholehops import hops, walked
-from upgrade_plans.checker.wholeinvariants import Broken, Invariants
-from upgrade_plans.checker.wholemoves import Moves
-from upgrade_plans.checker.wholestate import FORWARD, Past, State
-from upgrade_plans.checker.wholestatics import PLAN, statics_broken
-from upgrade_plans.checker.wholeworld import replay
-from upgrade_plans.models.certificate import WholeCertificate
+from upgrade_plans.checker.wholecounted import Found, counted
+from upgrade_plans.checker.wholefind import Sequence, find
+from upgrade_plans.checker.wholehops import Walked, hops, walked
+from upgrade_plans.checker.wholestory import gone_through
+from upgrade_plans.models.certificate import WHOLE_FORMAT, StatedSegment, WholeCertificate, WholeViolation
+from upgrade_plans.models.claims import FAULTS, NOT_CLAIMED, RECOVERY
 from upgrade_plans.models.upgrade import Upgrade
-from upgrade_plans.models.upgradekinds import StepKind as Kind
 
 MODEL, COUNTED, HOP = "stack-sequence/1", "stack-rolling/1", "etcd-rolling/1"
-AGAIN = (MODEL, HOP)
-"""The models in which everything is derived again."""
-MOST = 2_000_000
-"""The most states that are visited."""
+ABOUT = "API servers, managers and workers"
+
+
+@dataclass
+class Anew:
+    """What this checker finds of a plan by itself: its sequence, its segments, each hop of several members."""
+
+    plan: str
+    """The plan's sha256."""
+    sequence: Sequence
+    segment: Found | None = None
+    hops: tuple[Walked, ...] = ()
 
 
 def check_whole(certificate: WholeCertificate, plan: Upgrade, knowledge: Knowledge) -> tuple[str, ...]:
     """Return what a certificate states of a whole stack's plan and is not so; nothing means that it holds.
 
-    The sequence and each hop of etcd are derived again from the plan and the rows. Of the segment of counted units it is
-    checked that it is there and that the verdict is its too; what it states of its own model is not derived again.
+    All of it is derived again from the plan and the rows: see docs/model.md, 17. Not held to anything are words for people.
     """
-    wrong = [*_inputs(certificate, plan, knowledge), *_verdict(certificate)]
-    if wrong:
-        return tuple(wrong)
-    found = find(plan, knowledge)
-    wrong = [*_differences(certificate, found)]
-    if found["states"] is not None:
-        wrong += _segments(certificate, plan)
-    # The hops take the longest: not where something is not so already.
-    if found["states"] is not None and not wrong:
-        wrong += _hops(certificate, plan, knowledge)
-    return tuple(wrong)
+    wrong = tuple(_inputs(certificate, plan, knowledge, digest(plan)))
+    return wrong or compare(certificate, plan, knowledge, anew(plan, knowledge))
 
 
-def _inputs(certificate: WholeCertificate, plan: Upgrade, knowledge: Knowledge) -> Iterator[str]:
-    if certificate.model != MODEL:
+def anew(plan: Upgrade, knowledge: Knowledge) -> Anew:
+    """Find everything that a certificate of a plan states."""
+    sequence = find(plan, knowledge)
+    if sequence.states is None:
+        return Anew(digest(plan), sequence)
+    return Anew(digest(plan), sequence, counted(plan, knowledge), tuple(walked(plan, step, knowledge) for step in hops(plan)))
+
+
+def compare(certificate: WholeCertificate, plan: Upgrade, knowledge: Knowledge, found: Anew) -> tuple[str, ...]:
+    """Return what a certificate states and is not what was found anew."""
+    return (
+        *_inputs(certificate, plan, knowledge, found.plan), *_verdict(certificate), *_sequence(certificate, found.sequence),
+        *_violations(certificate, found.sequence, knowledge), *_story(certificate, found.sequence),
+        *_exposures(certificate, plan, found), *_segments(certificate, found), *_of_segments(certificate, found),
+    )  # fmt: skip
+
+
+def _differ(name: str, stated: object, found: object) -> Iterator[str]:
+    if stated != found:
+        yield f"{name}: it states {brief(stated)}, and {brief(found)} is found"
+
+
+def _inputs(certificate: WholeCertificate, plan: Upgrade, knowledge: Knowledge, sha256: str) -> Iterator[str]:
+    if (certificate.format, certificate.model) != (WHOLE_FORMAT, MODEL):
         yield f"it is of the model {certificate.model!r}; this checker knows {MODEL} for such a plan"
     stated = certificate.sha256
     for what, theirs, ours in (
-        ("plan", stated.plan, digest(plan)), ("knowledge", stated.knowledge, knowledge.digest),
+        ("plan", stated.plan, sha256), ("knowledge", stated.knowledge, knowledge.digest),
         ("start", stated.facts or plan.inputs.facts, plan.inputs.facts),
     ):  # fmt: skip
         if theirs != ours:
             yield f"it is of another {what}: sha256 {theirs}, not {ours}"
     if (certificate.cluster, certificate.target) != (plan.cluster, plan.target):
         yield "it names another cluster or target than the plan"
-    if certificate.states is not None and certificate.evidence is None:
+    if (certificate.states is None) != (certificate.evidence is None):
         yield "it carries no evidence: no digests of the states"
-    inferred = [rule for rule in certificate.rules
-                if rule in knowledge.by_id and knowledge.by_id[rule].confidence is Confidence.INFERRED]  # fmt: skip
-    if sorted(certificate.inferred_rules) != sorted(inferred):
-        yield f"inferred_rules: it states {brief(certificate.inferred_rules)}, and of its rules {brief(inferred)} are"
+    yield from _differ("plan_says_made_from", certificate.plan_says_made_from, plan.inputs.model_dump())
+    yield from _differ("fault_classes", certificate.fault_classes, FAULTS)
+    yield from _differ("not_claimed", certificate.not_claimed, NOT_CLAIMED)
 
 
 def _verdict(certificate: WholeCertificate) -> Iterator[str]:
@@ -74,116 +88,106 @@ def _verdict(certificate: WholeCertificate) -> Iterator[str]:
         yield f"proven: it states {brief(certificate.proven)}, and its violations and segments say otherwise"
 
 
-def _segments(certificate: WholeCertificate, plan: Upgrade) -> list[str]:
-    """Hold the segments to those that the plan has: its counted units, and each hop of several members."""
-    counted = any(step.kind in (Kind.APISERVER, Kind.MANAGERS, Kind.WORKERS) for step in plan.steps)
-    wanted = [(COUNTED, "")] * counted + [(HOP, step.id) for step in hops(plan)]
-    stated = [(one.model, one.about.split(",")[0] if one.model == HOP else "") for one in certificate.segments]
-    return [] if stated == wanted else [f"segments: it states {brief(stated)}, and the plan has {brief(wanted)}"]
-
-
-def _hops(certificate: WholeCertificate, plan: Upgrade, knowledge: Knowledge) -> list[str]:
-    """Hold what is stated of each hop, by its states and its verdict, to what is found in it."""
-    stated = [one for one in certificate.segments if one.model == HOP]
-    found = [(step, walked(plan, step, knowledge)) for step in hops(plan)]
-    return [
-        f"the hop {step.id}: it states {brief((one.states, one.proven))}, and {brief(walk)} is found: states, proven"
-        for one, (step, walk) in zip(stated, found, strict=True) if (one.states, one.proven) != walk
-    ]  # fmt: skip
-
-
-def _differences(certificate: WholeCertificate, found: dict[str, Any]) -> Iterator[str]:
+def _sequence(certificate: WholeCertificate, found: Sequence) -> Iterator[str]:
     mine = [item for item in certificate.violations if item.model == MODEL]
-    stated = {
-        "violations": sorted({(item.invariant, item.clause) for item in mine}),
-        "states": certificate.states,
-        "levels": certificate.levels,
-        "exposures": sorted((item.step, item.fault, item.states) for item in certificate.exposures if item.model == MODEL),
-        "warnings": sorted(item.rule for item in certificate.warnings),
-        "places": certificate.evidence.places if certificate.evidence is not None else {},
-    }
-    for name, value in found.items():
-        if stated[name] != value:
-            yield f"{name}: it states {brief(stated[name])}, and {brief(value)} is found"
+    yield from _differ("violations", sorted({(one.invariant, one.clause) for one in mine}), sorted(found.violated))
+    yield from _differ("states", certificate.states, found.states)
+    yield from _differ("levels", certificate.levels, found.levels)
+    yield from _differ("places", certificate.evidence.places if certificate.evidence else {}, found.places)
+    warned = {rule for rule, _ in found.warned}
+    yield from _differ("warnings", sorted(one.rule for one in certificate.warnings), sorted(warned))
+    for one in certificate.warnings:
+        if (one.rule, one.step) not in found.warned and one.rule in warned:
+            yield f"warnings: {one.rule} does not warn of any state in {one.step!r}"
 
 
-# The states.
+def _violations(certificate: WholeCertificate, found: Sequence, knowledge: Knowledge) -> Iterator[str]:
+    """Hold each violation of the sequence to where it is found, and the rules to those that were asked."""
+    yield from _differ("rules", list(certificate.rules), found.rules)
+    inferred = [rule for rule in certificate.rules
+                if rule in knowledge.by_id and knowledge.by_id[rule].confidence is Confidence.INFERRED]  # fmt: skip
+    yield from _differ("inferred_rules", list(certificate.inferred_rules), inferred)
+    named: dict[tuple[str, str], set[str]] = {}
+    for number, one in enumerate(certificate.violations):
+        if (
+            one in certificate.violations[:number]
+            or len(set(one.rules)) < len(one.rules)
+            or (one.rules and found.states is None)
+        ):
+            yield f"violations: {one.invariant} ({one.clause}) stands there twice, or with rows that it does not rest on"
+        for rule in one.rules:
+            if rule.id not in knowledge.by_id or knowledge.by_id[rule.id].source != rule.source:
+                yield f"violations: no row {rule.id} stands in {rule.source}"
+        if one.model == MODEL and found.states is not None:
+            named.setdefault((one.invariant, one.clause), set()).update(rule.id for rule in one.rules)
+            if (one.invariant, one.clause, one.step) not in found.at and (one.invariant, one.clause) in found.violated:
+                yield f"violations: {one.invariant} ({one.clause}) is not violated in {one.step!r}"
+    for clause, rules in named.items():
+        behind = found.behind.get(clause, set()) & knowledge.by_id.keys()
+        yield from _differ(f"rows behind {clause[0]} ({clause[1]})", sorted(rules), sorted(behind))
 
 
-def find(plan: Upgrade, knowledge: Knowledge) -> dict[str, Any]:
-    """Return what a certificate of the plan states of its sequence; `states` is None where none is looked at."""
-    broken = statics_broken(plan)
-    replayed = replay(plan, knowledge) if PLAN not in broken else None
-    if replayed is not None and not replayed.sound:
-        broken.add(PLAN)
-    if broken or replayed is None:
-        return {"violations": sorted(broken), "states": None}
-    moves, invariants = Moves(replayed), Invariants(replayed, knowledge)
-    numbers, before = _walk(moves)
-    levels: Counter[str] = Counter()
-    violated: set[Broken] = set()
-    for state in numbers:
-        here, over = moves.here(state), moves.over(state)
-        violated.update(invariants.broken(state, here, over=over))
-        levels["R" if over or (not here.begun and here.around.rests) else "N"] += 1
-    violated |= _dead(moves, numbers, before)
-    return {
-        "violations": sorted(violated),
-        "states": len(numbers),
-        "levels": dict(levels),
-        "exposures": sorted((*key, count) for key, count in invariants.exposed.items()),
-        "warnings": sorted(invariants.warned),
-        "places": _places(numbers),
-    }
+def _story(certificate: WholeCertificate, found: Sequence) -> Iterator[str]:
+    """Go through the counter-example: it leads from the start to a state that violates what the certificate names first."""
+    mine = [item for item in certificate.violations if item.model == MODEL]
+    story = certificate.counterexample or ()
+    if found.moves is None or not mine:
+        yield from _differ("counterexample", len(story), 0)
+        return
+    end = gone_through(story, found.moves)
+    if end is None:
+        yield "counterexample: one of its transitions is none of the plan's"
+    elif (mine[0].invariant, mine[0].clause) not in found.broken(end):
+        yield f"counterexample: it does not lead to what violates {mine[0].invariant}"
 
 
-def _walk(moves: Moves) -> tuple[dict[State, int], list[list[int]]]:
-    """Return every state with its number, and for each number those of the states that lead to it."""
-    first = moves.start()
-    numbers, order, before = {first: 0}, [first], [list[int]()]
-    for number, state in enumerate(order):
-        for after in moves.after(state):
-            if after not in numbers:
-                numbers[after] = len(order)
-                order.append(after)
-                before.append([])
-            before[numbers[after]].append(number)
-        if len(order) > MOST:
-            break
-    return numbers, before
+def _exposures(certificate: WholeCertificate, plan: Upgrade, found: Anew) -> Iterator[str]:
+    wanted = [(MODEL, *one) for one in found.sequence.exposures]
+    wanted += [(COUNTED, step, fault, 0) for step, fault in sorted(found.segment.exposures)] if found.segment else []
+    stated = [(one.model, one.step, one.fault, one.states) for one in certificate.exposures]
+    yield from _differ("exposures", sorted(stated), sorted(wanted))
+    seconds = {step.id: step.duration.p50 for step in plan.steps}
+    for one in certificate.exposures:
+        if (one.seconds, one.recovery) != (seconds.get(one.step, 0.0), RECOVERY.get(one.fault)):
+            yield f"exposures: of {one.step} it states {brief((one.seconds, one.recovery))}, which is not so"
 
 
-def _dead(moves: Moves, numbers: dict[State, int], before: list[list[int]]) -> set[Broken]:
-    """Return which theorems about what can be reached do not hold: from everywhere an end, from the start the plan's."""
-    ends = [number for state, number in numbers.items() if moves.over(state)]
-    goals = [number for state, number in numbers.items() if moves.over(state) and state.way == FORWARD]
-    stuck = {("no-dead-end", "stuck")} if len(_leading(ends, before)) < len(numbers) else set()
-    return stuck | ({("reaches-end", "endless")} if 0 not in _leading(goals, before) else set())
+def _segments(certificate: WholeCertificate, found: Anew) -> Iterator[str]:
+    """Hold the segments to those that the plan has, each with its states and its verdict."""
+    wanted: list[tuple[str, str, int | None, bool]] = []
+    if found.segment is not None:
+        wanted.append((COUNTED, ABOUT, None, not found.segment.violations))
+    wanted += [(HOP, one.step, one.states, not one.violated) for one in found.hops]
+    stated = [(one.model, _about(one), one.states, one.proven) for one in certificate.segments]
+    yield from _differ("segments", stated, wanted)
+    earlier: dict[str, tuple[int | None, frozenset[str]]] = {}
+    for one, hop in zip([one for one in certificate.segments if one.model == HOP], found.hops, strict=False):
+        other = one.about.partition(", alike ")[2]
+        if other and earlier.get(other) != (hop.states, hop.violated):
+            yield f"segments: {hop.step} is not alike {other!r}"
+        earlier[hop.step] = hop.states, hop.violated
 
 
-def _leading(goals: list[int], before: list[list[int]]) -> set[int]:
-    """Return what leads to any of the goals."""
-    found, waiting = set(goals), list(goals)
-    while waiting:
-        new = set(before[waiting.pop()]) - found
-        found |= new
-        waiting += new
-    return found
+def _about(segment: StatedSegment) -> str:
+    return segment.about.split(", alike ")[0] if segment.model == HOP else segment.about
 
 
-# The evidence, docs/model.md, 17.
+def _of_segments(certificate: WholeCertificate, found: Anew) -> Iterator[str]:
+    """Hold the violations and findings of the segments to what is found; what the sequence says of a step is not said again."""
+    known = {(one.invariant, one.step) for one in certificate.violations if one.model == MODEL}
+    for model, wanted in (
+        (COUNTED, {one for one in found.segment.violations if (one[0], one[2]) not in known} if found.segment else set()),
+        (HOP, {(name, "", one.step) for one in found.hops for name in one.violated if (name, one.step) not in known}),
+    ):  # fmt: skip
+        stated = {_placed(one) for one in certificate.violations if one.model == model}
+        yield from _differ(f"violations in {model}", sorted(stated, key=str), sorted(wanted, key=str))
+    others = [one.model for one in certificate.violations if one.model not in (MODEL, COUNTED, HOP)]
+    yield from _differ("violations in other models", others, [])
+    yield from _differ(
+        "findings", list(certificate.findings), list(dict.fromkeys(found.segment.findings)) if found.segment else []
+    )
 
 
-def _places(states: Iterable[State]) -> dict[str, tuple[int, str]]:
-    texts: dict[str, list[str]] = {}
-    for state in states:
-        text = json.dumps([list(state.stages), *_listed(state.past)], separators=(",", ":"))
-        texts.setdefault(f"{state.way} {state.step}", []).append(text)
-    return {place: (len(one), sha256("\n".join(sorted(one)).encode()).hexdigest()) for place, one in texts.items()}
-
-
-def _listed(past: Past) -> list[object]:
-    """Return what is remembered, in order: sets as sorted lists of texts, what watches as name, place and number."""
-    listed: list[object] = [sorted(map(str, value)) if isinstance(value, frozenset) else value for value in past]
-    listed[Past._fields.index("since")] = sorted([name, where, count] for (name, where), count in past.since)
-    return listed
+def _placed(one: WholeViolation) -> tuple[str, str, str | None]:
+    # Part one's checker tells invariants, not clauses.
+    return one.invariant, "" if one.model == HOP else one.clause, one.step

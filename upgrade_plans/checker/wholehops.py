@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from kubedeb.knowledge import Knowledge
@@ -23,15 +24,24 @@ def hops(plan: Upgrade) -> list[Step]:
     return [step for step in plan.steps if step.kind is Kind.ETCD_HOP and len(step.takes) > 1 and step.from_ and step.to]
 
 
-def walked(plan: Upgrade, step: Step, knowledge: Knowledge) -> tuple[int | None, bool]:
-    """Return how many states a hop has, and whether none of them violates what part one judges."""
+@dataclass(frozen=True)
+class Walked:
+    """A hop: its step, how many states it has (None: none is looked at), and the invariants of part one that it violates."""
+
+    step: str
+    states: int | None
+    violated: frozenset[str]
+
+
+def walked(plan: Upgrade, step: Step, knowledge: Knowledge) -> Walked:
+    """Walk a hop in the model of part one; what the sequence judges is left to it."""
     own = hop_plan(plan, step)
     broken = plan_broken(own)
     if broken:
-        return None, not broken - IN_SEQUENCE
+        return Walked(step.id, None, frozenset(broken - IN_SEQUENCE))
     reductions = {"symmetry": True, "rows": True}
     found = Walk(case_of(own, knowledge, reductions)).found()
-    return int(found["states"]), not set(found["violations"]) - IN_SEQUENCE
+    return Walked(step.id, int(found["states"]), frozenset(found["violations"]) - IN_SEQUENCE)
 
 
 def hop_plan(plan: Upgrade, hop: Step) -> rolling.Plan:

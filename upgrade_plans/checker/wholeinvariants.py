@@ -21,22 +21,25 @@ STORED = {Store.V2: Version(2, 0, 0), Store.V3: Version(3, 0, 0)}
 
 
 class Invariants:
-    """Judges states. `warned`: the rows that warn of a state without violating anything; `exposed`: how often what is."""
+    """Judges states.
+
+    `warned`: the rows that warn of a state without violating anything, and the step; `exposed`: how often what is; `ruled`:
+    the rows that clauses rest on where those differ.
+    """
 
     def __init__(self, plan: Replay, knowledge: Knowledge) -> None:
         self.plan, self.knowledge, self.rows = plan, knowledge, Rows(knowledge)
         self.loopback = plan.plan.managers_reach is ManagersReach.LOOPBACK
         self.servers, self.members = plan.named(SERVER), plan.named("etcd")
-        self.warned: set[str] = set()
+        self.warned: set[tuple[str, str]] = set()
+        self.ruled: dict[Broken, set[str]] = {}
         self.exposed: dict[tuple[str, str], int] = {}
         start = plan.worlds[0]
         first = [(name, unit) for (name, _), unit in start.hosts.items()] + list(start.crowd)
         self.given = {(name, unit.would, unit.settings) for name, unit in first}
         seen = {(called(name), version) for name, unit in first for version in unit.either}
-        self.inherited = {
-            (name, version) for name, version in seen
-            if any(rule.severity is Severity.FORBID for rule in self.rows.bad(name, version))
-        }  # fmt: skip
+        forbidding = {key: [rule.id for rule in self.rows.bad(*key) if rule.severity is Severity.FORBID] for key in seen}
+        self.inherited = {key: ids[0] for key, ids in forbidding.items() if ids}
         self.had = {(name, setting) for name, unit in first for setting, _ in unit.settings}
         self.holds_config = any(step.kind is Kind.HOLD_CONFIG for step in plan.steps)
         self.there: dict[object, frozenset[Broken]] = {}
@@ -49,7 +52,7 @@ class Invariants:
         yield from self.there[place]
         for wrote in state.past.wrote:
             for reads in {version for unit in here.servers for version in unit.either}:
-                yield from (("storage-readable", clause) for clause in self.rows.down(wrote, reads))
+                yield from (self._by("storage-readable", clause, row) for clause, row in self.rows.down(wrote, reads))
         if self.inherited:
             yield from self._inherited(state, here, over=over)
         yield from self._members(here)
@@ -74,7 +77,7 @@ class Invariants:
         asked = {name: frozenset(versions) for name, versions in mix.items() if not (self.loopback and name in MANAGERS)}
         broken = list(self.rows.together(frozenset(asked.items())))
         # What was there before the plan is judged apart, but where the step itself brings it.
-        excused = self.inherited - _brought(here)
+        excused = self.inherited.keys() - _brought(here)
         broken += [rule for name, versions in asked.items() for version in versions if (name, version) not in excused
                    for rule in self.rows.bad(name, version)]  # fmt: skip
         for (name, where), units in here.may.items() if self.loopback else ():
@@ -83,20 +86,28 @@ class Invariants:
         for rule in broken:
             listed = here.step is not None and rule.id in here.step.findings
             if rule.severity is Severity.WARN or (rule.severity is Severity.FORCE and listed):
-                self.warned.add(rule.id)
+                self.warned.add((rule.id, here.step.id if here.step is not None else ""))
             else:
-                yield "blocked" if rule.kind.value == "blocked" else INVARIANTS.get(rule.component, "blocked"), "rule"
+                name = "blocked" if rule.kind.value == "blocked" else INVARIANTS.get(rule.component, "blocked")
+                yield self._by(name, "rule", rule.id)
+
+    def _by(self, invariant: str, clause: str, row: str) -> Broken:
+        """Note the row that a violation rests on."""
+        self.ruled.setdefault((invariant, clause), set()).add(row)
+        return invariant, clause
 
     def _inherited(self, state: State, here: Scene, *, over: bool) -> Iterator[Broken]:
         """Yield what is violated by a blocked version that was there before the plan: it is left first, then all else moves."""
-        there = {(called(name), version) for name, unit in here.units for version in unit.either} & self.inherited
-        if there and over and state.way == FORWARD:
-            yield "blocked", "stays"
-        elif there:
+        there = self.inherited.keys() & {(called(name), version) for name, unit in here.units for version in unit.either}
+        ends = over and state.way == FORWARD
+        if there and not ends:
             self._expose(here, "blocked")
-            brought = {name for name, _ in _brought(here)}
-            if brought and brought.isdisjoint(name for name, _ in there):
-                yield "blocked", "first"
+        brought = {name for name, _ in _brought(here)}
+        for key in there:
+            if ends:
+                yield self._by("blocked", "stays", self.inherited[key])
+            elif brought and brought.isdisjoint(name for name, _ in there):
+                yield self._by("blocked", "first", self.inherited[key])
 
     def _settings(self, here: Scene) -> Iterator[Broken]:
         for name, unit in here.units:

@@ -51,6 +51,15 @@ class Moves:
         """Say whether this is the plan's end, or its way back's."""
         return state.way == ENDED or state.step == len(self.plan.steps)
 
+    def step_of(self, state: State) -> str | None:
+        """Return the step that a state is in; None at the plan's end."""
+        return self.plan.steps[state.step].id if state.step < len(self.plan.steps) else None
+
+    def part(self, step: int, number: int) -> str:
+        """Return the host that a part of a step is about; of what is counted, and of one act, none."""
+        parts = self.plan.parts[step]
+        return next((where for _, where in parts[number].pairs), "") if parts else ""
+
     def here(self, state: State) -> Scene:
         """Return what may be there."""
         found: Scene = self.scene(state.step, state.stages)

@@ -20,10 +20,14 @@ ROWS_CALL = {"calico-node": "calico"}
 
 
 class Rows:
-    """The rows that forbid or warn about pairs of versions, about one version, a flag or a way down."""
+    """The rows that forbid or warn about pairs of versions, about one version, a flag or a way down.
+
+    `asked`: the ids of those that speak of a pair of versions that was met.
+    """
 
     def __init__(self, knowledge: Knowledge) -> None:
         self.knowledge = knowledge
+        self.asked: set[str] = set()
         self.pairs: list[tuple[str, str, Rule]] = []
         for rule in knowledge.rules:
             other = rule.window or (rule.skew if rule.skew is not None and not rule.skew.on_node else None)
@@ -36,7 +40,7 @@ class Rows:
 
     def _together(self, mix: Mapping[str, frozenset[Version]]) -> Iterator[Rule]:
         for component, against, rule in self.pairs:
-            if _breaks(rule, mix.get(component, ()), mix.get(against, ())):
+            if self._breaks(rule, mix.get(component, ()), mix.get(against, ())):
                 yield rule
 
     def bad(self, component: str, version: Version) -> list[Rule]:
@@ -46,7 +50,7 @@ class Rows:
     def beside_server(self, component: str, versions: Iterable[Version], servers: Iterable[Version]) -> Iterator[Rule]:
         """Yield the rows that a component breaks beside the API server that it speaks to."""
         for name, against, rule in self.pairs:
-            if (name, against) == (component, SERVER) and _breaks(rule, versions, servers):
+            if (name, against) == (component, SERVER) and self._breaks(rule, versions, servers):
                 yield rule
 
     def _refused(self, component: str, version: Version, settings: Settings) -> frozenset[tuple[str, bool]]:
@@ -60,17 +64,20 @@ class Rows:
                     found.add((row.flag, False))
         return frozenset(found)
 
-    def _down(self, wrote: Version, reads: Version) -> tuple[str, ...]:
-        """Return by what an API server cannot read what a newer one wrote."""
-        found = ["minors"] if wrote.major == reads.major and reads.minor < wrote.minor - 1 else []
+    def _down(self, wrote: Version, reads: Version) -> tuple[tuple[str, str], ...]:
+        """Return by what an API server cannot read what a newer one wrote, and by which row."""
+        found = [("minors", "kube-apiserver-skew")] if wrote.major == reads.major and reads.minor < wrote.minor - 1 else []
         for rule in self.knowledge.of(SERVER, RuleKind.TRAP):
             between = wrote in rule.from_ and reads in rule.to and reads not in rule.from_
             if rule.severity is Severity.FORBID and reads < wrote and between:
-                found.append("row")
+                found.append(("row", rule.id))
         return tuple(found)
 
-
-def _breaks(rule: Rule, versions: Iterable[Version], others: Iterable[Version]) -> bool:
-    allows = rule.skew.allows if rule.skew is not None else lambda _, other: rule.window is None or rule.window.allows(other)
-    asked = ((one, other) for one in versions if one in rule.from_ for other in others if other in rule.to)
-    return any(not allows(one, other) for one, other in asked)
+    def _breaks(self, rule: Rule, versions: Iterable[Version], others: Iterable[Version]) -> bool:
+        allows = (
+            rule.skew.allows if rule.skew is not None else lambda _, other: rule.window is None or rule.window.allows(other)
+        )
+        asked = [(one, other) for one in versions if one in rule.from_ for other in others if other in rule.to]
+        if asked:
+            self.asked.add(rule.id)
+        return any(not allows(one, other) for one, other in asked)

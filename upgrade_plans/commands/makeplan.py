@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 PATH = click.Path(path_type=Path)
 ETCD_ONLY = {"etcd"}
+FEW = 200
+"""Up to so many workers other plans are priced unasked: each takes about as long as the plan itself."""
 
 
 def _target(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
@@ -55,32 +57,38 @@ def _target(_context: click.Context, _parameter: click.Parameter, values: tuple[
 @click.option(
     "--also", multiple=True, metavar="WHAT", help="What else is done while a worker is empty, as in docker or reboot; repeat."
 )
+@click.option("--alternatives/--no-alternatives", default=None,
+              help="Price other modes and limits too, for `plan show`.  [default: up to 200 workers]")  # fmt: skip
 @click.option("--changes", type=PATH, metavar="DIR", help="Write each change of configuration there, as a patch.")
 @json_option
 def make(
     *, cluster_file: Path, facts_file: Path, target: dict[str, str], output: Path, mode: str | None, total: str | None,
     row: str | None, rack: str | None, taint_group: str | None, bgp: int | None, via: tuple[str, ...], also: tuple[str, ...],
-    changes: Path | None, as_json: bool,
+    alternatives: bool | None, changes: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Make the plan that takes the cluster to a target, or say why there is none.
 
     A target of etcd alone gives a plan that `kubedeb apply` carries out; any other one the plan of the whole stack.
     """
     from upgrade_plans import clusterfile, factsfile
+    from upgrade_plans.models.cluster import Role
 
     limits = {"total": total, "row": row, "rack": rack, "taint_group": taint_group, "bgp": None if bgp is None else str(bgp)}
     given = {name: text for name, text in limits.items() if text is not None}
     cluster, facts = clusterfile.load(cluster_file), factsfile.load(facts_file)
     factsfile.check_same(facts, cluster)
     if set(target) <= ETCD_ONLY:
-        if given or mode or via or also or changes:
+        if given or mode or via or also or changes or alternatives:
             raise KubedebError(
                 "a plan for etcd alone has no such options", details="One member at a time, whatever the limits say.",
                 hint="Leave out all but --facts, --to and -o, or name a target beside etcd.", code=ExitCode.USAGE,
             )  # fmt: skip
         _etcd(cluster, facts, target, facts_file, output, as_json=as_json)
         return
-    _whole(cluster, facts, _request(target, mode, given, via, also), target, facts_file, output, changes, as_json=as_json)
+    few = len(cluster.roles.get(Role.WORKER, ())) <= FEW
+    request = _request(target, mode, given, via, also)
+    _whole(cluster, facts, request, target, facts_file, output, changes, priced=few if alternatives is None else alternatives,
+           as_json=as_json)  # fmt: skip
 
 
 def _request(
@@ -130,7 +138,7 @@ def _etcd(cluster: Cluster, facts: Facts, target: dict[str, str], facts_file: Pa
 
 def _whole(
     cluster: Cluster, facts: Facts, request: Request, target: dict[str, str], facts_file: Path, output: Path,
-    changes: Path | None, *, as_json: bool,
+    changes: Path | None, *, priced: bool, as_json: bool,
 ) -> None:  # fmt: skip
     from kubedeb.errors import storage_errors
     from kubedeb.files import write_text
@@ -140,7 +148,7 @@ def _whole(
     from upgrade_plans.planner.whole import make_upgrade
     from upgrade_plans.upgradetext import outline, patches
 
-    made = make_upgrade(facts, cluster, request, load_knowledge())
+    made = make_upgrade(facts, cluster, request, load_knowledge(), with_alternatives=priced)
     if isinstance(made, NoPlan):
         raise refusal(made, target)
     upgradefile.save(output, made)

@@ -15,14 +15,16 @@ if TYPE_CHECKING:
 
 def show_whole(plan: Upgrade, *, as_json: bool) -> None:
     """Print the plan as a tree, with its outages and points of no return."""
+    from kubedeb.knowledge import load as load_knowledge
+    from upgrade_plans.passprice import price
     from upgrade_plans.planner.estimate import estimate
     from upgrade_plans.upgradetree import upgrade_tree, upgrade_values
 
-    made = estimate(plan.steps)
+    made, beyond = estimate(plan.steps), price(plan, load_knowledge())
     if as_json:
-        print_json(upgrade_values(plan, made))
+        print_json(upgrade_values(plan, made, beyond))
         return
-    for line in upgrade_tree(plan, made):
+    for line in upgrade_tree(plan, made, beyond):
         click.echo(line)
 
 

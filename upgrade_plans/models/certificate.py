@@ -56,34 +56,58 @@ class Certificate(StrictModel):
     evidence: Evidence | None = None
 
 
-class WholeViolation(StatedViolation):
-    """A violated invariant, which clause of it, and by which model it was found."""
+class BrokenRule(StrictModel):
+    """A row that a violation rests on, and where it stands."""
 
+    id: str
+    source: str
+
+
+class WholeViolation(StrictModel):
+    """A violated invariant: which clause of it, by which model it was found, in words, where, and by which rows."""
+
+    invariant: str
     clause: str
     model: str
+    what: str
+    step: str | None = None
+    rules: tuple[BrokenRule, ...] = ()
 
 
-class WholeExposure(StatedExposure):
-    """How many states of a step are exposed to a fault class, and in which model."""
+class WholeExposure(StrictModel):
+    """How many states of a step are exposed to a fault class in a model, how long the step takes (p50), what helps then."""
 
+    step: str
+    fault: str
     model: str
+    states: int
+    seconds: float
+    recovery: str
 
 
 class StatedWarning(StrictModel):
-    """A rule that warns of a state without forbidding it."""
+    """A rule that warns of a state without forbidding it, and the step from which on it does."""
 
-    model_config = ConfigDict(extra="ignore")
     rule: str
+    step: str
 
 
 class StatedSegment(StrictModel):
     """A segment of a plan, judged in a model of its own."""
 
-    model_config = ConfigDict(extra="ignore")
     model: str
     about: str
     states: int | None
     proven: bool
+
+
+class Transition(StrictModel):
+    """One transition of a counter-example: in which step, what happens, to which part of it, and whether as planned."""
+
+    step: str
+    what: str
+    part: str
+    planned: bool
 
 
 class Places(StrictModel):
@@ -93,24 +117,29 @@ class Places(StrictModel):
 
 
 class WholeCertificate(StrictModel):
-    """What the certificate of a whole stack's plan states; the rest is passed over as in `Certificate`."""
+    """What the certificate of a whole stack's plan states, every key of it."""
 
-    model_config = ConfigDict(extra="ignore")
     format: int = WHOLE_FORMAT
     model: str
     proven: bool
     cluster: str
     target: dict[str, str]
     sha256: Digests
+    plan_says_made_from: dict[str, str]
     states: int | None
-    levels: dict[str, int] = {}
-    segments: tuple[StatedSegment, ...] = ()
-    exposures: tuple[WholeExposure, ...] = ()
-    warnings: tuple[StatedWarning, ...] = ()
-    violations: tuple[WholeViolation, ...] = ()
-    rules: tuple[str, ...] = ()
-    inferred_rules: tuple[str, ...] = ()
-    evidence: Places | None = None
+    levels: dict[str, int]
+    fault_classes: tuple[str, ...]
+    segments: tuple[StatedSegment, ...]
+    exposures: tuple[WholeExposure, ...]
+    warnings: tuple[StatedWarning, ...]
+    findings: tuple[str, ...]
+    rules: tuple[str, ...]
+    inferred_rules: tuple[str, ...]
+    violations: tuple[WholeViolation, ...]
+    counterexample: tuple[Transition, ...] | None
+    where_it_ends: tuple[str, ...]
+    evidence: Places | None
+    not_claimed: tuple[str, ...]
 
 
 class Summary(StrictModel):

@@ -10,7 +10,6 @@ from upgrade_plans.models.plan import Plan, StepKind
 from upgrade_plans.prover.verdict import Violation
 
 BLOCKED = "blocked"
-RECOVERY = "none is needed: go on, the plan leaves the blocked version"
 
 
 def blocking(version: Version, knowledge: Knowledge) -> tuple[Rule, ...]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from kubedeb.knowledge import Confidence, Knowledge, RuleKind
 from upgrade_plans.canonical import digest
+from upgrade_plans.models import claims
 from upgrade_plans.models.facts import Facts
 from upgrade_plans.models.plan import Plan, StepKind
 from upgrade_plans.models.state import FaultKind
@@ -24,7 +25,7 @@ from upgrade_plans.prover.verdict import Exposure, Verdict, Violation
 ALL = Reductions()
 FAULT_CLASSES = tuple(kind.value for kind in FaultKind)
 RECOVERY: dict[str, str] = {
-    versions.BLOCKED: versions.RECOVERY,
+    versions.BLOCKED: claims.RECOVERY[versions.BLOCKED],
     FaultKind.PROCESS: "the unit starts the daemon again; nothing is lost, writes wait meanwhile",
     FaultKind.NODE: "bring the node back; nothing is lost, writes wait meanwhile",
     FaultKind.LINK: "mend the link; nothing is lost, writes wait meanwhile",

@@ -7,24 +7,13 @@ from typing import Any
 
 from kubedeb.knowledge import Knowledge
 from upgrade_plans.canonical import digest
+from upgrade_plans.models.claims import FAULTS, NOT_CLAIMED, RECOVERY
 from upgrade_plans.models.upgrade import Upgrade
-from upgrade_plans.prover.blocked import BLOCKED
-from upgrade_plans.prover.blocked import RECOVERY as LEFT_BEHIND
 from upgrade_plans.prover.verdict import Violation
 from upgrade_plans.prover.wholeprove import MODEL, SequenceVerdict, prove_sequence
 from upgrade_plans.prover.wholesegments import Segment, segments
 
 FORMAT = 2
-FAULTS = ("process", "node", "executor")
-NOT_CLAIMED = (
-    "two faults outstanding at once",
-    "members, servers or nodes that are up but slow, or that lie",
-    "timing: how long anything takes, and how the cluster fares under load meanwhile",
-    "which node holds which pod, and what applications make of it",
-    "settings that no row knows, certificates, webhooks and admission: a person's checks of the plan are taken at their word",
-    "anything that changed after the facts were read",
-    "incompatibilities of versions that no rule states",
-)
 
 
 @dataclass(frozen=True)
@@ -105,10 +94,3 @@ def certificate(plan: Upgrade, knowledge: Knowledge, verdict: WholeVerdict) -> d
         "evidence": {"places": sequence.places} if sequence.states is not None else None,
         "not_claimed": list(NOT_CLAIMED),
     }  # fmt: skip
-
-
-RECOVERY = {
-    "node": "bring the node back: it starts what is installed, and nothing is lost",
-    BLOCKED: LEFT_BEHIND,
-    "host": "bring the host back, or put the server in hand back into the pool",
-}

@@ -53,8 +53,11 @@ def _counted(plan: Upgrade, knowledge: Knowledge) -> Iterator[Segment]:
     if not steps:
         return
     verdict = prove_stack(_stack(plan, steps), knowledge)
-    yield Segment("stack-rolling/1", "API servers, managers and workers", verdict.states, verdict.exposures,
-                  verdict.violations, verdict.findings)  # fmt: skip
+    # What is wrong before any step is met in the first of the downloads, which this segment only adds.
+    own = {step.id for step in steps} | {None}
+    wrong = tuple(one if one.step in own else replace(one, step=steps[0].id) for one in verdict.violations)
+    yield Segment("stack-rolling/1", "API servers, managers and workers", verdict.states, verdict.exposures, wrong,
+                  verdict.findings)  # fmt: skip
 
 
 def _stack(plan: Upgrade, steps: list[Step]) -> counted.StackPlan:
@@ -126,8 +129,9 @@ def _hops(plan: Upgrade, knowledge: Knowledge) -> Iterator[Segment]:
             exposures = tuple((step.id, fault, states) for fault, states in exposed.items())
             known[alike] = Segment("etcd-rolling/1", step.id, verdict.states, exposures, wrong)
         first = known[alike]
-        yield first if first.about == step.id else Segment(first.model, f"{step.id}, alike {first.about}", first.states,
-                                                            first.exposures, first.violations, first.findings)  # fmt: skip
+        wrong = tuple(replace(one, step=step.id) for one in first.violations)
+        about = f"{step.id}, alike {first.about}"
+        yield first if first.about == step.id else replace(first, about=about, violations=wrong)
 
 
 def _hop(plan: Upgrade, step: Step, members: dict[str, str]) -> rolling.Plan:

@@ -14,30 +14,38 @@ from upgrade_plans.planner.detect import detect
 from upgrade_plans.planner.reasons import NoPlan, RefusedError
 from upgrade_plans.planner.stack import shown
 from upgrade_plans.planner.whole import catalogue
+from upgrade_plans.planner.whole.alternatives import alternatives
 from upgrade_plans.planner.whole.order import COMPONENTS, find_order
 from upgrade_plans.planner.whole.people import people
 from upgrade_plans.planner.whole.refusals import expiring, refusals, remarks
-from upgrade_plans.planner.whole.survey import survey
+from upgrade_plans.planner.whole.survey import Survey, survey
 from upgrade_plans.planner.whole.wishes import Request
 from upgrade_plans.planner.whole.writer import Writer
 
 
-def make_upgrade(facts: Facts, cluster: Cluster, request: Request, knowledge: Knowledge) -> Upgrade | NoPlan:
+def make_upgrade(
+    facts: Facts, cluster: Cluster, request: Request, knowledge: Knowledge, *, with_alternatives: bool = False
+) -> Upgrade | NoPlan:
     """Return the plan that takes the cluster of `facts` to a target, or why there is none.
 
     Pure: the same input gives the same plan, byte for byte. A target that is reached already gives a plan without phases.
+    `with_alternatives`: other modes and limits are planned too, and the plan says what each costs; it takes some times as long.
     """
     try:
-        return _make(facts, cluster, request, knowledge)
+        found = survey(facts, cluster, knowledge)
+        plan = _make(found, request, knowledge)
+        if with_alternatives and plan.phases:
+            others = alternatives(plan, request, lambda other: _make(found, other, knowledge))
+            plan = plan.model_copy(update={"alternatives": others})
     except RefusedError as refused:
         return NoPlan(tuple(dict.fromkeys(refused.reasons)))
+    return plan
 
 
-def _make(facts: Facts, cluster: Cluster, request: Request, knowledge: Knowledge) -> Upgrade:
-    found = survey(facts, cluster, knowledge)
+def _make(found: Survey, request: Request, knowledge: Knowledge) -> Upgrade:
     order = find_order(found, request, knowledge)
     goals = request.goals(found.at)
-    detected = detect(facts, _goals(goals), knowledge)
+    detected = detect(found.facts, _goals(goals), knowledge)
     seen = frozenset(one.rule.id for one in detected.seen)
     if reasons := [*refusals(found, order, seen, knowledge)]:
         raise RefusedError(*reasons)
