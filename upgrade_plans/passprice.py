@@ -60,7 +60,8 @@ def enough(plan: Upgrade, knowledge: Knowledge) -> int | None:
     begin: dict[str, Version] = {}
     end: dict[str, Version] = {}
     for name, (kind, component) in GROUPS.items():
-        here = _versions(one.daemons.get(component) for one in (*plan.hosts, *plan.workers) if not one.frozen)
+        there = [one.daemons for one in plan.hosts if not one.frozen] + [one.daemons for one in plan.workers if not one.frozen]
+        here = _versions(daemons.get(component) for daemons in there)
         if here:
             begin[name] = min(here)
             end[name] = max([begin[name], *_versions_of(step for step in plan.steps if step.kind is kind)])

@@ -46,7 +46,7 @@ def _exposures(plan: Upgrade, verdict: WholeVerdict) -> Iterator[str]:
     seconds = {step.id: step.duration.p50 for step in plan.steps}
     pairs = [(step, fault) for step, fault, _ in verdict.sequence.exposures]
     pairs += [(step, fault) for one in verdict.segments if one.model == "stack-rolling/1" for step, fault, _ in one.exposures]
-    order = list(seconds)
+    order = [*seconds, ""]  # The last: what is so at the plan's end.
     exposed = dict.fromkeys(sorted(pairs, key=lambda pair: order.index(pair[0])))
     inherited = [step for step, fault in exposed if fault == BLOCKED]
     if inherited:

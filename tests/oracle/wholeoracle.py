@@ -23,7 +23,7 @@ class Oracle:
         self.plan, self.steps = plan, plan.steps
         self.places: set[tuple[str, int, tuple[int, ...]]] = set()
         self.states = 0
-        self.groups = {one.id for one in (*plan.workers, *plan.tillers)}
+        self.groups = {one.id for one in plan.workers} | {one.id for one in plan.tillers}
         self.first = {group.id: expand(group.nodes)[0] for group in plan.workers}
         self.keys: list[Key] = [(name, host.node) for host in plan.hosts for name in host.daemons]
         self.keys += [(name, group.id) for group in plan.workers for name in group.daemons]
@@ -175,7 +175,7 @@ class Oracle:
             facts -= {f"since {name}/{where}" for name, where in (self.keys[one] for one in self._of(step, parts[number]))}
         if step.kind == "migrate" and set(stages) == {2} and state.newest == "v2":
             watch = [(key, one) for key, one in zip(self.keys, state.daemons, strict=True) if one.run is not None]
-            facts = {one for one in facts if not one.startswith("since ")} - {"compared", "left"} | {"migrated"}
+            facts = frozenset(one for one in facts if not one.startswith("since ")) - {"compared", "left"} | {"migrated"}
             facts |= {f"since {name}/{where}" for (name, where), _ in watch if name in (*NAMES["workers"], *NAMES["managers"])}
             before = self.around[state.step].calico != "after"
             facts = frozenset(facts | ({"left"} if self.plan.stores.calico == "v2" and before else set()))

@@ -77,8 +77,8 @@ def compare(name: str, plan: Upgrade, nodes: int = 0, hops: int = 0) -> Compared
 def _drains(plan: Upgrade, *, legal: bool) -> Iterator[str]:
     """Hold the planner's number of passes to the fewest that any legal order has; no plan that is legal has fewer."""
     begin: dict[str, int] = {}
-    for one in (*plan.hosts, *plan.workers):
-        begin |= {name: Version.parse(str(daemon.running)).minor for name, daemon in one.daemons.items()}
+    for daemons in (*(one.daemons for one in plan.hosts), *(one.daemons for one in plan.workers)):
+        begin |= {name: Version.parse(str(daemon.running)).minor for name, daemon in daemons.items()}
     if not {"kube-apiserver", "kubelet"} <= begin.keys():
         return
     ends = dict(begin)
@@ -123,7 +123,7 @@ def _of_seed(seed: int, often: int, most: int) -> Compared:
 
 def _size(plan: Upgrade) -> int:
     """Return how large brute force will be: states of the prover's times daemons that can fail in each."""
-    daemons = sum(len(one.daemons) for one in (*plan.hosts, *plan.workers))
+    daemons = sum(len(one.daemons) for one in plan.hosts) + sum(len(one.daemons) for one in plan.workers)
     return (prove_sequence(plan, known()).states or 0) * daemons
 
 
