@@ -326,6 +326,6 @@ def test_the_oracle_shares_nothing_with_the_prover_but_the_models() -> None:
             found = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             found += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             ours = [name for name in found if name.split(".")[0] in {"kubedeb", "pkgbuild", "repo", "upgrade_plans"}]
-            models = ("plan", "state", "stackplan", "upgrade", "upgradekinds")
+            models = ("plan", "state", "stackplan", "upgrade", "upgradekinds", "nodesets")
             allowed = {f"upgrade_plans.models.{name}" for name in models} | {"kubedeb.versions"}
             assert set(ours) <= allowed, path
