@@ -129,7 +129,8 @@ def test_a_trouble_is_one_line_with_the_log_and_the_way_inside(
     lines = capsys.readouterr().err.splitlines()
     assert [line for line in lines if line.startswith("error: ") and line.endswith(message)]
     assert [line for line in lines if f"The whole log: {store}/logs/hello_" in line]
-    assert lines[-1].strip() == f"kubedeb build hello@1.10 --recipes {folder} --shell"
+    again = " ".join([*options, "--shell"]).replace("64M", "67108864")
+    assert lines[-1].strip() == f"kubedeb build hello@1.10 --recipes {folder} {again}"
 
 
 FAILURES = {
@@ -176,7 +177,7 @@ def test_a_time_limit_ends_the_command_and_the_container_goes(image: str) -> Non
             name = sandbox._container.id
             with pytest.raises(KubedebError, match="sleep did not end within 1 s"):
                 sandbox.run(["sleep", "60"], cwd="/build", env={}, log=io.BytesIO(), timeout=1)
-        assert name not in [container.id for container in client.containers.list(all=True)]
+        assert name not in [container.id for container in client.containers.list(all=True, ignore_removed=True)]
 
 
 def test_a_file_that_is_not_there_is_told(image: str, tmp_path: Path) -> None:
