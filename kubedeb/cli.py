@@ -50,7 +50,7 @@ def run(argv: Sequence[str] | None = None) -> int:
     # Whatever package is installed beside this one may bring a plugin, which would have a say in what a recipe means; and to
     # look for some takes longer than to read a recipe.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    gc.set_threshold(20_000)  # what is loaded stays; to look through it for garbage is a good part of a short command
+    gc.set_threshold(100_000)  # what is loaded stays; to look through it for garbage is a good part of a short command
 
     def command() -> object:
         result = kubedeb.main(args=list(argv) if argv is not None else None, prog_name="kubedeb", standalone_mode=False)

@@ -15,7 +15,6 @@ from urllib.parse import quote, unquote
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
 from kubedeb.files import canonical_json, sha256_of, sync_folder, sync_tree, write_bytes, write_text
 from kubedeb.records import frozen
-from kubedeb.versions import DebianVersion
 from pkgbuild import stamps
 from pkgbuild.baselock import BaseLock
 from pkgbuild.indexentry import IndexEntry
@@ -104,6 +103,8 @@ class Store:
 
     def previous(self, spec: BuildSpec) -> list[Path]:
         """Return the packages of the newest older version of the same recipe that the store holds, none when there is none."""
+        from kubedeb.versions import DebianVersion  # to show a recipe takes no order of versions
+
         alike = [data for data in self.specs()
                  if all(data.get(key) == getattr(spec, key) for key in ("recipe", "suite", "architecture"))]  # fmt: skip
         older = [data for data in alike if DebianVersion(data["package_version"]) < DebianVersion(spec.package_version)]
