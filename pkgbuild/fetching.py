@@ -122,4 +122,4 @@ def _make_kit(
 
     signed.prefill(target.cache.folder, pins, Cache(output))
     count = write_kit(output, pins, bases, target.cache, None if offline else opened, progress)
-    progress.say(f"{output}: {count} files by digest, {len(bases)} bases")
+    progress.say(f"{output}: {count} files by digest, {len(bases)} {'base' if len(bases) == 1 else 'bases'}")
