@@ -195,6 +195,9 @@ def configured(draft: Draft, rng: Random) -> None:
         short["changes"]["drop"] = {"component": "kubelet", "nodes": nodes, "when": "before",
                                     "lines": [{"setting": "--require-kubeconfig", "old": "true"}]}  # fmt: skip
         draft.lines.insert(at, f"config {groups[0]} component=kubelet changes=drop")
+    if rng.random() < 0.2:
+        draft.lines.insert(1, "depool-dc")
+        draft.lines.append("repool-dc")
     if rng.random() < 0.5:
         draft.lines.insert(1, "hold-config")
         draft.lines.append("release-config")

@@ -289,6 +289,8 @@ class Oracle:
                     here = here._replace(closed=step.kind == "close-clients")
                 case "hold-config" | "release-config":
                     here = here._replace(held=step.kind == "hold-config")
+                case "depool-dc" | "repool-dc":
+                    here = here._replace(away=step.kind == "depool-dc")
                 case "freeze" | "unfreeze":
                     here = here._replace(frozen=step.kind == "freeze")
                 case "calico-start" | "calico-complete":

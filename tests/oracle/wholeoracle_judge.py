@@ -220,7 +220,7 @@ class Judge:
         if not here.rests:
             self.broken.add("dwell")
         if state.direction == "forward":
-            if here.held or here.frozen:
+            if here.held or here.frozen or here.away:
                 self.broken.add("dwell")
             if any(one.run != one.disk for one in run.values()):
                 self.broken.add("installed-running")

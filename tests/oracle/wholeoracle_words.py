@@ -63,6 +63,7 @@ class Around(NamedTuple):
     closed: bool = False
     held: bool = False
     frozen: bool = False
+    away: bool = False
     calico: str = "before"
 
     @property

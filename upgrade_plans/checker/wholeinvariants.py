@@ -210,7 +210,7 @@ class Invariants:
     def _end(state: State, here: Scene) -> Iterator[Broken]:
         if not here.around.rests:
             yield "dwell", "stopped"
-        if state.way == FORWARD and (here.around.held or here.around.frozen):
+        if state.way == FORWARD and (here.around.held or here.around.frozen or here.around.away):
             yield "dwell", "held"
         if state.way == FORWARD and any(
             unit.runs is not None and unit.disk is not None and unit.runs != unit.disk for _, unit in here.units

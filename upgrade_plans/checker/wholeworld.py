@@ -54,6 +54,7 @@ class World:
     closed: bool = False
     outages: tuple[Step, ...] = ()
     calico: str = "before"
+    away: bool = False
 
     @property
     def rests(self) -> bool:
@@ -230,6 +231,7 @@ class _Replayer:
         changed: dict[Kind, dict[str, object]] = {
             Kind.DEPOOL: {"out": world.out | takes}, Kind.REPOOL: {"out": world.out - takes},
             Kind.HOLD_CONFIG: {"held": True}, Kind.RELEASE_CONFIG: {"held": False},
+            Kind.DEPOOL_DC: {"away": True}, Kind.REPOOL_DC: {"away": False},
             Kind.FREEZE: {"frozen": True}, Kind.UNFREEZE: {"frozen": False},
             Kind.CLOSE_CLIENTS: {"closed": True}, Kind.OPEN_CLIENTS: {"closed": False},
             Kind.CALICO_START: {"calico": "open"}, Kind.CALICO_COMPLETE: {"calico": "after"},

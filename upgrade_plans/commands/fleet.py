@@ -7,11 +7,16 @@ from pathlib import Path
 import click
 
 from kubedeb.output import json_option, print_json, print_table
+from upgrade_plans.commands.fleetplan import fleet_plan, fleet_prove
 
 
 @click.group()
 def fleet() -> None:
-    """Check and show fleet files."""
+    """Plan several clusters in their order, and prove it."""
+
+
+fleet.add_command(fleet_plan)
+fleet.add_command(fleet_prove)
 
 
 @fleet.command()

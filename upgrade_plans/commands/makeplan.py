@@ -35,11 +35,16 @@ def _target(_context: click.Context, _parameter: click.Parameter, values: tuple[
     return target
 
 
+target_option = click.option(
+    "--to", "target", required=True, multiple=True, callback=_target, metavar=VERSION,
+    help="The target, as in etcd=3.5.16 or storage=etcd3; repeat.",
+)  # fmt: skip
+
+
 @click.command()
 @click.argument("cluster_file", metavar="CLUSTER.yaml", type=PATH)
 @click.option("--facts", "facts_file", required=True, type=PATH, help="What `kubedeb inspect` read of the cluster.")
-@click.option("--to", "target", required=True, multiple=True, callback=_target, metavar=VERSION,
-              help="The target, as in etcd=3.5.16 or storage=etcd3; repeat.")  # fmt: skip
+@target_option
 @click.option("-o", "--output", required=True, type=PATH, help="Where the plan is written.")
 @click.option("--fast", "mode", flag_value="fast", help="Less time: larger batches, short soaks.")
 @click.option(
@@ -57,6 +62,7 @@ def _target(_context: click.Context, _parameter: click.Parameter, values: tuple[
 @click.option(
     "--also", multiple=True, metavar="WHAT", help="What else is done while a worker is empty, as in docker or reboot; repeat."
 )
+@click.option("--depool-dc", "depool", is_flag=True, help="Lead users to the other data centres meanwhile.")
 @click.option("--alternatives/--no-alternatives", default=None,
               help="Price other modes and limits too, for `plan show`.  [default: up to 200 workers]")  # fmt: skip
 @click.option("--changes", type=PATH, metavar="DIR", help="Write each change of configuration there, as a patch.")
@@ -64,7 +70,7 @@ def _target(_context: click.Context, _parameter: click.Parameter, values: tuple[
 def make(
     *, cluster_file: Path, facts_file: Path, target: dict[str, str], output: Path, mode: str | None, total: str | None,
     row: str | None, rack: str | None, taint_group: str | None, bgp: int | None, via: tuple[str, ...], also: tuple[str, ...],
-    alternatives: bool | None, changes: Path | None, as_json: bool,
+    depool: bool, alternatives: bool | None, changes: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Make the plan that takes the cluster to a target, or say why there is none.
 
@@ -78,7 +84,7 @@ def make(
     cluster, facts = clusterfile.load(cluster_file), factsfile.load(facts_file)
     factsfile.check_same(facts, cluster)
     if set(target) <= ETCD_ONLY:
-        if given or mode or via or also or changes or alternatives:
+        if given or mode or via or also or changes or alternatives or depool:
             raise KubedebError(
                 "a plan for etcd alone has no such options", details="One member at a time, whatever the limits say.",
                 hint="Leave out all but --facts, --to and -o, or name a target beside etcd.", code=ExitCode.USAGE,
@@ -86,14 +92,16 @@ def make(
         _etcd(cluster, facts, target, facts_file, output, as_json=as_json)
         return
     few = len(cluster.roles.get(Role.WORKER, ())) <= FEW
-    request = _request(target, mode, given, via, also)
+    request = request_of(target, mode, given, via, also, depool=depool)
     _whole(cluster, facts, request, target, facts_file, output, changes, priced=few if alternatives is None else alternatives,
            as_json=as_json)  # fmt: skip
 
 
-def _request(
-    target: dict[str, str], mode: str | None, limits: dict[str, str], via: tuple[str, ...], also: tuple[str, ...]
-) -> Request:
+def request_of(
+    target: dict[str, str], mode: str | None, limits: dict[str, str], via: tuple[str, ...], also: tuple[str, ...], *,
+    depool: bool = False,
+) -> Request:  # fmt: skip
+    """Return what is asked for. Raises `KubedebError` (USAGE) where it cannot be read."""
     from pydantic import TypeAdapter, ValidationError
 
     from upgrade_plans.models.upgradekinds import Mode
@@ -107,7 +115,7 @@ def _request(
             said = error.errors()[0]["msg"].removeprefix("Value error, ")
             raise KubedebError(f"the limit {name}: {said}", hint="As in 3 or 25%.", code=ExitCode.USAGE) from error
     goals = dict(pair(f"{name}={text}") for name, text in target.items())
-    return Request(goals, Mode(mode or "usual"), limits, dict(map(pair, via)), also)
+    return Request(goals, Mode(mode or "usual"), limits, dict(map(pair, via)), also, depool)
 
 
 def _etcd(cluster: Cluster, facts: Facts, target: dict[str, str], facts_file: Path, output: Path, *, as_json: bool) -> None:

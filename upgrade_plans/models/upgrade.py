@@ -262,12 +262,16 @@ class Alternative(StrictModel):
 
 
 class Asked(StrictModel):
-    """How the plan was asked for, beside the target: mode, limits that replace those of the cluster file, what stays."""
+    """How the plan was asked for, beside the target: mode, limits that replace those of the cluster file, what else moves.
+
+    `depool`: users are led to other data centres meanwhile.
+    """
 
     mode: Mode = Mode.USUAL
     limits: dict[str, str] = {}
     via: dict[Identifier, VersionText] = {}
     also: tuple[Identifier, ...] = ()
+    depool: bool = False
 
 
 class Inputs(EtcdInputs):

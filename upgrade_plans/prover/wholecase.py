@@ -64,6 +64,7 @@ class Boundary:
     closed: bool = False
     outages: tuple[int, ...] = ()
     calico: str = "before"
+    away: bool = False
 
 
 @dataclass(frozen=True)
@@ -326,6 +327,8 @@ class Compiler:
                 return replace(here, frozen=step.kind is Kind.FREEZE)
             case Kind.CLOSE_CLIENTS | Kind.OPEN_CLIENTS:
                 return replace(here, closed=step.kind is Kind.CLOSE_CLIENTS)
+            case Kind.DEPOOL_DC | Kind.REPOOL_DC:
+                return replace(here, away=step.kind is Kind.DEPOOL_DC)
             case Kind.OUTAGE:
                 return replace(here, outages=(*here.outages, number))
             case Kind.CALICO_START | Kind.CALICO_COMPLETE:

@@ -277,7 +277,7 @@ class WholeJudge:
         if not resting(view.around):
             yield "dwell", "stopped", ()
         if state.direction == FORWARD:
-            if view.around.held or view.around.frozen:
+            if view.around.held or view.around.frozen or view.around.away:
                 yield "dwell", "held", ()
             records = [record for _, record in self._records(view)]
             if any(None not in (one.run, one.disk) and one.run != one.disk for one in records):

@@ -40,7 +40,7 @@ SAYS: dict[tuple[str, str], str] = {
     ("calico-datastore", "copied"): "Kubernetes' data is copied after Calico's: the old keys would come back over the new ones",
     ("config-owner", "released"): "a step changes nodes while configuration management is not held",
     ("dwell", "stopped"): "the plan ends with something stopped, closed or out of its pool",
-    ("dwell", "held"): "the plan ends with configuration management held or deployments frozen",
+    ("dwell", "held"): "the plan ends with configuration management held, deployments frozen or users led away",
     ("installed-running", "end"): "the plan ends with a daemon that runs another version than the installed one",
     ("blocked", "stays"): "the plan ends on a blocked version that it began on",
     ("blocked", "first"): "something else moves while a blocked version that was there at the start still is",

@@ -52,7 +52,8 @@ def made(case: dict[str, Any]) -> Upgrade | NoPlan:
         cluster = Cluster.model_validate(tree)
     to = DOCUMENT["targets"].get(case["to"], ()) if isinstance(case["to"], str) else case["to"]
     limits = {str(name): str(text) for name, text in case.get("limits", {}).items()}
-    return make_upgrade(facts, cluster, Request(dict(map(pair, to)), Mode(case.get("mode", "usual")), limits), load())
+    request = Request(dict(map(pair, to)), Mode(case.get("mode", "usual")), limits, depool=case.get("depool") == "true")
+    return make_upgrade(facts, cluster, request, load())
 
 
 @cache

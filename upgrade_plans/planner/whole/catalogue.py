@@ -82,7 +82,8 @@ class Template(Row):
     """A step of a procedure, with `{from}`, `{to}`, `{node}` and the like to be filled in.
 
     `each`: one step for each host; neighbours with `each` are written host by host. It is there only when `when` holds for the
-    facts, a rule of `seen` concerns the cluster, managers reach what `reach` says, and the cluster file has what `has` names.
+    facts, a rule of `seen` concerns the cluster, managers reach what `reach` says, and the cluster file has what `has` names
+    (`elsewhere`: the data centre is to be depooled).
     `brief`: a pass without soaks and questions between its batches. `cold`: a backup of every member while all are stopped.
     `stores`: what a backup holds, where it is not what is in use.
     """

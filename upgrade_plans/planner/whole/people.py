@@ -20,7 +20,7 @@ def people(found: Survey, request: Request) -> Upgrade:
     kubernetes = found.facts.kubernetes
     pool = next((pool for pool in found.cluster.balancers.values() if set(pool.nodes) & set(found.apiservers)), None)
     asked = Asked(mode=request.mode, limits=request.limits, via={name: str(version) for name, version in request.via.items()},
-                  also=request.also)  # fmt: skip
+                  also=request.also, depool=request.depool)  # fmt: skip
     return Upgrade(
         cluster=found.cluster.name, cluster_uid=kubernetes.uid if kubernetes else None, etcd_cluster_id=found.cluster_id,
         cluster_version=found.cluster_version, target={}, asked=asked,

@@ -66,7 +66,9 @@ class Scribe:
     def _wanted(self, template: Template, site: Site) -> bool:
         cluster = self.found.cluster
         managed = cluster.configuration.manager is not Manager.BY_HAND or cluster.configuration.unattended_upgrades
-        has = {None: True, "manager": managed, "balancer": bool(cluster.balancers)}[template.has]
+        has = {None: True, "manager": managed, "balancer": bool(cluster.balancers), "elsewhere": self.request.depool}[
+            template.has
+        ]
         asked = template.kind is not StepKind.APPROVE or template.moment in cluster.constraints.approvals
         reach = template.reach is None or template.reach is cluster.kubernetes.managers_reach
         about = template.kind is StepKind.CONFIG or template.changes is When.AFTER

@@ -15,6 +15,7 @@ class Request:
     """The target by product or group; `limits` (`total`, `row`, `rack`, `taint_group`, `bgp`) replace the cluster file's.
 
     `via`: the patch to pass a line with, by product. `also`: what else moves while a worker is empty (docker, reboot).
+    `depool`: users are led to other data centres meanwhile.
     """
 
     target: dict[str, Version]
@@ -22,6 +23,7 @@ class Request:
     limits: dict[str, str] = field(default_factory=dict)
     via: dict[str, Version] = field(default_factory=dict)
     also: tuple[str, ...] = ()
+    depool: bool = False
 
     def goals(self, at: dict[str, dict[str, Version]]) -> dict[str, Version]:
         """Return the version that each group is to reach; what is not named stays. Raises `RefusedError`."""
