@@ -9,6 +9,7 @@ it holds for nothing at all.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
@@ -27,6 +28,7 @@ def _range(value: Any) -> Any:
 VersionRange = Annotated[Range, BeforeValidator(_range), PlainSerializer(str)]
 
 
+@lru_cache(maxsize=1024)
 def steps(path: str) -> tuple[str, tuple[tuple[str, bool], ...]]:
     """Return what a path is about, and its steps: a name and whether it stood in brackets."""
     root = re.match(r"[a-z][a-z0-9-]*", path)

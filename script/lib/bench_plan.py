@@ -7,6 +7,7 @@ import resource
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -31,6 +32,10 @@ RUNS = 21
 GOAL = {1_000: 2.0, 100_000: 60.0}
 MISSION = ("kubernetes=1.10.13", "etcd=3.1.12", "storage=etcd3", "calico=3.1.7", "helm=2.9.1")
 TOLERANCE = 1.15
+RATE = 20
+"""MB a second at which facts are to be read."""
+DIFFERENT = 5_000
+"""Workers of a fleet in which no two are alike: reported, without a goal."""
 TIMES = StepTimes()
 
 
@@ -41,28 +46,53 @@ def plan() -> list[Figure]:
 
 def _stacks() -> Iterator[Figure]:
     """Yield what it takes to plan and prove whole stacks, in seconds of CPU, beside what reading their facts takes."""
-    known, times = knowledge.load(), dict[int, float]()
+    times = dict[int, float]()
     sizes = [int(size) for size in os.environ.get("KUBEDEB_BENCH_SIZES", "").split()] or list(SIZES)
     for size in sizes:
-        with tempfile.TemporaryDirectory() as folder:
-            cluster_file, facts_file = made_stack.write(Path(folder), size)
-            facts, cluster = factsfile.load(facts_file), clusterfile.load(cluster_file)
-            megabytes = facts_file.stat().st_size / 1e6
-        begun = time.process_time()
-        made = make_upgrade(facts, cluster, Request(dict(map(pair, MISSION))), known)
-        planned = time.process_time() - begun
-        if not isinstance(made, Upgrade) or not prove_whole(made, known).proven:
-            raise TypeError(f"no proven plan for {size} workers: {made if not isinstance(made, Upgrade) else 'refused'}")
-        times[size] = time.process_time() - begun
-        goal = GOAL.get(size, 60.0)
-        shown = {"plan": round(planned, 2), "prove": round(times[size] - planned, 2), "facts, MB": round(megabytes, 1)}
-        yield {**figure(f"plan and prove the upgrade of {size:,} workers, s of CPU", times[size], goal), **shown}
+        one = _stack(size)
+        times[size] = one.planned + one.proven
+        made = figure(f"plan and prove the upgrade of {size:,} workers, s of CPU", times[size], GOAL.get(size, 60.0))
+        yield {**made, **one.shown}
         if size >= 10_000:
-            yield figure(f"plan and prove {size:,} workers ÷ their facts at 20 MB/s, times", times[size] / (megabytes / 20), 5)
+            ratio = times[size] / (one.megabytes / RATE)
+            yield figure(f"plan and prove {size:,} workers ÷ their facts at {RATE} MB/s, times", ratio, 5)
     if {1_000, 100_000} <= times.keys():
         yield figure("plan and prove 100,000 workers ÷ 1,000, times", times[100_000] / times[1_000], 110)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     yield figure(f"memory after planning and proving {max(sizes):,} workers, GB", memory, 1.5)
+    if max(sizes) >= DIFFERENT:
+        one = _stack(DIFFERENT, classes=DIFFERENT)
+        taken = one.planned + one.proven
+        made = figure(f"plan and prove {DIFFERENT:,} workers of which no two are alike, s of CPU", taken, 60.0)
+        yield {**made, "goal": None, **one.shown}
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """Seconds of CPU that planning and proving took, and the size of the facts."""
+
+    planned: float
+    proven: float
+    megabytes: float
+
+    @property
+    def shown(self) -> Figure:
+        return {"plan": round(self.planned, 2), "prove": round(self.proven, 2), "facts, MB": round(self.megabytes, 1)}
+
+
+def _stack(size: int, *, classes: int = made_stack.CLASSES) -> _Taken:
+    """Plan and prove the mission for so many workers."""
+    known = knowledge.load()
+    with tempfile.TemporaryDirectory() as folder:
+        cluster_file, facts_file = made_stack.write(Path(folder), size, classes=classes)
+        facts, cluster = factsfile.load(facts_file), clusterfile.load(cluster_file)
+        megabytes = facts_file.stat().st_size / 1e6
+    begun = time.process_time()
+    made = make_upgrade(facts, cluster, Request(dict(map(pair, MISSION))), known)
+    planned = time.process_time()
+    if not isinstance(made, Upgrade) or not prove_whole(made, known).proven:
+        raise TypeError(f"no proven plan for {size} workers: {made if not isinstance(made, Upgrade) else 'refused'}")
+    return _Taken(planned - begun, time.process_time() - planned, megabytes)
 
 
 def way() -> Climb:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 from random import Random
 
-from upgrade_plans.planner.rollout import Rollout, Window
+from upgrade_plans.planner.rolling import Window
+from upgrade_plans.planner.rollout import Rollout
 from upgrade_plans.planner.windows import StepTimes, play
 
 VALIDATE = 30.0

@@ -32,9 +32,9 @@ PATH = click.Path(path_type=Path)
 )
 @click.option(
     "--without",
-    type=click.Choice(["symmetry", "rows"]),
+    type=click.Choice(["symmetry", "rows", "groups", "hops"]),
     multiple=True,
-    help="Switch a reduction off (docs/model.md, 6); repeat. Slower, and the same verdict.",
+    help="Switch a reduction off (docs/model.md, 6 and 16); repeat. Slower, and the same verdict.",
 )
 @json_option
 def prove(
@@ -68,6 +68,8 @@ def prove(
     if checked_file is not None:
         _check(checked_file, read, knowledge, as_json=as_json)
         return
+    if of_whole := sorted({"groups", "hops"} & set(without)):
+        raise KubedebError(f"--without {of_whole[0]} is for plans of a whole stack (format 2)", code=ExitCode.USAGE)
     reductions = Reductions(symmetry="symmetry" not in without, rows="rows" not in without)
     verdict = judge(read, facts, knowledge, reductions, with_evidence=as_json or certificate_file is not None)
     document = certificate(read, knowledge, verdict)
@@ -102,10 +104,10 @@ def _whole(
     from kubedeb.knowledge import load as load_knowledge
     from upgrade_plans import factsfile, wholerender
     from upgrade_plans.canonical import digest
+    from upgrade_plans.prover.symmetry import Reductions as MemberReductions
     from upgrade_plans.prover.whole import certificate, prove_whole
+    from upgrade_plans.prover.wholesegments import Reductions
 
-    if without:
-        raise KubedebError("--without is for plans of etcd alone (format 1)", code=ExitCode.USAGE)
     knowledge = load_knowledge()
     facts = digest(factsfile.load(facts_file)) if facts_file else None
     if facts is not None and facts != plan.inputs.facts:
@@ -116,7 +118,9 @@ def _whole(
     if checked_file is not None:
         _check_whole(checked_file, plan, knowledge, as_json=as_json)
         return
-    verdict = prove_whole(plan, knowledge, facts)
+    members = MemberReductions(symmetry="symmetry" not in without, rows="rows" not in without)
+    reductions = Reductions(groups="groups" not in without, hops="hops" not in without, members=members)
+    verdict = prove_whole(plan, knowledge, facts, reductions)
     document = certificate(plan, knowledge, verdict)
     if certificate_file is not None:
         with storage_errors("the certificate", ExitCode.PLAN):

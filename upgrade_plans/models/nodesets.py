@@ -22,6 +22,10 @@ FOLDED = re.compile(
     r"((?:[A-Za-z0-9][A-Za-z0-9._-]*)?[A-Za-z._-])"  # a digit before the bracket would be a number of its own
     r"\[([0-9]{1,9}(?:-[0-9]{1,9})?(?:,[0-9]{1,9}(?:-[0-9]{1,9})?)*)\]([A-Za-z._-]*)"
 )
+BEFORE = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9._-]*)?[A-Za-z._-]")
+FIRST = re.compile(r"[0-9]{1,9}(?=[,-]|$)")
+AFTER = re.compile(r"[A-Za-z._-]*")
+"""What stands around the numbers of a folded term, and the first of them."""
 NUMBERED = re.compile(r"([A-Za-z._-]+)([0-9]{1,9})")
 NUMBERS = re.compile(r"(\d{1,9})(?:-(\d{1,9})(?:/\d{1,9})?)?")
 
@@ -71,17 +75,32 @@ def _plain(text: str) -> tuple[str, ...] | None:
 
 def ends(term: str) -> tuple[str, ...]:
     """Return the first and the last name of one term without going through those between; no name where it is no plain one."""
-    match = FOLDED.fullmatch(term)
-    if match is None:
-        return () if "[" in term else (term,)
-    before, inside, after = match.groups()
-    first, last = re.split("[,-]", inside, maxsplit=1)[0], inside.rpartition(",")[2].rpartition("-")[2]
-    return f"{before}{first}{after}", f"{before}{last}{after}"
+    before, bracket, rest = term.partition("[")
+    if not bracket:
+        return (term,)
+    inside, _, after = rest.partition("]")
+    first, last = FIRST.match(inside), inside[max(inside.rfind(","), inside.rfind("-")) + 1 :]
+    plain = first is not None and FIRST.fullmatch(last) and "/" not in inside
+    if first is None or not plain or not BEFORE.fullmatch(before) or not AFTER.fullmatch(after):
+        return ()
+    return f"{before}{first[0]}{after}", f"{before}{last}{after}"
 
 
 def terms(text: str) -> tuple[str, ...]:
-    """Return the terms of a folded node set, each a name or a name with one bracket."""
-    return tuple(TERM.findall(text))
+    """Return the terms of a folded node set, each a name or a name with one bracket.
+
+    A set of a hundred thousand nodes is one long bracket: it is not looked at name by name.
+    """
+    found: list[str] = []
+    begin = 0
+    while begin <= len(text):
+        comma, bracket = text.find(",", begin), text.find("[", begin)
+        if 0 <= bracket < comma:
+            comma = text.find(",", text.find("]", bracket))
+        end = comma if comma >= 0 else len(text)
+        found.append(text[begin:end])
+        begin = end + 1
+    return tuple(found)
 
 
 def spread(text: str) -> tuple[str, ...]:

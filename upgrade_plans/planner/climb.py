@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from kubedeb.knowledge import Knowledge
 from kubedeb.knowledge.schema import Rule
+from upgrade_plans.planner.ahead import Ahead
 from upgrade_plans.planner.legality import Judge
 from upgrade_plans.planner.mixes import Mixes, State
 from upgrade_plans.planner.stack import BY_NAME, GROUPS, Move, Stack, Wish
@@ -64,24 +65,28 @@ def climb(start: Stack, wish: Wish, knowledge: Knowledge) -> Climb | NoWay:
     lines, target = mixes.map.lines, mixes.map.target
     if no_hops := tuple(name for name, _ in start.versions if lines[name][-1] != target[name].line):
         return NoWay(no_hops=no_hops)
-    search = _Search(mixes)
-    found = search.best()
+    search = Search(mixes)
+    found = Search(mixes, looks_ahead=True).best() or search.best()
     if found is None:
         return _forbidden(start, wish, judge, search)
     cost, way = found
     return Climb(start, tuple(_stages(start, way, mixes)), cost[0], cost[1])
 
 
-class _Search:
-    """A search that obeys the rules whose bits are in `enforced`, and notes which of them stopped it (`stopped`)."""
+class Search:
+    """A search that obeys the rules whose bits are in `enforced`, and notes which of them stopped it (`stopped`).
 
-    def __init__(self, mixes: Mixes, enforced: int = -1) -> None:
+    One that looks ahead goes to the same way past fewer mixes, and meets fewer of the rules that would stop others.
+    """
+
+    def __init__(self, mixes: Mixes, enforced: int = -1, *, looks_ahead: bool = False) -> None:
         self.mixes = mixes
         self.enforced = enforced
         self.stopped = 0
         # A rule that the start breaks already stops no repair.
         self.forbidding = mixes.forbidding & enforced & ~mixes.at_rest(mixes.start)
         names = mixes.names
+        self.ahead = Ahead(mixes, self.forbidding, ~mixes.forbidding) if looks_ahead else None
         self.drains = [BY_NAME[name].drains for name in names]
         self.order = [ORDER[name] for name in names]
         self.apiservers = names.index("apiservers") if "apiservers" in names else None
@@ -131,7 +136,10 @@ class _Search:
         """Return what a way costs at least that has cost so much up to a state."""
         rest = [self.rest[place][step] for place, step in enumerate(state)]
         drains, moves = sum(one for one, _ in rest), sum(one for _, one in rest)
-        return cost[0] + drains, cost[1], cost[2] + moves, cost[3], cost[4]
+        if self.ahead is None:
+            return cost[0] + drains, cost[1], cost[2] + moves, cost[3], cost[4]
+        drains = max(drains, self.ahead.drains(state))
+        return cost[0] + drains, cost[1] + self.ahead.risk(state), cost[2] + moves, cost[3], cost[4]
 
     def best(self) -> tuple[Cost, Way] | None:
         """Return the cheapest way, None when there is none."""
@@ -188,13 +196,13 @@ def _needed(number: int, way: Way, mixes: Mixes) -> Iterator[tuple[int, Rule]]:
             yield from ((later, rule) for rule in mixes.rules(fresh))
 
 
-def _forbidden(start: Stack, wish: Wish, judge: Judge, stuck: _Search) -> NoWay:
+def _forbidden(start: Stack, wish: Wish, judge: Judge, stuck: Search) -> NoWay:
     """Drop from all that stood in the way one after the other, as long as there is no way without it."""
     thawed = Mixes(start, Wish(wish.target, frozenset(), wish.via, wish.rest), judge)
     stopped = stuck.stopped
     # Where one rule gives way others can be met behind it.
     while True:
-        behind = _Search(thawed, ~stopped)
+        behind = Search(thawed, ~stopped)
         if behind.best() is not None or not behind.stopped:
             break
         stopped |= behind.stopped
@@ -204,7 +212,7 @@ def _forbidden(start: Stack, wish: Wish, judge: Judge, stuck: _Search) -> NoWay:
         rest = [other for other in kept if other != item]
         frozen = frozenset(other.removeprefix(FREEZE) for other in rest if other.startswith(FREEZE))
         mixes = Mixes(start, Wish(wish.target, frozen, wish.via, wish.rest), judge)
-        if _Search(mixes, mixes.bits(rules[other] for other in rest if other in rules)).best() is None:
+        if Search(mixes, mixes.bits(rules[other] for other in rest if other in rules)).best() is None:
             kept = rest
     return NoWay(
         tuple(rules[item] for item in kept if item in rules),

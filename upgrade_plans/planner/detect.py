@@ -93,7 +93,9 @@ class Look:
                 return self._pair(rule)
             case RuleKind.CAPABILITY:
                 return self._found("running", [one for one in self._running(rule) if one.version and one.version in rule.to])
-        starts = [one for one in self._running(rule) if one.version is not None and self._on_way(rule, one.version)]
+        running = self._running(rule)
+        met = {version for version in {one.version for one in running} if version is not None and self._on_way(rule, version)}
+        starts = [one for one in running if one.version in met]
         if not starts or rule.detect.when is None:
             return self._found("running", starts) if rule.detect.mode == "auto" else NOTHING
         return self._evaluate(rule.detect.when, rule)
@@ -150,11 +152,16 @@ class Look:
             allows, against, on_node = lambda _, other: window.allows(other), rule.window.against, False
         else:
             return NOTHING
-        others = [one for one in self.elements.of("running", against) if one.version is not None and one.version in rule.to]
-        here = [one for one in self._running(rule) if one.version is not None and one.version in rule.from_]
-        guilty = [one for one in here for other in others
-                  if one.version and other.version and (not on_node or one.node is other.node)
-                  and not allows(one.version, other.version)]  # fmt: skip
+
+        def place(one: Element) -> int:
+            return id(one.node) if on_node else 0
+
+        others: dict[int, set[Version]] = {}
+        for one in self.elements.of("running", against):
+            if one.version is not None and one.version in rule.to:
+                others.setdefault(place(one), set()).add(one.version)
+        guilty = [one for one in self._running(rule) if one.version is not None and one.version in rule.from_
+                  and not all(allows(one.version, other) for other in others.get(place(one), ()))]  # fmt: skip
         return self._found("running", guilty)
 
     def _evaluate(self, when: Condition, rule: Rule) -> Found:
@@ -176,14 +183,15 @@ class Look:
         for one in found:
             unread |= one.unread
             for root, some in one.elements.items():
-                elements[root] = [item for item in elements[root] if item in some] if root in elements else some
+                elements[root] = _both(elements[root], some) if root in elements else some
         holds = all(one.holds for one in found)
         for no in nots:
             inner = self._evaluate(no, rule)
             unread |= inner.unread
             shared = inner.elements.keys() & elements.keys()
             for root in shared:
-                elements[root] = [item for item in elements[root] if item not in inner.elements[root]]
+                lost = set(inner.elements[root])
+                elements[root] = [item for item in elements[root] if item not in lost]
             holds = holds and (bool(shared) or not inner.holds)
         holds = holds and all(elements.values())
         return Found(holds, elements if holds else {}, set() if holds else unread)
@@ -212,9 +220,15 @@ def _either(found: list[Found]) -> Found:
     elements: dict[str, list[Element]] = {}
     for one in found:
         for root, some in one.elements.items() if one.holds else ():
-            elements[root] = [*elements.get(root, ()), *(item for item in some if item not in elements.get(root, ()))]
+            elements[root] = list(dict.fromkeys([*elements.get(root, ()), *some]))
     holds = any(one.holds for one in found)
     return Found(holds, elements, set() if holds else {path for one in found for path in one.unread})
+
+
+def _both(some: list[Element], others: list[Element]) -> list[Element]:
+    """Return what is in both of two lists, in the order of the first."""
+    there = set(others)
+    return [item for item in some if item in there]
 
 
 def _texts(here: list[Any]) -> Iterator[str]:
@@ -254,4 +268,10 @@ def _folded(seen: Seen) -> Seen:
     """Fold the evidence's node sets into one, where all of it is node sets."""
     if len(seen.evidence) < 2 or any("/" in text or " " in text for text in seen.evidence):
         return seen
-    return Seen(seen.rule, (fold(seen.evidence),))
+    return Seen(seen.rule, (_fold(seen.evidence),))
+
+
+@lru_cache(maxsize=64)
+def _fold(sets: tuple[str, ...]) -> str:
+    """Fold node sets once: many rules are seen on the same nodes."""
+    return fold(sets)

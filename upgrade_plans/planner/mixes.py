@@ -38,7 +38,8 @@ class Mixes:
         self.start: State = (0,) * len(self.names)
         self.goal: State = tuple(self._goal(place, name) for place, name in enumerate(self.names))
         self._alone = [[self._judged({name: version}) for version in ladder] for name, ladder in self._each()]
-        self._pairs = list(self._judged_pairs())
+        self.pairs = list(self._judged_pairs())
+        """Two groups that rules are about together, and what each two of their versions break."""
         self._moving: dict[tuple[int, int, int], int] = {}
         self._rests: dict[State, int] = {}
 
@@ -109,7 +110,7 @@ class Mixes:
             found = 0
             for place, step in enumerate(state):
                 found |= self._alone[place][step]
-            for one, two, table in self._pairs:
+            for one, two, table in self.pairs:
                 found |= table[state[one]][state[two]]
             self._rests[state] = found
         return found

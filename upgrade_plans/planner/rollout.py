@@ -6,12 +6,13 @@ the next one begins, as long as no limit is exceeded. The canary is one node; ba
 
 from __future__ import annotations
 
-from bisect import insort
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from math import floor
+
+from upgrade_plans.planner.rolling import Window, marks_of
 
 Group = tuple["Nodes", int]
 """Nodes that are alike and how many of them."""
@@ -238,7 +239,7 @@ def _amount(value: float) -> str:
 
 def _batches(groups: tuple[Group, ...], found: tuple[Limit, ...], policy: Policy) -> Iterator[Batch]:
     """Yield the canary, growing batches while they are less than half of what the limits let through, and the rest."""
-    window, marks, size = Window(groups, found), _marks(groups), 1
+    window, marks, size = Window(groups, found), marks_of(groups), 1
     widest = window.widest() if found else window.left
     while window.left and (size == 1 or 2 * size < widest):
         takes = window.take(size, marks)
@@ -246,149 +247,3 @@ def _batches(groups: tuple[Group, ...], found: tuple[Limit, ...], policy: Policy
         size *= policy.growth
     if window.left:
         yield Batch(widest, tuple((index, count) for index, count in enumerate(window.waiting) if count), 0.0)
-
-
-Marks = dict[tuple[str, str], list[int]]
-
-
-def _marks(groups: tuple[Group, ...]) -> Marks:
-    """Return what sets nodes apart, each with the groups that have it: the early batches meet each of it once."""
-    found: Marks = {}
-    for index, (nodes, _) in enumerate(groups):
-        for mark in _marks_of(nodes):
-            found.setdefault(mark, []).append(index)
-    return dict(sorted(found.items()))
-
-
-def _marks_of(nodes: Nodes) -> tuple[tuple[str, str], ...]:
-    kinds = ("architecture", nodes.architecture), ("hardware", nodes.hardware), ("taints", nodes.taints)
-    return (*kinds, ("unseen row", nodes.row))
-
-
-class Window:
-    """Nodes that wait and nodes that are in work, counted; says which may begin next."""
-
-    def __init__(self, groups: Sequence[Group], found: Sequence[Limit], takes: Sequence[tuple[int, int]] | None = None) -> None:
-        """Begin with all nodes of the groups waiting, or with those of `takes`."""
-        self.groups = groups
-        self.waiting = [count for _, count in groups] if takes is None else [0] * len(groups)
-        for index, count in takes or ():
-            self.waiting[index] = count
-        self.left = sum(self.waiting)
-        self._free = [limit.allowed for limit in found]
-        self._allowed = [limit.allowed for limit in found]
-        self._work = [sum(groups[index][0].seconds * self.waiting[index] for index in limit.groups) for limit in found]
-        self._of: list[list[int]] = [[] for _ in groups]
-        for number, limit in enumerate(found):
-            for index in limit.groups:
-                self._of[index].append(number)
-        self._rows: dict[str, dict[str, dict[str, list[int]]]] = {}
-        """By taint group, row and rack the groups that wait; the rack that was picked from last stands last."""
-        for index, (nodes, _) in enumerate(groups):
-            if self.waiting[index]:
-                racks = self._rows.setdefault(nodes.taints, {}).setdefault(nodes.row, {})
-                racks.setdefault(nodes.rack, []).append(index)
-        self._left: dict[tuple[str, str], int] = {}
-        self._shared: dict[tuple[str, ...], list[int]] = {}
-        """The limits that all nodes of a taint group, of its part in a row, or in a rack, share."""
-        for taints, rows in self._rows.items():
-            for row, racks in rows.items():
-                self._left[taints, row] = sum(self.waiting[index] for ids in racks.values() for index in ids)
-                for rack, ids in racks.items():
-                    self._shared[taints, row, rack] = _common([self._of[index] for index in ids])
-                self._shared[taints, row] = _common([self._shared[taints, row, rack] for rack in racks])
-            self._shared[(taints,)] = _common([self._shared[taints, row] for row in rows])
-
-    def _open(self, numbers: list[int]) -> bool:
-        return all(self._free[number] > 0 for number in numbers)
-
-    def _pressing(self, numbers: list[int]) -> float:
-        """Return how long what still waits takes at least by the tightest of some limits."""
-        return max((self._work[number] / self._allowed[number] for number in numbers), default=0.0)
-
-    def pick(self) -> int | None:
-        """Return the group whose node begins next, None when none may: of the most pressing taint group, in its fullest row."""
-        for taints in sorted(self._rows, key=lambda name: (-self._pressing(self._shared[(name,)]), name)):
-            rows = self._rows[taints] if self._open(self._shared[(taints,)]) else {}
-            for row in sorted(rows, key=lambda name: (-self._left[taints, name], name)):
-                if self._open(self._shared[taints, row]) and (index := self._in_row(taints, row)) is not None:
-                    return index
-        return None
-
-    def _in_row(self, taints: str, row: str) -> int | None:
-        for rack, ids in self._rows[taints][row].items():
-            if self._open(self._shared[taints, row, rack]):
-                for index in ids:
-                    if self._open(self._of[index]):
-                        return index
-        return None
-
-    def begin(self, index: int) -> None:
-        """Let a node of a group begin."""
-        nodes = self.groups[index][0]
-        self.waiting[index] -= 1
-        self.left -= 1
-        self._left[nodes.taints, nodes.row] -= 1
-        racks = self._rows[nodes.taints][nodes.row]
-        ids = racks.pop(nodes.rack)
-        if not self.waiting[index]:
-            ids.remove(index)
-        if ids:
-            racks[nodes.rack] = ids
-        for number in self._of[index]:
-            self._free[number] -= 1
-            self._work[number] -= nodes.seconds
-
-    def end(self, index: int) -> None:
-        """Let a node of a group be back."""
-        for number in self._of[index]:
-            self._free[number] += 1
-
-    def widest(self) -> int:
-        """Return how many nodes may be in work at once, taken as they would begin; none has begun afterwards."""
-        begun: list[int] = []
-        while (index := self.pick()) is not None:
-            self.begin(index)
-            begun.append(index)
-        for index in begun:
-            nodes = self.groups[index][0]
-            self.end(index)
-            if not self.waiting[index]:
-                insort(self._rows[nodes.taints][nodes.row].setdefault(nodes.rack, []), index)
-            self.waiting[index] += 1
-            self._left[nodes.taints, nodes.row] += 1
-            for number in self._of[index]:
-                self._work[number] += nodes.seconds
-        self.left += len(begun)
-        return len(begun)
-
-    def take(self, size: int, marks: Marks) -> tuple[tuple[int, int], ...]:
-        """Take out nodes that may all be in work at once; those with `marks` come first, and the marks met are deleted."""
-        taken: Counter[int] = Counter()
-        while taken.total() < size:
-            index = self._fresh(marks, first=size == 1)
-            if index is None and (index := self.pick()) is None:
-                break
-            for mark in _marks_of(self.groups[index][0]):
-                marks.pop(mark, None)
-            self.begin(index)
-            taken[index] += 1
-        for index, count in taken.items():
-            for _ in range(count):
-                self.end(index)
-        return tuple(sorted(taken.items()))
-
-    def _fresh(self, marks: Marks, *, first: bool) -> int | None:
-        """Return a group with a mark that was not met; the canary is of the commonest kind."""
-        if first:
-            return max(range(len(self.groups)), key=lambda index: (self.groups[index][1], -index))
-        able = (i for ids in marks.values() for i in ids if self.waiting[i] and self._open(self._of[i]))
-        return next(able, None)
-
-
-def _common(listed: list[list[int]]) -> list[int]:
-    """Return what is in all of some lists, ascending."""
-    common = set(listed[0])
-    for numbers in listed[1:]:
-        common.intersection_update(numbers)
-    return sorted(common)

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from math import exp, log, sqrt
 from random import Random
 
-from upgrade_plans.planner.rollout import Batch, Group, Limit, Nodes, Rollout, Window
+from upgrade_plans.planner.rolling import Window
+from upgrade_plans.planner.rollout import Batch, Group, Limit, Nodes, Rollout
 
 MOST_PLAYED = 3_000
 """Nodes of a batch that are played through one by one; the time of a larger one is drawn from its sums."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from kubedeb.versions import Version
 from upgrade_plans.models.plan import Act
 from upgrade_plans.models.state import Direction, FaultKind
-from upgrade_plans.prover.program import Fault, Guard, Place, Program
+from upgrade_plans.prover.program import Guard, Place, Program
 
 Ints = tuple[int, ...]
 Packed = tuple[Ints, Ints, Ints, int, int, int, int, int, Ints, int]
@@ -19,6 +19,9 @@ Successor = tuple[Label, Packed, Ints]
 
 ISSUED, STOPPED, UNKNOWN, DONE = range(4)
 NOBODY, NOT_RUNNING, NO_FAULT = -1, -1, 0
+TAKES_DOWN = frozenset({FaultKind.PROCESS, FaultKind.NODE, FaultKind.ROW})
+CUTS_OFF = frozenset({FaultKind.NODE, FaultKind.ROW})
+"""Faults after which daemons run no more, and those after which nobody knows what became of an act."""
 OUTSIDE = frozenset({"fault", "repair"})
 """The labels of transitions that are not the executor's nor the world's own."""
 
@@ -41,6 +44,9 @@ class Machine:
         self.majority = program.size // 2 + 1
         self.executor_fault = len(program.faults) - 1
         self._up: dict[tuple[Ints, int], int] = {}
+        self._left: dict[tuple[Ints, int], Ints] = {}
+        self._harm = [(number, fault.members, fault.kind in TAKES_DOWN, fault.kind in CUTS_OFF)
+                      for number, fault in enumerate(program.faults) if fault.kind is not None]  # fmt: skip
 
     def initial(self) -> list[Packed]:
         """Return the initial states: one for each member that may lead."""
@@ -248,23 +254,28 @@ class Machine:
     # F and H: faults and repairs
 
     def _faults(self, state: Packed, place: Place, out: list[Successor]) -> None:
-        for number, fault in enumerate(self.program.faults):
-            if fault.kind is None:
-                continue
+        for number, members, takes_down, cuts_off in self._harm:
             running, acts = state[1], state[8]
-            if fault.kind is FaultKind.PROCESS and self._none_runs(running, fault):
-                continue
-            if fault.kind in (FaultKind.PROCESS, FaultKind.NODE, FaultKind.ROW):
-                running = tuple(NOT_RUNNING if fault.members >> i & 1 else version for i, version in enumerate(running))
-            if acts and fault.kind in (FaultKind.NODE, FaultKind.ROW):
-                acts = tuple(
-                    UNKNOWN if act in (ISSUED, STOPPED) and fault.members >> node & 1 else act
+            if takes_down:
+                running = self._lost(running, number)
+                if not cuts_off and running == state[1]:  # of a process: none runs
+                    continue
+            if acts and cuts_off:
+                acts = tuple([
+                    UNKNOWN if act in (ISSUED, STOPPED) and members >> node & 1 else act
                     for node, act in zip(place.nodes, acts, strict=True)
-                )
+                ])  # fmt: skip
             out.append((("fault", number), self._settled(state, running=running, acts=acts, fault=number), SOUND))
 
-    def _none_runs(self, running: Ints, fault: Fault) -> bool:
-        return all(version == NOT_RUNNING for i, version in enumerate(running) if fault.members >> i & 1)
+    def _lost(self, running: Ints, fault: int) -> Ints:
+        """Return what runs when a fault has taken its members down."""
+        key = running, fault
+        left = self._left.get(key)
+        if left is None:
+            members = self.program.faults[fault].members
+            left = tuple(NOT_RUNNING if members >> i & 1 else version for i, version in enumerate(running))
+            self._left[key] = left
+        return left
 
     def _repair(self, state: Packed) -> Successor:
         fault = self.program.faults[state[9]]

@@ -53,20 +53,20 @@ class StackCase:
     @cached_property
     def groups(self) -> dict[str, tuple[int, ...]]:
         """Return the classes of workers by taint group, also of groups that are needed and have none."""
-        found: dict[str, tuple[int, ...]] = dict.fromkeys(sorted(self.plan.needed), ())
+        found: dict[str, list[int]] = {taints: [] for taints in sorted(self.plan.needed)}
         for number, one in enumerate(self.classes):
             if one.kind == "workers":
-                found[one.taints] = (*found.get(one.taints, ()), number)
-        return found
+                found.setdefault(one.taints, []).append(number)
+        return {taints: tuple(numbers) for taints, numbers in found.items()}
 
     @cached_property
     def rows(self) -> dict[str, tuple[int, ...]]:
         """Return the classes of each row that can be hit by a fault."""
-        found: dict[str, tuple[int, ...]] = {}
+        found: dict[str, list[int]] = {}
         for number, one in enumerate(self.classes):
             if not one.down:
-                found[one.row] = (*found.get(one.row, ()), number)
-        return found
+                found.setdefault(one.row, []).append(number)
+        return {row: tuple(numbers) for row, numbers in found.items()}
 
     @cached_property
     def apiservers(self) -> tuple[int, ...]:
@@ -140,7 +140,7 @@ def _names(plan: StackPlan) -> Iterator[Violation]:
     texts = [text for one in plan.servers for text in (one.version, one.installed, one.managers)]
     texts += [text for group in plan.workers for text in (group.version, group.proxy, group.installed)]
     texts += [text for step in plan.steps for text in (step.from_, step.to, step.proxy)]
-    for text in texts:
+    for text in dict.fromkeys(texts):
         if text is not None and not is_version(text):
             yield wrong(f"{text!r} is no version")
     names = [one.node for one in plan.servers] + [group.id for group in plan.workers]
@@ -179,8 +179,8 @@ def _order(plan: StackPlan) -> Iterator[Violation]:
             here = where[KINDS[step.kind], name]
             if here[step.from_] < count or step.from_ == step.to:
                 yield wrong(f"step {step.id} takes {count} of {name} from {step.from_}, where {here[step.from_]} are", step.id)
-            here.subtract({step.from_: count})
-            here.update({step.to: count})
+            here[step.from_] -= count
+            here[step.to] += count
 
 
 def _packages(plan: StackPlan) -> Iterator[Violation]:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain, product
+from itertools import chain, product, repeat
 from math import factorial, prod
 from typing import Any
 
 from upgrade_plans.models.state import Direction, FaultKind
-from upgrade_plans.prover.machine import Ints, Packed
+from upgrade_plans.prover.machine import DONE, Ints, Packed
 from upgrade_plans.prover.program import Program
 
+ACTS = DONE + 2
+"""How many things an act may be: those of `machine`, or none."""
 Local = tuple[int, int, int, int, bool, bool]
 """All of a state that is about one member: installed, running, cached, act, whether it leads, whether the fault hits it."""
 
@@ -42,6 +44,7 @@ class Symmetry:
             for number, fault in enumerate(program.faults)
             if self._struck[number] >= 0
         }
+        self._versions, self._kept = len(program.versions) + 1, 1 << len(program.versions)
         self._position = [{node: index for index, node in enumerate(place.nodes)} for place in program.places]
 
     def _local(self, state: Packed, member: int) -> Local:
@@ -52,7 +55,24 @@ class Symmetry:
     def canonical(self, state: Packed) -> Packed:
         """Return the state that stands for this one: in each cell the members' parts ascend."""
         cells = self.cells[state[7]]
-        return self._arranged(state, cells, [sorted(self._local(state, i) for i in cell) for cell in cells]) if cells else state
+        if not cells:
+            return state
+        if all(map(self._ascends, repeat(state), cells)):
+            return state
+        return self._arranged(state, cells, [sorted(self._local(state, member) for member in cell) for cell in cells])
+
+    def _ascends(self, state: Packed, cell: Ints) -> bool:
+        """Say whether the parts of a cell's members ascend: each part as one number, which is quicker than to sort them."""
+        installed, running, cached, _, leader, _, _, at, acts, fault = state
+        position, struck, last = self._position[at] if acts else {}, self._struck[fault], -1
+        for member in cell:
+            act = acts[position[member]] + 1 if member in position else 0
+            part = (installed[member] * self._versions + running[member] + 1) * self._kept + cached[member]
+            part = (part * ACTS + act) * 4 + (member == leader) * 2 + (member == struck)
+            if part < last:
+                return False
+            last = part
+        return True
 
     def weight(self, state: Packed) -> int:
         """Return how many states this one stands for."""

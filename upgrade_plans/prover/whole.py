@@ -11,7 +11,7 @@ from upgrade_plans.models.claims import FAULTS, NOT_CLAIMED, RECOVERY
 from upgrade_plans.models.upgrade import Upgrade
 from upgrade_plans.prover.verdict import Violation
 from upgrade_plans.prover.wholeprove import MODEL, SequenceVerdict, prove_sequence
-from upgrade_plans.prover.wholesegments import Segment, segments
+from upgrade_plans.prover.wholesegments import ALL, Reductions, Segment, segments
 
 FORMAT = 2
 
@@ -43,11 +43,11 @@ class WholeVerdict:
         return not self.violations
 
 
-def prove_whole(plan: Upgrade, knowledge: Knowledge, facts: str | None = None) -> WholeVerdict:
+def prove_whole(plan: Upgrade, knowledge: Knowledge, facts: str | None = None, reductions: Reductions = ALL) -> WholeVerdict:
     """Judge a whole stack's plan. `facts`: sha256 of the facts that it was compared with. Raises `KubedebError` (REFUSED)."""
     sequence = prove_sequence(plan, knowledge)
     # A plan whose sequence cannot be walked has no segments that would mean anything.
-    parts = () if sequence.states is None else segments(plan, knowledge)
+    parts = () if sequence.states is None else segments(plan, knowledge, reductions)
     return WholeVerdict(sequence, parts, facts)
 
 

@@ -6,122 +6,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import NamedTuple
+from collections.abc import Iterator
+from dataclasses import replace
 
 from kubedeb.knowledge import Knowledge
 from kubedeb.versions import Version
-from upgrade_plans.models.nodesets import expand
+from upgrade_plans.models.nodesets import ends, expand
 from upgrade_plans.models.upgrade import Change, Step, Upgrade
-from upgrade_plans.models.upgradekinds import Service, Store
 from upgrade_plans.models.upgradekinds import StepKind as Kind
+from upgrade_plans.models.upgradekinds import Store
 from upgrade_plans.prover.verdict import Violation
 from upgrade_plans.prover.wholeend import short_of
 from upgrade_plans.prover.wholekinds import GROUPS, HANDLED, MOVERS, components
+from upgrade_plans.prover.wholerecords import Boundary, Compiled, Key, Lines, Part, Record, WholeCase
 
-Key = tuple[str, str]
-"""A daemon and where it is: a host's node, a group of workers or of Tillers."""
-Lines = tuple[tuple[str, str], ...]
 ETCD3_DEFAULT = "kube-apiserver-etcd3-default"
-
-
-class Record(NamedTuple):
-    """A daemon: what runs, what is installed, whether a reboot starts nothing, its settings on disk.
-
-    Of an API server: the store that it uses, and the one that it would use after a reboot.
-    """
-
-    run: Version | None
-    disk: Version | None
-    masked: bool = False
-    lines: Lines = ()
-    store: Store | None = None
-    boot: Store | None = None
-
-    @property
-    def starts(self) -> Version | None:
-        """Return what a reboot would start."""
-        return None if self.masked else self.disk
-
-    @property
-    def versions(self) -> tuple[Version, ...]:
-        """Return what runs, and what a reboot would start."""
-        starts = None if self.masked or self.disk == self.run else self.disk
-        return tuple(version for version in (self.run, starts) if version is not None)
-
-
-@dataclass(frozen=True)
-class Boundary:
-    """The world between two steps, as far as it is the same whichever way led there."""
-
-    hosts: Mapping[Key, Record]
-    fleet: frozenset[tuple[str, Record]] = frozenset()
-    depooled: frozenset[str] = frozenset()
-    held: bool = False
-    frozen: bool = False
-    closed: bool = False
-    outages: tuple[int, ...] = ()
-    calico: str = "before"
-    away: bool = False
-
-
-@dataclass(frozen=True)
-class Part:
-    """What of a step goes together: a host's daemons, before and after, or all that is counted."""
-
-    name: str
-    hosts: Mapping[Key, tuple[Record, Record]] = field(default_factory=dict)
-    fleet: bool = False
-
-
-@dataclass(frozen=True)
-class Compiled:
-    """A step: its phase, its parts (none: one act), and the boundary below which its blocks let nobody go back."""
-
-    step: Step
-    phase: int
-    parts: tuple[Part, ...]
-    floor: int = 0
-
-
-@dataclass(frozen=True)
-class WholeCase:
-    """A compiled plan: `boundaries[i]` is what lies before step i."""
-
-    plan: Upgrade
-    steps: tuple[Compiled, ...]
-    boundaries: tuple[Boundary, ...]
-    wrong: tuple[Violation, ...]
-
-    @cached_property
-    def index(self) -> dict[str, int]:
-        """Return the place of each step."""
-        return {one.step.id: number for number, one in enumerate(self.steps)}
-
-    @cached_property
-    def members(self) -> tuple[Key, ...]:
-        """Return the etcd members."""
-        return tuple(key for key in self.boundaries[0].hosts if key[0] == "etcd")
-
-    def stopped(self, here: Boundary) -> frozenset[Service]:
-        """Return what the outages that are open at a boundary stop."""
-        outages = (self.steps[number].step.outage for number in here.outages)
-        return frozenset(service for outage in outages if outage is not None for service in outage.stops)
-
-    @cached_property
-    def apiservers(self) -> tuple[Key, ...]:
-        """Return the API servers."""
-        return tuple(key for key in self.boundaries[0].hosts if key[0] == "kube-apiserver")
-
-    @cached_property
-    def watchers(self) -> dict[Key, int]:
-        """Return how many there are of each daemon that watches, by where it is."""
-        counts = {group.id: group.count for group in self.plan.workers if not group.down}
-        keys = [(name, group.id) for group in self.plan.workers if not group.down for name in group.daemons]
-        keys += [key for key in self.boundaries[0].hosts if key[1] not in counts]
-        return {key: counts.get(key[1], 1) for key in keys if key[0] in ("kubelet", "kube-proxy")}
 
 
 class Compiler:
@@ -131,11 +30,13 @@ class Compiler:
         self.plan = plan
         self.default = knowledge.by_id.get(ETCD3_DEFAULT)
         self.wrong: list[Violation] = []
-        self._nodes: dict[str, frozenset[str]] = {}
-        self._made: dict[tuple[str, str, tuple[str, ...], Record], Record] = {}
-        self.first = {host.node: host.node for host in plan.hosts} | {
-            group.id: group.nodes.split(",")[0] if "[" not in group.nodes else expand(group.nodes)[0] for group in plan.workers
-        }
+        texts = [*(one.nodes for one in plan.settings), *(change.nodes for change in plan.changes.values())]
+        self._nodes = {text: frozenset(expand(text)) for text in dict.fromkeys(texts)}
+        self._within: dict[str, frozenset[str]] = {}
+        self._records: dict[Record, Record] = {}
+        self._begun: dict[tuple[str, frozenset[str], str | None, str | None], Record] = {}
+        self._made: dict[tuple[str, str, frozenset[str], Record], Record] = {}
+        self.first = {group.id: _first(group.nodes) for group in plan.workers}
         self.counted: dict[Key, Counter[Record]] = {}
         self.fleet: Counter[tuple[str, Record]] = Counter()
         self.here = Boundary(self._start())
@@ -151,27 +52,37 @@ class Compiler:
                 self._count((name, group.id), self._record(name, group.id, running, daemon.installed), group.count)
         for tiller in self.plan.tillers:
             version = Version.parse(tiller.version)
-            self._count(("tiller", tiller.id), Record(version, version), len(tiller.namespaces))
+            self._count(("tiller", tiller.id), self._once(Record(version, version)), len(tiller.namespaces))
         self.here = Boundary({})
         return hosts
 
     def _record(self, name: str, where: str, running: str | None, installed: str | None) -> Record:
-        run = Version.parse(running) if running else None
-        store = self.plan.stores.kubernetes if name == "kube-apiserver" else None
-        disk, lines = Version.parse(installed) if installed else run, self._settings(name, where)
-        return Record(run, disk, lines=lines, store=store, boot=self._store(name, disk, lines))
+        """Return a daemon at the start; worked out once for all that begin alike."""
+        key = name, self._sets(where), running, installed
+        if key not in self._begun:
+            run = Version.parse(running) if running else None
+            store = self.plan.stores.kubernetes if name == "kube-apiserver" else None
+            disk, lines = Version.parse(installed) if installed else run, self._settings(name, where)
+            self._begun[key] = self._once(Record(run, disk, lines=lines, store=store, boot=self._store(name, disk, lines)))
+        return self._begun[key]
+
+    def _once(self, record: Record) -> Record:
+        """Return the one record that stands for all that are equal to this one."""
+        return self._records.setdefault(record, record)
 
     def _settings(self, name: str, where: str) -> Lines:
         found: dict[str, str] = {}
         for one in self.plan.settings:
-            if one.component == name and self._holds(one.nodes, where):
+            if one.component == name and one.nodes in self._sets(where):
                 found |= {**one.arguments, **one.environment}
         return tuple(sorted(found.items()))
 
-    def _holds(self, nodes: str, where: str) -> bool:
-        if nodes not in self._nodes:
-            self._nodes[nodes] = frozenset(expand(nodes))
-        return self.first.get(where, where) in self._nodes[nodes]
+    def _sets(self, where: str) -> frozenset[str]:
+        """Return which node sets of settings and changes hold a host, or a group's first node: all of a group are alike."""
+        if where not in self._within:
+            first = self.first.get(where, where)
+            self._within[where] = frozenset(text for text, nodes in self._nodes.items() if first in nodes)
+        return self._within[where]
 
     def _count(self, key: Key, record: Record, count: int) -> None:
         self.counted.setdefault(key, Counter())[record] += count
@@ -215,67 +126,76 @@ class Compiler:
         self.wrong.append(Violation("plan", "static", f"step {step.id} {what}", step.id))
 
     def _parts(self, step: Step) -> Iterator[Part]:
-        counted = False
+        names, counted = components(step), False
         for where, count in step.takes.items():
-            names = components(step)
             if any((name, where) in self.counted for name in names):
                 counted = True
                 for name in names:
-                    self._move(step, (name, where), count)
-                continue
-            pairs = {}
-            for name in names:
-                before = self.here.hosts.get((name, where))
-                if before is None and step.kind in MOVERS and step.from_ is not None:
-                    before = Record(Version.parse(step.from_), Version.parse(step.from_))
-                if before is None:
-                    self._bad(step, f"takes {name} of {where}, which the plan does not know")
-                    continue
-                if count != 1:
-                    self._bad(step, f"takes {count} of {where}, which is one")
-                if step.kind in MOVERS and step.from_ is not None and before.disk != Version.parse(step.from_):
-                    self._bad(step, f"takes {name} of {where} from {step.from_}, where {before.disk} is installed")
-                pairs[name, where] = before, self._after(step, name, where, before)
-            yield Part(where, pairs)
+                    self._move(step, name, where, count)
+            else:
+                yield Part(where, dict(self._pairs(step, names, where, count)))
         if counted:
             yield Part("", fleet=True)
 
-    def _move(self, step: Step, key: Key, count: int) -> None:
+    def _pairs(self, step: Step, names: tuple[str, ...], where: str, count: int) -> Iterator[tuple[Key, tuple[Record, Record]]]:
+        """Yield each daemon of a host that a step takes, before and after it."""
+        begins = self._begins(step)
+        for name in names:
+            before = self.here.hosts.get((name, where))
+            if before is None and begins is not None:
+                before = Record(begins, begins)
+            if before is None:
+                self._bad(step, f"takes {name} of {where}, which the plan does not know")
+                continue
+            if count != 1:
+                self._bad(step, f"takes {count} of {where}, which is one")
+            if begins is not None and before.disk != begins:
+                self._bad(step, f"takes {name} of {where} from {step.from_}, where {before.disk} is installed")
+            yield (name, where), (before, self._after(step, name, where, before))
+
+    @staticmethod
+    def _begins(step: Step) -> Version | None:
+        """Return the version that a step finds on what it moves, None when it moves nothing or from anywhere."""
+        return Version.parse(step.from_) if step.kind in MOVERS and step.from_ is not None else None
+
+    def _move(self, step: Step, name: str, where: str, count: int) -> None:
         """Move `count` units of a group; those that the step has nothing to do on come last."""
-        there = self.counted.get(key)
+        there = self.counted.get((name, where))
         if there is None:
-            self._bad(step, f"takes {key[0]} of {key[1]}, which the plan does not know")
+            self._bad(step, f"takes {name} of {where}, which the plan does not know")
             return
-        begins = Version.parse(step.from_) if step.kind in MOVERS and step.from_ is not None else None
+        begins = self._begins(step)
         able = [record for record, number in there.items() if number > 0 and begins in (None, record.disk)]
         if len(able) > 1:
-            able.sort(key=lambda record: self._after(step, *key, record) == record)
-        if count > sum(there[record] for record in able):
-            self._bad(step, f"takes {count} {key[0]} of {key[1]} from {step.from_}, where {sum(there[r] for r in able)} are")
+            able.sort(key=lambda record: self._after(step, name, where, record) is record)
+        here = sum(there[record] for record in able)
+        if count > here:
+            self._bad(step, f"takes {count} {name} of {where} from {step.from_}, where {here} are")
         left = count
         for record in able:
             some = min(left, there[record])
-            if some and (after := self._after(step, *key, record)) != record:
-                self._count(key, record, -some)
-                self._count(key, after, some)
+            if some and (after := self._after(step, name, where, record)) is not record:
+                self._count((name, where), record, -some)
+                self._count((name, where), after, some)
             left -= some
 
     def _after(self, step: Step, name: str, where: str, before: Record) -> Record:
         """Return what a step makes of a daemon; worked out once for all that are alike and that the same changes concern."""
-        changes = self.plan.changes
-        mine = tuple(one for one in step.changes if one in changes and self._concerns(changes[one], name, where))
-        key = step.id, name, mine, before
-        if key not in self._made:
-            self._made[key] = self._changed_by(step, name, [changes[one] for one in mine], before)
-        return self._made[key]
+        key = step.id, name, self._sets(where), before
+        found = self._made.get(key)
+        if found is None:
+            changes = [change for one in step.changes if (change := self.plan.changes.get(one)) is not None
+                       and name in GROUPS.get(change.component, (change.component,)) and change.nodes in key[2]]  # fmt: skip
+            found = self._made[key] = self._once(self._changed_by(step, name, changes, before))
+        return found
 
     def _changed_by(self, step: Step, name: str, changes: list[Change], before: Record) -> Record:
         lines = self._changed(before.lines, changes)
         match step.kind:
             case Kind.STOP:
-                return before._replace(run=None, masked=True)
+                return replace(before, run=None, masked=True)
             case Kind.SWITCH_STORE:
-                return before._replace(lines=lines, boot=self._store(name, before.disk, lines))
+                return replace(before, lines=lines, boot=self._store(name, before.disk, lines))
             case Kind.MIGRATE:
                 return before
             case Kind.CONFIG | Kind.RESTART | Kind.START:
@@ -284,9 +204,6 @@ class Compiler:
                 version = Version.parse(step.to) if step.to else before.disk
         store = self._store(name, version, lines)
         return Record(version, version, lines=lines, store=store, boot=store)
-
-    def _concerns(self, change: Change, name: str, where: str) -> bool:
-        return name in GROUPS.get(change.component, (change.component,)) and self._holds(change.nodes, where)
 
     @staticmethod
     def _changed(lines: Lines, changes: list[Change]) -> Lines:
@@ -339,6 +256,13 @@ class Compiler:
     def _until(self, number: int) -> str:
         outage = self.plan.steps[number].outage
         return outage.until if outage is not None else ""
+
+
+def _first(nodes: str) -> str:
+    """Return the first node of a set, without going through the others where it is one folded term."""
+    if "[" not in nodes:
+        return nodes.split(",")[0]
+    return next(iter(ends(nodes)), None) or expand(nodes)[0]
 
 
 def compile_whole(plan: Upgrade, knowledge: Knowledge) -> WholeCase:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from kubedeb.versions import Version
 from upgrade_plans.models.upgrade import Step
 from upgrade_plans.models.upgradekinds import Check
-from upgrade_plans.prover.wholecase import WholeCase
 from upgrade_plans.prover.wholekinds import MANAGERS
-from upgrade_plans.prover.wholestate import BACK, State, View, resting
+from upgrade_plans.prover.wholerecords import WholeCase
+from upgrade_plans.prover.wholestate import BACK, State, View
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def _proven(asked: Asked) -> bool:
 
 
 def _rest(asked: Asked) -> bool:
-    return not asked.view.hand and resting(asked.view.around)
+    return not asked.view.hand and asked.view.around.rests
 
 
 def _balancer(asked: Asked) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from kubedeb.versions import Version
 from upgrade_plans.models.upgradekinds import StepKind as Kind
 from upgrade_plans.models.upgradekinds import Store
-from upgrade_plans.prover.wholecase import Key, WholeCase
+from upgrade_plans.prover.wholerecords import Key, WholeCase
 from upgrade_plans.prover.wholestate import BOTH, FORWARD, PENDING, State, View
 
 Clause = tuple[str, str, tuple[str, ...]]
@@ -30,8 +30,7 @@ def _store(state: State, view: View) -> Iterator[Clause]:
     memory = state.memory
     if memory.newest is None:
         return
-    writes = {one.store for one in view.servers if one.run is not None and one.store is not None}
-    boots = {one.boot for one in view.servers if one.starts is not None and one.boot is not None}
+    writes, boots = view.stores
     if memory.newest != BOTH:
         if any(store != memory.newest for store in writes):
             yield "etcd-store", "writes", (DEFAULT,)

@@ -12,7 +12,7 @@ from upgrade_plans.prover.verdict import Violation
 from upgrade_plans.prover.wholekinds import GROUPS, MANAGERS, WORKERS
 
 if TYPE_CHECKING:
-    from upgrade_plans.prover.wholecase import Key, Record
+    from upgrade_plans.prover.wholerecords import Key, Record
 
 STORAGE, API = "storage", "kube-apiserver"
 STORES = {Store.V2: "etcd2", Store.V3: "etcd3"}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import cache
 from hashlib import sha256
 
 from upgrade_plans.prover.wholestate import Memory, State
@@ -13,14 +14,25 @@ DIRECTIONS = ("forward", "back", "ended")
 
 def evidence(states: Iterable[State]) -> dict[str, tuple[int, str]]:
     """Return for each place (`direction step`) how many states were visited and the sha256 of their sorted texts."""
-    texts: dict[str, list[str]] = {}
-    memories: dict[Memory, list[object]] = {}
+    places: dict[str, list[State]] = {}
     for state in states:
-        if state.memory not in memories:
-            memories[state.memory] = _remembered(state.memory)
-        text = json.dumps([list(state.parts), *memories[state.memory]], separators=(",", ":"))
-        texts.setdefault(f"{DIRECTIONS[state.direction]} {state.step}", []).append(text)
-    return {place: (len(found), sha256("\n".join(sorted(found)).encode()).hexdigest()) for place, found in texts.items()}
+        places.setdefault(f"{DIRECTIONS[state.direction]} {state.step}", []).append(state)
+    text = cache(_text)  # many states remember the same, and what they remember may be long
+    return {place: (len(found), _digest(found, text)) for place, found in places.items()}
+
+
+def _digest(states: list[State], text: Callable[[Memory], str]) -> str:
+    found = sorted(f"[[{','.join(map(str, state.parts))}],{text(state.memory)}" for state in states)
+    return sha256("\n".join(found).encode()).hexdigest()
+
+
+def _text(memory: Memory) -> str:
+    """Return the items of a state's text that are remembered, up to its end."""
+    return _compact(_remembered(memory))[1:]
+
+
+def _compact(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"))
 
 
 def _remembered(memory: Memory) -> list[object]:

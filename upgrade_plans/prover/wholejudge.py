@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache, partial
 
 from kubedeb.knowledge import Knowledge, Severity
@@ -13,10 +14,10 @@ from upgrade_plans.models.surroundings import ManagersReach
 from upgrade_plans.models.upgradekinds import Service, Store
 from upgrade_plans.models.upgradekinds import StepKind as Kind
 from upgrade_plans.prover.mixrules import CALLED, CLAUSES, MixRules
-from upgrade_plans.prover.wholecase import Lines, Record, WholeCase
 from upgrade_plans.prover.wholedata import data
 from upgrade_plans.prover.wholekinds import HANDLED, MANAGERS, MOVERS, components
-from upgrade_plans.prover.wholestate import BOTH, FORWARD, State, View, resting
+from upgrade_plans.prover.wholerecords import Key, Record, WholeCase
+from upgrade_plans.prover.wholestate import BOTH, FORWARD, Line, Memory, Parts, State, View
 
 Clause = tuple[str, str, tuple[str, ...]]
 """An invariant's id, which part of it, and the rules that it rests on."""
@@ -26,18 +27,46 @@ RULE = "rule: "
 RESTARTING = (Kind.RESTART, Kind.CONFIG, Kind.STOP, Kind.START)
 
 
-class WholeJudge:
-    """Judges states; counts levels and exposures."""
+@dataclass(frozen=True)
+class Sight:
+    """What a place says by itself, whatever is remembered.
 
-    def __init__(self, case: WholeCase, knowledge: Knowledge) -> None:
-        self.case, self.knowledge, self.rules = case, knowledge, MixRules(knowledge)
+    Whether it is at rest, what one more fault would be too much of, whether managers may lead, whether somebody watches, and
+    the clauses about who serves and about configuration that it violates. `inherited`: the rows against blocked versions of
+    the start that are still there; `first`: what is violated because something else moves before they are left.
+    """
+
+    rest: bool
+    exposed: tuple[str, ...]
+    leads: bool
+    watched: bool
+    etcd: tuple[Clause, ...]
+    servers: tuple[Clause, ...]
+    kept: tuple[Clause, ...]
+    inherited: tuple[str, ...]
+    first: tuple[Clause, ...]
+
+
+class WholeJudge:
+    """Judges states; counts levels and exposures. `view` gives what is there at a place: a step, and how far its parts are.
+
+    There are several states to a place, which differ in what is remembered: what a place says is worked out once, and once for
+    each of the few things remembered that it depends on.
+    """
+
+    def __init__(self, case: WholeCase, knowledge: Knowledge, view: Callable[[int, Parts], View]) -> None:
+        self.case, self.knowledge, self.rules, self.view = case, knowledge, MixRules(knowledge), view
         self.levels: Counter[str] = Counter()
         self.exposures: Counter[tuple[str, str]] = Counter()
         self.warned: dict[str, str] = {}
         self._mixes = cache(self._broken)
         self._refused = cache(self._illegal)
         self._next = cache(partial(knowledge.next_line, "etcd"))
-        self._known: dict[tuple[int, tuple[int, ...], object], tuple[Clause, ...]] = {}
+        self._sight = cache(self._seen)
+        self._there = cache(lambda *at: tuple(self._of_place(*at)))
+        self._back = cache(lambda *at: tuple(self._unreadable(*at)))
+        self._hop = cache(lambda *at: tuple(self._hopping(*at)))
+        self._calico = cache(lambda *at: tuple(self._networked(*at)))
         start = case.boundaries[0]
         self.given = {(name, one.starts, one.lines) for (name, _), one in start.hosts.items()}
         self.given |= {(name, one.starts, one.lines) for name, one in start.fleet}
@@ -45,41 +74,53 @@ class WholeJudge:
         self.accepted = {(name, flag) for name, _, lines in self.given for flag, _ in lines}
         self.begun_on = self._begun_on()
 
-    def judge(self, state: State, view: View, *, finished: bool) -> list[Clause]:
+    def judge(self, state: State, *, finished: bool) -> tuple[Clause, ...]:
         """Count a state in and return the clauses that it violates."""
-        rest = not view.hand and not any(state.parts) and resting(view.around)
-        self.levels["R" if rest or finished else "N"] += 1
-        found: list[Clause] = [*self._there(state, view), *self._back(state, view)]
-        found += [*self._etcd(state, view), *self._hop(state, view), *self._servers(state, view)]
-        found += [*self._calico(state, view), *data(self.case, state, view)]
-        if self.begun_on:
-            found += self._blocked(state, view, finished=finished)
-        if view.step is not None and any(state.parts):
-            found += self._kept(view)
-        if finished:
-            found += self._end(state, view)
-        return list(dict.fromkeys(found))
+        step, parts, memory = state.step, state.parts, state.memory
+        view, sight = self.view(step, parts), self._sight(step, parts)
+        self.levels["R" if sight.rest or finished else "N"] += 1
+        for fault in sight.exposed:
+            self.exposures[self._step(step), fault] += 1
+        found = (
+            *self._there(step, parts, memory.newest), *self._back(view.writes[0], memory.wrote), *sight.etcd,
+            *self._hop(step, parts, memory.cluster), *sight.servers, *_remembered(sight, view, memory),
+            *self._calico(step, parts, memory.left), *data(self.case, state, view),
+            *self._left_late(sight, state, finished=finished), *sight.kept, *(self._end(state, view) if finished else ()),
+        )  # fmt: skip
+        return tuple(dict.fromkeys(found))
 
-    def _there(self, state: State, view: View) -> tuple[Clause, ...]:
-        """Return what is violated by what is there alone, whatever the way: judged once for each place and store."""
-        key = (state.step, state.parts, state.memory.newest)
-        if key not in self._known:
-            self._known[key] = (*self._mix(state, view), *self._flags(view), *self._leaders(view))
-        return self._known[key]
+    def _seen(self, step: int, parts: Parts) -> Sight:
+        view, begun = self.view(step, parts), any(parts)
+        inherited = self._inherited(view)
+        return Sight(
+            rest=not view.hand and not begun and view.around.rests, exposed=tuple(self._exposed(view)),
+            leads=_leads(view), watched=view.serving and (_leads(view) or not self._off(view)),
+            etcd=tuple(self._etcd(view)), servers=tuple(self._servers(view)), kept=tuple(self._kept(view)) if begun else (),
+            inherited=tuple(sorted({rule.id for rule in inherited.values()})),
+            first=tuple(self._first(view, inherited)) if begun else (),
+        )  # fmt: skip
+
+    def _of_place(self, step: int, parts: Parts, newest: Store | str | None) -> Iterator[Clause]:
+        """Yield what versions and settings violate beside each other, and beside the store that holds the newest write."""
+        view = self.view(step, parts)
+        yield from self._mix(step, parts, newest)
+        yield from self._flags(view)
+        yield from self._leaders(view)
 
     # Versions beside each other.
 
-    def _mix(self, state: State, view: View) -> Iterator[Clause]:
+    def _mix(self, step: int, parts: Parts, newest: Store | str | None) -> Iterator[Clause]:
+        view = self.view(step, parts)
         found: dict[str, set[Version]] = {}
         for name, versions in view.versions.items():
             found.setdefault(CALLED.get(name, name), set()).update(versions)
         loopback = self.case.plan.managers_reach is ManagersReach.LOOPBACK
         mix = {name: frozenset(versions) for name, versions in found.items() if not (loopback and name in MANAGERS)}
-        if state.memory.newest is not None:
-            mix["storage"] = frozenset({STORAGE[state.memory.newest]})
-        yield from self._ruled(state, self._mixes(frozenset(mix.items()), self._excused(state, view)))
+        if newest is not None:
+            mix["storage"] = frozenset({STORAGE[newest]})
+        yield from self._ruled(step, self._mixes(frozenset(mix.items()), self._excused(view, begun=any(parts))))
         if loopback:
-            yield from self._ruled(state, self._beside(view))
+            yield from self._ruled(step, self._beside(view))
 
     @staticmethod
     def _records(view: View) -> Iterator[tuple[str, Record]]:
@@ -91,7 +132,7 @@ class WholeJudge:
     def _broken(
         self, mix: frozenset[tuple[str, frozenset[Version]]], given: frozenset[tuple[str, Version]]
     ) -> tuple[Rule, ...]:
-        return tuple(dict.fromkeys(self.rules.broken(dict(mix), given)))
+        return tuple({rule.id: rule for rule in self.rules.broken(dict(mix), given)}.values())
 
     # Blocked versions that were there before the plan: left first of all, and an exposure until then.
 
@@ -103,27 +144,39 @@ class WholeJudge:
         rules = {key: [rule for rule in self.knowledge.blocked(*key) if rule.severity is Severity.FORBID] for key in named}
         return {key: found[0] for key, found in rules.items() if found}
 
-    def _excused(self, state: State, view: View) -> frozenset[tuple[str, Version]]:
+    def _excused(self, view: View, *, begun: bool) -> frozenset[tuple[str, Version]]:
         """Return the blocked versions that a state may have: those of the start, but where the step itself brings one."""
         step = view.step
-        brought = {(CALLED.get(name, name), Version.parse(step.to)) for name in components(step)} if (
-            step is not None and step.kind in MOVERS and step.to is not None and any(state.parts)) else set()  # fmt: skip
+        if not (self.begun_on and begun and step is not None and step.kind in MOVERS and step.to is not None):
+            return frozenset(self.begun_on)
+        brought = {(CALLED.get(name, name), Version.parse(step.to)) for name in components(step)}
         return frozenset(self.begun_on.keys() - brought)
 
-    def _blocked(self, state: State, view: View, *, finished: bool) -> Iterator[Clause]:
+    def _inherited(self, view: View) -> dict[tuple[str, Version], Rule]:
+        """Return the blocked versions of the start that are still there."""
+        if not self.begun_on:
+            return {}
         there = {(CALLED.get(name, name), version) for name, versions in view.versions.items() for version in versions}
-        still = {key: rule for key, rule in self.begun_on.items() if key in there}
-        if not still:
+        return {key: rule for key, rule in self.begun_on.items() if key in there}
+
+    @staticmethod
+    def _first(view: View, inherited: Mapping[tuple[str, Version], Rule]) -> Iterator[Clause]:
+        """Yield what is violated when a step under way moves something else than what is blocked."""
+        step = view.step
+        if not inherited or step is None or step.kind not in MOVERS or step.to is None:
             return
-        rules = tuple(sorted({rule.id for rule in still.values()}))
+        if not {name for name, _ in inherited} & {CALLED.get(name, name) for name in components(step)}:
+            yield "blocked", "first", tuple(sorted({rule.id for rule in inherited.values()}))
+
+    def _left_late(self, sight: Sight, state: State, *, finished: bool) -> Iterator[Clause]:
+        """Count the exposure to blocked versions of the start, and yield what is violated because they are still there."""
+        if not sight.inherited:
+            return
         if finished and state.direction == FORWARD:
-            yield "blocked", "stays", rules
+            yield "blocked", "stays", sight.inherited
             return
-        self.exposures[self._step(state), "blocked"] += 1
-        step, names = view.step, {name for name, _ in still}
-        moves = step is not None and step.kind in MOVERS and step.to is not None and any(state.parts)
-        if moves and step is not None and not names & {CALLED.get(name, name) for name in components(step)}:
-            yield "blocked", "first", rules
+        self.exposures[self._step(state.step), "blocked"] += 1
+        yield from sight.first
 
     def _beside(self, view: View) -> Iterator[Rule]:
         """Yield the rows that managers break beside the API server on their own host."""
@@ -132,8 +185,8 @@ class WholeJudge:
                 servers = view.may.get(("kube-apiserver", where), ())
                 yield from self.rules.between(name, "kube-apiserver", _all(records), _all(servers))
 
-    def _ruled(self, state: State, rules: Iterable[Rule]) -> Iterator[Clause]:
-        here = self.case.steps[state.step].step if state.step < len(self.case.steps) else None
+    def _ruled(self, step: int, rules: Iterable[Rule]) -> Iterator[Clause]:
+        here = self.case.steps[step].step if step < len(self.case.steps) else None
         for rule in rules:
             clause = "blocked" if rule.kind.value == "blocked" else CLAUSES.get(rule.component, "blocked")
             forced = rule.severity is Severity.FORCE and here is not None and rule.id in here.findings
@@ -142,10 +195,10 @@ class WholeJudge:
             else:
                 yield clause, f"{RULE}{self.rules.met.get(rule.id, rule.component)}", (rule.id,)
 
-    def _back(self, state: State, view: View) -> Iterator[Clause]:
-        """Yield what an API server cannot read of what a newer one wrote."""
-        for version in _all(view.servers):
-            for wrote in state.memory.wrote:
+    def _unreadable(self, versions: frozenset[Version], written: frozenset[Version]) -> Iterator[Clause]:
+        """Yield what API servers of some versions cannot read of what newer ones wrote."""
+        for version in versions:
+            for wrote in written:
                 if wrote.major == version.major and version.minor < wrote.minor - 1:
                     yield "storage-readable", "minors", ("kube-apiserver-skew",)
                 for rule in self.rules.back("kube-apiserver", wrote, version):
@@ -155,12 +208,15 @@ class WholeJudge:
 
     def _flags(self, view: View) -> Iterator[Clause]:
         for name, record in self._records(view):
-            key = (name, record.starts, record.lines)
-            if record.starts is not None and key not in self.given and (flags := self._refused(*key)):
+            if flags := self._refused(name, record):
                 yield "flags-legal", ", ".join(flags), ()
 
-    def _illegal(self, component: str, version: Version, lines: Lines) -> tuple[str, ...]:
-        set_ = {name for name, _ in lines}
+    def _illegal(self, component: str, record: Record) -> tuple[str, ...]:
+        """Return the flags that what would start refuses; of one that is as it was at the start nothing is said."""
+        version = record.starts
+        if version is None or (component, version, record.lines) in self.given:
+            return ()
+        set_ = {name for name, _ in record.lines}
         return tuple(
             f"{row.flag} with {component} {version}" for row in self.knowledge.flags
             if row.component == component and row.flag in set_
@@ -182,22 +238,37 @@ class WholeJudge:
 
     # Who serves.
 
-    def _etcd(self, state: State, view: View) -> Iterator[Clause]:
+    def _exposed(self, view: View) -> Iterator[str]:
+        """Yield a fault of what would, one more, take etcd's majority, or the pool below its threshold or its last server."""
+        members, servers, balancer = self.case.members, self.case.apiservers, self.case.plan.balancer
+        stopped = self.case.stopped(view.around)
+        if members and Service.ETCD not in stopped:
+            up = sum(key in view.up for key in members)
+            if len(members) - up == 1 and up - 1 < len(members) // 2 + 1:
+                yield "node"
+        if len(servers) > 1 and Service.APISERVERS not in stopped:
+            pooled = len(self._pooled(view))
+            threshold = balancer.threshold if balancer is not None else 0.0
+            if pooled < len(servers) and (pooled < 2 or (pooled - 1) / len(servers) < threshold):
+                yield "host"
+
+    def _pooled(self, view: View) -> list[Key]:
+        return [key for key in self.case.apiservers if key in view.up and key[1] not in view.around.depooled]
+
+    def _etcd(self, view: View) -> Iterator[Clause]:
         members = self.case.members
         if not members or Service.ETCD in self.case.stopped(view.around):
             return
         up = sum(key in view.up for key in members)
         down = len(members) - up
-        majority = len(members) // 2 + 1
-        if up < majority and len(members) > 1:
+        if up < len(members) // 2 + 1 and len(members) > 1:
             yield "etcd-quorum", "majority", ("etcd-quorum",)
         if down > 1:
             yield "etcd-quorum", "two", ("etcd-rolling",)
-        if down == 1 and up - 1 < majority:
-            self.exposures[self._step(state), "node"] += 1
 
-    def _hop(self, state: State, view: View) -> Iterator[Clause]:
-        members, cluster = self.case.members, state.memory.cluster
+    def _hopping(self, step: int, parts: Parts, cluster: Line | None) -> Iterator[Clause]:
+        """Yield what members violate beside each other and the cluster's version."""
+        members, view = self.case.members, self.view(step, parts)
         if cluster is None:
             return
         following = self._next(cluster)
@@ -212,38 +283,29 @@ class WholeJudge:
             ):
                 yield "etcd-hop", "lag", ("etcd-cluster-version",)
 
-    def _servers(self, state: State, view: View) -> Iterator[Clause]:
-        servers = self.case.apiservers
-        if not servers:
+    def _off(self, view: View) -> bool:
+        """Say whether an outage excuses that no API server serves."""
+        return Service.APISERVERS in self.case.stopped(view.around)
+
+    def _servers(self, view: View) -> Iterator[Clause]:
+        servers, balancer = self.case.apiservers, self.case.plan.balancer
+        if len(servers) < 2 or self._off(view):
             return
-        around, balancer = view.around, self.case.plan.balancer
-        off = Service.APISERVERS in self.case.stopped(around)
-        pooled = [key for key in servers if key in view.up and key[1] not in around.depooled]
-        if not off and len(servers) > 1:
-            if not pooled:
-                yield "outage", "undeclared", ()
-            if balancer is not None:
-                if len(pooled) / len(servers) < balancer.threshold:
-                    yield "lb-threshold", "below", ()
-                if any(key in view.hand and key[1] not in around.depooled for key in servers):
-                    yield "lb-threshold", "pooled", ()
-            threshold = balancer.threshold if balancer is not None else 0.0
-            short = len(pooled) < len(servers)
-            if short and (len(pooled) < 2 or (len(pooled) - 1) / len(servers) < threshold):
-                self.exposures[self._step(state), "host"] += 1
-        leads = any(view.may[key][0] for key in view.may if key[0] == MANAGERS[0] and _all(view.may[key]))
-        if leads and view.serving and not state.memory.beat:
-            yield "no-mass-eviction", "stale", ()
-        watching = view.serving and (leads or not off)
-        if state.memory.since and watching and state.memory.newest is Store.V3:
-            yield "watch-continuity", "since", ()
+        pooled = self._pooled(view)
+        if not pooled:
+            yield "outage", "undeclared", ()
+        if balancer is not None:
+            if len(pooled) / len(servers) < balancer.threshold:
+                yield "lb-threshold", "below", ()
+            if any(key in view.hand and key[1] not in view.around.depooled for key in servers):
+                yield "lb-threshold", "pooled", ()
 
     # Calico.
 
-    def _calico(self, state: State, view: View) -> Iterator[Clause]:
+    def _networked(self, number: int, parts: Parts, left: bool) -> Iterator[Clause]:
+        view, begun = self.view(number, parts), any(parts)
         versions = view.versions.get("calico-node", set())
         window, step = view.around.calico, view.step
-        begun = any(state.parts)
         if window == "before" and any(version.major >= 3 for version in versions) and self.case.plan.stores.calico is Store.V2:
             yield "calico-datastore", "early", ("calico-migration-window",)
         if window == "after" and any(version.major < 3 for version in versions):
@@ -254,7 +316,7 @@ class WholeJudge:
             first = self.knowledge.by_id.get("calico-2.6.5-first")
             if first is not None and any(version in first.from_ for version in versions):
                 yield "calico-datastore", "old", (first.id,)
-            if state.memory.left:
+            if left:
                 yield "calico-datastore", "unclean", ("calico-migration-clean",)
             if not view.around.frozen:
                 yield "calico-datastore", "unfrozen", ("calico-migration-window",)
@@ -274,7 +336,7 @@ class WholeJudge:
             yield "config-owner", "released", ()
 
     def _end(self, state: State, view: View) -> Iterator[Clause]:
-        if not resting(view.around):
+        if not view.around.rests:
             yield "dwell", "stopped", ()
         if state.direction == FORWARD:
             if view.around.held or view.around.frozen or view.around.away:
@@ -283,9 +345,23 @@ class WholeJudge:
             if any(None not in (one.run, one.disk) and one.run != one.disk for one in records):
                 yield "installed-running", "end", ()
 
-    def _step(self, state: State) -> str:
-        return self.case.steps[state.step].step.id if state.step < len(self.case.steps) else ""
+    def _step(self, step: int) -> str:
+        return self.case.steps[step].step.id if step < len(self.case.steps) else ""
 
 
-def _all(records: Iterable[Record]) -> set[Version]:
-    return {version for record in records for version in record.versions}
+def _leads(view: View) -> bool:
+    """Say whether a controller-manager may run."""
+    return any(name == MANAGERS[0] and _all(records) for (name, _), records in view.may.items())
+
+
+def _remembered(sight: Sight, view: View, memory: Memory) -> Iterator[Clause]:
+    """Yield what is violated by who runs on, given what the world remembers."""
+    if sight.leads and view.serving and not memory.beat:
+        yield "no-mass-eviction", "stale", ()
+    if memory.since and sight.watched and memory.newest is Store.V3:
+        yield "watch-continuity", "since", ()
+
+
+def _all(records: Sequence[Record]) -> frozenset[Version]:
+    """Return every version that daemons in some records run or would start."""
+    return records[0].versions if len(records) == 1 else frozenset().union(*(one.versions for one in records))

@@ -8,11 +8,11 @@ from functools import cache
 from kubedeb.versions import Version
 from upgrade_plans.models.upgrade import Step
 from upgrade_plans.models.upgradekinds import Check
-from upgrade_plans.prover.wholecase import Key, Record, WholeCase
 from upgrade_plans.prover.wholechecks import Asked, holds
 from upgrade_plans.prover.wholekinds import stated
-from upgrade_plans.prover.wholememory import remember
-from upgrade_plans.prover.wholestate import BACK, DONE, ENDED, FLEET, FORWARD, IN_HAND, PENDING, Memory, State, View, resting
+from upgrade_plans.prover.wholememory import Chronicle
+from upgrade_plans.prover.wholerecords import Key, Record, WholeCase
+from upgrade_plans.prover.wholestate import BACK, DONE, ENDED, FLEET, FORWARD, IN_HAND, PENDING, Memory, State, View
 
 Move = tuple[str, str, State]
 """What happens (begin, end, act, advance, turn), to which part, and the state after it."""
@@ -23,6 +23,7 @@ class Machine:
 
     def __init__(self, case: WholeCase) -> None:
         self.case = case
+        self.chronicle = Chronicle(case)
         self.view = cache(self._view)
         self.lowest = cache(self._from)
 
@@ -44,11 +45,13 @@ class Machine:
 
     def _view(self, step: int, parts: tuple[int, ...]) -> View:
         before = self.case.boundaries[step]
+        may: dict[Key, tuple[Record, ...]]
         if step == len(self.case.steps) or not any(parts):
             here = self.case.steps[step].step if step < len(self.case.steps) else None
-            return View({key: (one,) for key, one in before.hosts.items()}, before.fleet, frozenset(), before, here)
+            may = {key: (one,) for key, one in before.hosts.items()}
+            return View(may, before.fleet, frozenset(), before, here, self.case.members)
         compiled, after = self.case.steps[step], self.case.boundaries[step + 1]
-        may: dict[Key, tuple[Record, ...]] = {key: (one,) for key, one in before.hosts.items()}
+        may = {key: (one,) for key, one in before.hosts.items()}
         fleet, hand = before.fleet, set[Key]()
         for part, stage in zip(compiled.parts, parts, strict=False):
             for key, (old, new) in part.hosts.items():
@@ -58,7 +61,7 @@ class Machine:
             if stage == IN_HAND:
                 hand |= {FLEET} if part.fleet else set(part.hosts)
         around = after if all(stage == DONE for stage in parts) else before
-        return View(may, fleet, frozenset(hand), around, compiled.step)
+        return View(may, fleet, frozenset(hand), around, compiled.step, self.case.members)
 
     # What leads on.
 
@@ -130,7 +133,7 @@ class Machine:
     def _from(self, step: int, floor: int) -> int:
         found = step + 1
         for boundary in range(step, floor - 1, -1):
-            if resting(self.case.boundaries[boundary]):
+            if self.case.boundaries[boundary].rests:
                 found = boundary
             if boundary and not self._undone(boundary - 1):
                 break
@@ -139,9 +142,9 @@ class Machine:
     # What the world remembers.
 
     def _settled(self, state: State, past: State | None = None) -> State:
-        memory = remember(self.case, self.view(state.step, state.parts), state, past)
-        return state if memory == state.memory else state._replace(memory=memory)
+        memory = self.chronicle.after(self.view(state.step, state.parts), state, past)
+        return state if memory is state.memory else state._replace(memory=memory)
 
     def _holds(self, checks: tuple[Check, ...], state: State, step: Step, *, post: bool = False) -> bool:
-        view = self.view(state.step, state.parts)
-        return all(holds(check, Asked(self.case, view, state, step, post)) for check in checks)
+        asked = Asked(self.case, self.view(state.step, state.parts), state, step, post)
+        return all(holds(check, asked) for check in checks)

@@ -10,10 +10,11 @@ from kubedeb.knowledge import Knowledge
 from kubedeb.knowledge.schema import Confidence
 from upgrade_plans.models.upgrade import Upgrade
 from upgrade_plans.prover.verdict import Violation
-from upgrade_plans.prover.wholecase import Record, WholeCase, compile_whole
+from upgrade_plans.prover.wholecase import compile_whole
 from upgrade_plans.prover.wholeevidence import evidence
 from upgrade_plans.prover.wholejudge import RULE, Clause, WholeJudge
 from upgrade_plans.prover.wholemachine import Machine
+from upgrade_plans.prover.wholerecords import Record, WholeCase
 from upgrade_plans.prover.wholesays import SAYS
 from upgrade_plans.prover.wholestate import FORWARD, State
 from upgrade_plans.prover.wholestatic import static
@@ -71,7 +72,8 @@ def prove_sequence(plan: Upgrade, knowledge: Knowledge) -> SequenceVerdict:
 
 
 def _explore(case: WholeCase, knowledge: Knowledge) -> SequenceVerdict:
-    machine, judge = Machine(case), WholeJudge(case, knowledge)
+    machine = Machine(case)
+    judge = WholeJudge(case, knowledge, machine.view)
     states = [machine.initial()]
     seen = {states[0]: 0}
     parents: list[int] = [-1]
@@ -79,19 +81,19 @@ def _explore(case: WholeCase, knowledge: Knowledge) -> SequenceVerdict:
     ends: list[int] = []
     found: dict[Clause, int] = {}
     for number, state in enumerate(states):
-        view = machine.view(state.step, state.parts)
         finished = machine.finished(state)
         if finished:
             ends.append(number)
-        for clause in judge.judge(state, view, finished=finished):
+        for clause in judge.judge(state, finished=finished):
             found.setdefault(clause, number)
         for _, _, after in machine.successors(state):
-            if after not in seen:
-                seen[after] = len(states)
+            known = seen.get(after)
+            if known is None:
+                seen[after] = known = len(states)
                 states.append(after)
                 parents.append(number)
                 before.append([])
-            before[seen[after]].append(number)
+            before[known].append(number)
         if len(states) > LIMIT:
             raise KubedebError(
                 f"the plan reaches more than {LIMIT} states", hint="Take fewer hosts in one step.", code=ExitCode.REFUSED

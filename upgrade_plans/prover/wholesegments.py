@@ -1,13 +1,13 @@
 """The segments of a whole stack's plan that move counted units or members, each judged in its own model, the rest at rest.
 
 `docs/model.md`, 16: API servers, managers and workers in `stack-rolling/1` (one segment, the order of the plan), each hop of
-etcd in `etcd-rolling/1`. Hops that differ in their versions' names only are judged once.
+etcd in `etcd-rolling/1`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from kubedeb.knowledge import Knowledge
@@ -15,10 +15,12 @@ from kubedeb.versions import Version
 from upgrade_plans.models import plan as rolling
 from upgrade_plans.models import stackplan as counted
 from upgrade_plans.models.surroundings import ManagersReach
-from upgrade_plans.models.upgrade import Step, Upgrade
+from upgrade_plans.models.upgrade import Step, Upgrade, Workers
 from upgrade_plans.models.upgradekinds import StepKind as Kind
+from upgrade_plans.prover.prove import ALL as EVERY
 from upgrade_plans.prover.prove import prove
 from upgrade_plans.prover.stackprove import prove_stack
+from upgrade_plans.prover.symmetry import Reductions as MemberReductions
 from upgrade_plans.prover.verdict import Violation
 
 MOVED = {Kind.APISERVER: counted.StackKind.APISERVER, Kind.MANAGERS: counted.StackKind.MANAGERS,
@@ -26,6 +28,21 @@ MOVED = {Kind.APISERVER: counted.StackKind.APISERVER, Kind.MANAGERS: counted.Sta
 STAND_IN = "0" * 64
 ELSEWHERE = ("packages", "snapshot", "plan", "blocked")
 """Of a hop: judged in the sequence, of the whole plan."""
+
+
+@dataclass(frozen=True)
+class Reductions:
+    """Which reductions are used; none changes a verdict (docs/model.md, 6 and 16)."""
+
+    groups: bool = True
+    """Groups of workers that differ in nothing that the counted model looks at are one class."""
+    hops: bool = True
+    """Hops of etcd that differ in their versions' names only are judged once."""
+    members: MemberReductions = EVERY
+    """Those of a hop's own model."""
+
+
+ALL = Reductions()
 
 
 @dataclass(frozen=True)
@@ -40,19 +57,22 @@ class Segment:
     findings: tuple[str, ...] = ()
 
 
-def segments(plan: Upgrade, knowledge: Knowledge) -> tuple[Segment, ...]:
+def segments(plan: Upgrade, knowledge: Knowledge, reductions: Reductions = ALL) -> tuple[Segment, ...]:
     """Judge every segment of a plan that passed the static checks of its sequence."""
-    return (*_counted(plan, knowledge), *_hops(plan, knowledge))
+    return (*_counted(plan, knowledge, reductions), *_hops(plan, knowledge, reductions))
 
 
 # Counted units.
 
 
-def _counted(plan: Upgrade, knowledge: Knowledge) -> Iterator[Segment]:
+def _counted(plan: Upgrade, knowledge: Knowledge, reductions: Reductions) -> Iterator[Segment]:
     steps = [step for step in plan.steps if step.kind in MOVED]
     if not steps:
         return
-    verdict = prove_stack(_stack(plan, steps), knowledge)
+    workers = [(group.id, group.count, found) for group in plan.workers if (found := _alike(group)) is not None]
+    first: dict[tuple[object, ...], str] = {}
+    classes = {name: first.setdefault(found if reductions.groups else (name,), name) for name, _, found in workers}
+    verdict = prove_stack(_stack(plan, steps, classes), knowledge)
     # What is wrong before any step is met in the first of the downloads, which this segment only adds.
     own = {step.id for step in steps} | {None}
     wrong = tuple(one if one.step in own else replace(one, step=steps[0].id) for one in verdict.violations)
@@ -60,33 +80,60 @@ def _counted(plan: Upgrade, knowledge: Knowledge) -> Iterator[Segment]:
                   verdict.findings)  # fmt: skip
 
 
-def _stack(plan: Upgrade, steps: list[Step]) -> counted.StackPlan:
-    """Return the part of a plan that moves API servers, managers and workers; everything else stands still in it."""
+def _alike(group: Workers) -> tuple[object, ...] | None:
+    """Return all that the counted model looks at in a group, None for one without kubelets.
+
+    Its rack, hardware and architecture, and which nodes it is made of, are not in it.
+    """
+    kubelet, proxy = group.daemons.get("kubelet"), group.daemons.get("kube-proxy")
+    if kubelet is None:
+        return None
+    return group.row or group.id, group.taints, group.down, _version(kubelet), kubelet.installed, _version(proxy)
+
+
+def _stack(plan: Upgrade, steps: list[Step], classes: Mapping[str, str]) -> counted.StackPlan:
+    """Return the part of a plan that moves API servers, managers and workers; everything else stands still in it.
+
+    `classes` maps each group of workers to the one that stands for all that are alike.
+    """
     via = counted.Via.BESIDE if plan.managers_reach is ManagersReach.LOOPBACK else counted.Via.BALANCER
     servers = tuple(
         counted.Server(node=host.node, row=host.row or host.node, version=one.running or one.installed or "0.0.0",
                        installed=one.installed, managers=_version(host.daemons.get("kube-controller-manager")), via=via)
         for host in plan.hosts if (one := host.daemons.get("kube-apiserver")) is not None
     )  # fmt: skip
+    counts = Counter[str]()
+    for group in plan.workers:
+        counts[classes.get(group.id, "")] += group.count
     workers = tuple(
-        counted.Workers(id=group.id, count=group.count, row=group.row or group.id, taints=group.taints, down=group.down,
+        counted.Workers(id=group.id, count=counts[group.id], row=group.row or group.id, taints=group.taints, down=group.down,
                         version=_version(kubelet) or "0.0.0", installed=kubelet.installed,
                         proxy=_version(group.daemons.get("kube-proxy")))
-        for group in plan.workers if (kubelet := group.daemons.get("kubelet")) is not None
+        for group in plan.workers if classes.get(group.id) == group.id and (kubelet := group.daemons["kubelet"])
     )  # fmt: skip
+    moved = [(step, _taken(step, classes)) for step in steps]
     return counted.StackPlan(
         cluster=plan.cluster, servers=servers, workers=workers,
         pool=counted.Pool(threshold=plan.balancer.threshold if plan.balancer else 0.0), needed=plan.needed,
-        bgp=plan.bgp_per_row, steps=(*_downloads(steps), *(_counted_step(step) for step in steps)),
+        bgp=plan.bgp_per_row,
+        steps=(*(_download(step, takes) for step, takes in moved), *(_counted_step(step, takes) for step, takes in moved)),
     )  # fmt: skip
 
 
-def _downloads(steps: list[Step]) -> Iterator[counted.StackStep]:
-    """Yield a download for each step: whether the plan has one is judged in its sequence."""
-    for step in steps:
-        yield counted.StackStep.model_validate(
-            {"id": f"download-{step.id}", "kind": "download", "takes": step.takes, "from": step.from_, "to": step.to}
-        )
+def _taken(step: Step, classes: Mapping[str, str]) -> dict[str, int]:
+    """Return what a step takes of each class."""
+    takes: dict[str, int] = {}
+    for name, count in step.takes.items():
+        one = classes.get(name, name)
+        takes[one] = takes.get(one, 0) + count
+    return takes
+
+
+def _download(step: Step, takes: dict[str, int]) -> counted.StackStep:
+    """Return a download for a step: whether the plan has one is judged in its sequence."""
+    return counted.StackStep.model_validate(
+        {"id": f"download-{step.id}", "kind": "download", "takes": takes, "from": step.from_, "to": step.to}
+    )
 
 
 def _version(daemon: object) -> str | None:
@@ -94,10 +141,10 @@ def _version(daemon: object) -> str | None:
     return running or installed
 
 
-def _counted_step(step: Step) -> counted.StackStep:
+def _counted_step(step: Step, takes: dict[str, int]) -> counted.StackStep:
     known = {check.value for check in counted.StackCheck}
     return counted.StackStep.model_validate(
-        {"id": step.id, "kind": MOVED[step.kind], "takes": step.takes, "from": step.from_, "to": step.to,
+        {"id": step.id, "kind": MOVED[step.kind], "takes": takes, "from": step.from_, "to": step.to,
          "window": step.window, "per_row": step.per_row, "bgp": step.bgp,
          "pre": [check.value for check in step.pre if check.value in known], "undo": step.undo is not None}
     )  # fmt: skip
@@ -106,7 +153,7 @@ def _counted_step(step: Step) -> counted.StackStep:
 # Members of etcd.
 
 
-def _hops(plan: Upgrade, knowledge: Knowledge) -> Iterator[Segment]:
+def _hops(plan: Upgrade, knowledge: Knowledge, reductions: Reductions) -> Iterator[Segment]:
     known: dict[object, Segment] = {}
     there = {host.node: text for host in plan.hosts if (text := _version(host.daemons.get("etcd"))) is not None}
     for step in plan.steps:
@@ -116,12 +163,9 @@ def _hops(plan: Upgrade, knowledge: Knowledge) -> Iterator[Segment]:
         there |= dict.fromkeys(step.takes, step.to)
         if len(step.takes) < 2:
             continue
-        old, new = Version.parse(step.from_).line, Version.parse(step.to).line
-        follows = old == new or knowledge.next_line("etcd", old) == new
-        beside = tuple((node, text == step.from_, text == step.to) for node, text in members.items() if node not in step.takes)
-        alike = (tuple(step.takes), step.pre, step.post, bool(step.blocks), bool(step.undo), old == new, follows, beside)
+        alike = _shape(step, members, knowledge) if reductions.hops else step.id
         if alike not in known:
-            verdict = prove(_hop(plan, step, members), None, knowledge)
+            verdict = prove(_hop(plan, step, members), None, knowledge, reductions.members)
             wrong = tuple(replace(one, step=step.id) for one in verdict.violations if one.invariant not in ELSEWHERE)
             exposed: Counter[str] = Counter()
             for one in verdict.exposures:
@@ -132,6 +176,19 @@ def _hops(plan: Upgrade, knowledge: Knowledge) -> Iterator[Segment]:
         wrong = tuple(replace(one, step=step.id) for one in first.violations)
         about = f"{step.id}, alike {first.about}"
         yield first if first.about == step.id else replace(first, about=about, violations=wrong)
+
+
+def _shape(step: Step, members: Mapping[str, str], knowledge: Knowledge) -> tuple[object, ...]:
+    """Return all that the verdict on a hop depends on: of its versions whether their lines are one, or follow each other.
+
+    Of members that it leaves out whether they are on its first or its last version; a third one is looked at as it is.
+    """
+    old, new = Version.parse(str(step.from_)).line, Version.parse(str(step.to)).line
+    follows = old == new or knowledge.next_line("etcd", old) == new
+    stated = bool(step.blocks), step.max_backup_age is not None, step.undo is not None
+    called = {step.from_: "first", step.to: "last"}
+    beside = tuple((node, called.get(text, (text, old, new))) for node, text in members.items() if node not in step.takes)
+    return tuple(step.takes), step.pre, step.post, stated, old == new, follows, beside
 
 
 def _hop(plan: Upgrade, step: Step, members: dict[str, str]) -> rolling.Plan:

@@ -9,17 +9,34 @@ from typing import NamedTuple
 from kubedeb.versions import Version
 from upgrade_plans.models.upgrade import Step
 from upgrade_plans.models.upgradekinds import Store
-from upgrade_plans.prover.wholecase import Boundary, Key, Record
+from upgrade_plans.prover.wholerecords import Boundary, Key, Record
 
 FORWARD, BACK, ENDED = 0, 1, 2
 PENDING, IN_HAND, DONE = 0, 1, 2
 BOTH = "both"
 FLEET: Key = ("", "")
 Line = tuple[int, int]
+Parts = tuple[int, ...]
+"""How far each part of a step is."""
 
 
-class Memory(NamedTuple):
-    """What the world remembers of the way: it does not go back when a step does.
+class Watching(tuple[tuple[Key, int], ...]):
+    """What has watched since before the migration, and how many of each: as long as there are groups, so hashed once."""
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return tuple.__hash__(self)
+
+
+NOBODY = Watching()
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What the world remembers of the way: it does not go back when a step does. Hashed once.
 
     `wrote`: the API servers' versions that have written. `newest`: the store that holds the newest write, `both` after the
     migration. `left`: Calico's keys that it copied and nobody wants. `gone`: prefixes deleted from the old store.
@@ -38,9 +55,19 @@ class Memory(NamedTuple):
     saved: frozenset[str] = frozenset()
     proven: frozenset[str] = frozenset()
     cold: bool = False
-    since: tuple[tuple[Key, int], ...] = ()
+    since: Watching = NOBODY
     beat: bool = True
     floor: int = 0
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((
+            self.cluster, self.wrote, self.newest, self.left, self.gone, self.sentinel, self.migrated, self.compared,
+            self.saved, self.proven, self.cold, self.since, self.beat, self.floor,
+        ))  # fmt: skip
 
 
 class State(NamedTuple):
@@ -48,7 +75,7 @@ class State(NamedTuple):
 
     direction: int
     step: int
-    parts: tuple[int, ...]
+    parts: Parts
     memory: Memory
 
 
@@ -56,7 +83,7 @@ class State(NamedTuple):
 class View:
     """What is there at a place: of each daemon every record that it may be in, what is in hand, and the rest.
 
-    `FLEET` in hand stands for counted units.
+    `FLEET` in hand stands for counted units. Many states look at the same view: what is asked of it is worked out once.
     """
 
     may: dict[Key, tuple[Record, ...]]
@@ -64,6 +91,7 @@ class View:
     hand: frozenset[Key]
     around: Boundary
     step: Step | None
+    members: tuple[Key, ...] = ()
 
     @cached_property
     def up(self) -> frozenset[Key]:
@@ -79,6 +107,26 @@ class View:
     def serving(self) -> bool:
         """Say whether some API server surely runs."""
         return any(key[0] == "kube-apiserver" for key in self.up)
+
+    @cached_property
+    def writes(self) -> tuple[frozenset[Version], frozenset[Store | None]]:
+        """Return the versions of API servers that write, or would after a reboot, and the stores that they write to."""
+        pairs = [(version, store) for one in self.servers for version, store in ((one.run, one.store), (one.starts, one.boot))
+                 if version is not None]  # fmt: skip
+        return frozenset(version for version, _ in pairs), frozenset(store for _, store in pairs)
+
+    @cached_property
+    def stores(self) -> tuple[frozenset[Store], frozenset[Store]]:
+        """Return the stores that API servers write to, and those that they would write to after a reboot."""
+        writes = frozenset(one.store for one in self.servers if one.run is not None and one.store is not None)
+        return writes, frozenset(one.boot for one in self.servers if one.starts is not None and one.boot is not None)
+
+    @cached_property
+    def line(self) -> Line | None:
+        """Return the lowest line that a member of etcd runs, None unless every one surely runs."""
+        if not self.members or not self.up.issuperset(self.members):
+            return None
+        return min(one.run.line for key in self.members for one in self.may[key] if one.run is not None)
 
     def runs(self, component: str) -> bool:
         """Say whether a daemon of hosts may run or would start anywhere."""
@@ -98,9 +146,3 @@ class View:
         for name, record in self.fleet:
             found.setdefault(name, set()).update(record.versions)
         return found
-
-
-def resting(here: Boundary) -> bool:
-    """Say whether nothing is stopped, closed, depooled or half moved between two steps."""
-    still = not any(one.masked for one in here.hosts.values()) and not any(one.masked for _, one in here.fleet)
-    return still and not here.depooled and not here.closed and not here.outages and here.calico != "open"

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
 from kubedeb.files import canonical_json, replacing, sha256_bytes, sha256_of, write_bytes, write_text
@@ -29,6 +32,22 @@ def test_a_failure_leaves_what_was_there(tmp_path: Path) -> None:
 
 def test_equal_values_are_equal_bytes() -> None:
     assert canonical_json({"b": 1, "a": [2]}) == canonical_json({"a": [2], "b": 1})
+
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
+TREES = st.recursive(
+    SCALARS,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4), st.lists(st.text(), max_size=4), st.lists(inner, max_size=3).map(tuple),
+        st.dictionaries(st.text(max_size=3), inner, max_size=4), st.dictionaries(st.integers(), inner, max_size=3),
+        st.dictionaries(st.booleans(), inner), st.dictionaries(st.none(), inner),
+    ),
+)  # fmt: skip
+
+
+@given(TREES)
+def test_canonical_json_is_what_the_standard_library_writes(tree: object) -> None:
+    assert canonical_json(tree) == json.dumps(tree, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 @pytest.mark.parametrize(

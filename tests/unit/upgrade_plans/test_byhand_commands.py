@@ -46,10 +46,15 @@ def test_a_refusal_tells_the_way_into_it_and_what_is_where(capsys: pytest.Captur
     assert document["counterexample"][-1] == {"step": "workers", "what": "begin", "part": "", "planned": True}
 
 
-def test_what_is_for_plans_of_etcd_alone_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    upgradefile.save(Path("p.json"), CASES["Kubernetes alone is proven"])
-    assert run(["prove", "p.json", "--without", "rows"]) == ExitCode.USAGE
-    assert "--without is for plans of etcd alone" in capsys.readouterr().err
+@pytest.mark.parametrize("reduction", ["groups", "hops", "symmetry", "rows"])
+def test_a_reduction_that_is_switched_off_changes_no_certificate(reduction: str) -> None:
+    upgradefile.save(Path("p.json"), CASES["the mission by hand is proven"])
+    assert run(["prove", "p.json", "--certificate", "usual.json"]) == ExitCode.DONE
+    assert run(["prove", "p.json", "--certificate", "slow.json", "--without", reduction]) == ExitCode.DONE
+    usual, slow = (json.loads(Path(name).read_text()) for name in ("usual.json", "slow.json"))
+    for segment in (*usual["segments"], *slow["segments"]):
+        segment["about"] = segment["about"].split(", alike")[0]
+    assert slow == usual
 
 
 def test_the_way_back_is_known_beforehand(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,8 +13,9 @@ from kubedeb.cli import run
 from kubedeb.errors import ExitCode
 from kubedeb.knowledge import load
 from kubedeb.versions import Version
-from upgrade_plans.planner.climb import Climb, NoWay, climb
+from upgrade_plans.planner.climb import Climb, NoWay, Search, climb
 from upgrade_plans.planner.legality import Judge, forbids, mix_of
+from upgrade_plans.planner.mixes import Mixes
 from upgrade_plans.planner.stack import BY_NAME, OF_PRODUCT, Map, Stack, Wish
 
 REFERENCE = "kubernetes=1.7.16 etcd=2.2.1 storage=2.0.0 calico=2.2.0 helm=2.7.2"
@@ -141,6 +142,21 @@ def test_every_way_is_legal_in_every_mix(start: tuple[str, str, str], goal: str,
         broken = itertools.chain.from_iterable(judge.broken(mix) for mix in mixes)
         assert not [rule.id for rule in broken if forbids(rule) and rule.id not in here]
     assert stack == Stack.of(target)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.tuples(lines, lines, lines), lines, etcds, etcds, st.sampled_from(["", "2.2.0", "2.6.12"]))
+def test_a_search_that_looks_ahead_finds_the_same_way(
+    start: tuple[str, str, str], goal: str, etcd: str, later: str, calico: str
+) -> None:
+    begin = dict(zip(("apiservers", "managers", "workers"), map(Version.parse, start), strict=True))
+    target = {name: max(Version.parse(goal), version) for name, version in begin.items()}
+    begin |= {"etcd": Version.parse(etcd), "storage": Version(2, 0)}
+    target |= {"etcd": max(Version.parse(later), begin["etcd"]), "storage": Version(3, 0)}
+    if calico:
+        begin["calico"], target["calico"] = Version.parse(calico), Version(3, 1, 7)
+    mixes = Mixes(Stack.of(begin), Wish(Stack.of(target)), Judge(load()))
+    assert Search(mixes, looks_ahead=True).best() == Search(mixes).best()
 
 
 def brute(start: Stack, target: Stack) -> int | None:

@@ -7,7 +7,7 @@ from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upgrade_plans.models.nodesets import MOST, ends, expand, fold
+from upgrade_plans.models.nodesets import MOST, ends, expand, fold, spread, terms
 
 
 @pytest.mark.parametrize(
@@ -76,9 +76,15 @@ def test_node_sets_are_folded_as_their_names_are() -> None:
     assert fold(["w[01-03]", "e1"]) == "e1,w[01-03]"
 
 
+@given(st.lists(st.sampled_from(["w01", "a[1-3,7]", "r1-n[04-09].example", "x", "b[1]"]), min_size=1, max_size=5))
+def test_the_terms_of_a_set_are_what_was_joined(parts: list[str]) -> None:
+    assert terms(",".join(parts)) == tuple(parts)
+    assert spread(",".join(parts)) == tuple(name for part in parts for name in expand(part))
+
+
 @given(st.sampled_from(["w", "a.b"]), ranges, st.sampled_from(["", ".example"]))
 def test_the_ends_of_a_term_are_in_it(before: str, inside: list[str], after: str) -> None:
     text = f"{before}[{','.join(inside)}]{after}"
     assert set(ends(text)) <= set(NodeSet(text, resolver=RESOLVER_NOGROUP))
     assert ends("w01") == ("w01",)
-    assert ends("r[1-2]n[1-2]") == ()
+    assert [ends(term) for term in ("r[1-2]n[1-2]", "n[2-6/2]", "r1[2-3]", "n[2-", "n[]")] == [()] * 5

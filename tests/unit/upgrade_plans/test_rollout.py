@@ -14,7 +14,8 @@ from kubedeb import knowledge
 from kubedeb.versions import Version
 from upgrade_plans.planner.climb import Climb, climb
 from upgrade_plans.planner.passes import WITH_KUBELET, passes
-from upgrade_plans.planner.rollout import Budget, Floor, Kind, Nodes, Policy, Rollout, Window, roll_out
+from upgrade_plans.planner.rolling import Window
+from upgrade_plans.planner.rollout import Budget, Floor, Kind, Nodes, Policy, Rollout, roll_out
 from upgrade_plans.planner.stack import Stack, Wish
 from upgrade_plans.planner.windows import StepTimes, estimate, makespan, play
 
@@ -148,6 +149,35 @@ def _within(made: Rollout, takes: tuple[tuple[int, int], ...], width: int, rng: 
             for limit in made.limits:
                 assert sum(one in limit.groups for one in inside) <= limit.allowed, limit
         window.end(inside.pop(rng.randrange(len(inside))))
+
+
+class Sorted(Window):
+    """The rows of a taint group sorted anew for each node that begins."""
+
+    def _in_group(self, taints: str) -> int | None:
+        for row in sorted(self._rows[taints], key=lambda name: (-self._left[taints, name], name)):
+            if self._open(self._shared[taints, row]) and (index := self._in_row(taints, row)) is not None:
+                return index
+        return None
+
+
+@given(FLEETS, POLICIES, st.randoms(use_true_random=False))
+def test_the_fullest_row_comes_first_whatever_was_begun_and_ended(
+    fleet: list[tuple[Nodes, int]], policy: Policy, rng: Random
+) -> None:
+    made = roll_out(fleet, policy)
+    ours, plain, inside = Window(made.groups, made.limits), Sorted(made.groups, made.limits), list[int]()
+    assert ours.widest() == plain.widest()
+    while ours.left or inside:
+        index = ours.pick()
+        assert index == plain.pick()
+        ends = index is None or (inside and rng.random() < 0.4)
+        if ends:
+            index = inside.pop(rng.randrange(len(inside)))
+        for window in (ours, plain):
+            getattr(window, "end" if ends else "begin")(index)
+        if not ends and index is not None:
+            inside.append(index)
 
 
 def test_even_nodes_take_the_bound() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -26,6 +27,7 @@ from upgrade_plans.models.upgradekinds import Check, Mode, StepKind, Store, When
 from upgrade_plans.planner import NoPlan
 from upgrade_plans.planner.whole import Request, catalogue, make_upgrade
 from upgrade_plans.prover.whole import certificate, prove_whole
+from upgrade_plans.prover.wholesegments import Reductions, segments
 
 CASES = referencecase.CASES
 DOCUMENT = load_yaml(CASES / "whole/cases.yaml", code=ExitCode.BUG).data
@@ -77,6 +79,30 @@ def test_an_end_beside_the_target_is_refused(target: dict[str, str], says: str) 
     verdict = prove_whole(plan.model_copy(update={"target": plan.target | target}), load())
     assert {one.invariant for one in verdict.violations} == {"plan"}
     assert all(says in one.what for one in verdict.violations), verdict.violations
+
+
+PASSES: dict[str, tuple[Callable[[Step], dict[str, Any]], set[str]]] = {
+    "as it is": (lambda _: {}, set()),
+    "nobody asks for the floor": (lambda one: {"pre": without(one, Check.FLOOR), "per_row": None, "window": 40}, {"capacity"}),
+    "whole rows lose their sessions": (lambda _: {"bgp": True, "per_row": None, "window": 40}, {"bgp-up"}),
+    "no way back": (lambda _: {"undo": None}, set()),
+}  # fmt: skip
+
+
+def without(one: Step, asked: Check) -> tuple[Check, ...]:
+    return tuple(check for check in one.pre if check is not asked)
+
+
+@pytest.mark.parametrize("name", PASSES)
+def test_groups_that_are_alike_are_judged_as_one(name: str) -> None:
+    change_of, broken = PASSES[name]
+    plan = reference()
+    edited = {one.id: one.model_copy(update=change_of(one)) if one.kind is StepKind.WORKERS else one for one in plan.steps}
+    phases = [phase.model_copy(update={"steps": tuple(edited[one.id] for one in phase.steps)}) for phase in plan.phases]
+    changed = plan.model_copy(update={"phases": tuple(phases), "needed": {"": 30}})
+    apart, together = (segments(changed, load(), Reductions(groups=groups)) for groups in (False, True))
+    assert together == apart
+    assert {one.invariant for segment in together for one in segment.violations} == broken
 
 
 def test_the_proof_of_an_empty_plan_is_empty() -> None:

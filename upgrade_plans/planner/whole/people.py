@@ -8,7 +8,7 @@ from upgrade_plans.models.cluster import Role
 from upgrade_plans.models.nodefacts import NodeFacts
 from upgrade_plans.models.upgrade import Asked, Balancer, Daemon, Host, Inputs, Upgrade, Where, Workers
 from upgrade_plans.planner.whole.passes import needed
-from upgrade_plans.planner.whole.survey import Crowd, Survey
+from upgrade_plans.planner.whole.survey import Survey
 from upgrade_plans.planner.whole.wishes import Request
 from upgrade_plans.planner.whole.world import TOOLS, tillers
 
@@ -25,7 +25,7 @@ def people(found: Survey, request: Request) -> Upgrade:
         cluster=found.cluster.name, cluster_uid=kubernetes.uid if kubernetes else None, etcd_cluster_id=found.cluster_id,
         cluster_version=found.cluster_version, target={}, asked=asked,
         inputs=Inputs(facts="", cluster_file="", knowledge="", procedures=""),
-        hosts=tuple(_hosts(found)), workers=tuple(map(_workers, found.crowds)), tillers=tillers(found.at.get("tillers", {})),
+        hosts=tuple(_hosts(found)), workers=tuple(_workers(found)), tillers=tillers(found.at.get("tillers", {})),
         balancer=Balancer(kind=pool.kind, version=pool.version, threshold=float(pool.depool_threshold)) if pool else None,
         managers_reach=found.cluster.kubernetes.managers_reach, apiserver_count=_count(found),
         tolerant=found.cluster.kubernetes.clients_tolerate_dead_apiserver,
@@ -60,13 +60,18 @@ def _hosts(found: Survey) -> Iterator[Host]:
         )
 
 
-def _workers(crowd: Crowd) -> Workers:
-    one = crowd.traits
-    return Workers(
-        id=crowd.id, nodes=crowd.folded, count=crowd.count, row=one.row, rack=one.rack, taints=one.taint_group,
-        hardware=one.hardware, architecture=one.architecture, frozen=bool(one.frozen), down=crowd.down,
-        daemons=dict(_daemons(crowd.facts, sorted(set(crowd.facts.daemons) - set(ON_HOSTS)))),
-    )  # fmt: skip
+def _workers(found: Survey) -> Iterator[Workers]:
+    """Yield the crowds; the daemons of those that stand in one entry of the facts are read once."""
+    known: dict[str, dict[str, Daemon]] = {}
+    for crowd in found.crowds:
+        one = crowd.traits
+        if crowd.key not in known:
+            known[crowd.key] = dict(_daemons(crowd.facts, sorted(set(crowd.facts.daemons) - set(ON_HOSTS))))
+        yield Workers(
+            id=crowd.id, nodes=crowd.folded, count=crowd.count, row=one.row, rack=one.rack, taints=one.taint_group,
+            hardware=one.hardware, architecture=one.architecture, frozen=bool(one.frozen), down=crowd.down,
+            daemons=known[crowd.key],
+        )  # fmt: skip
 
 
 def _daemons(facts: NodeFacts, names: Iterable[str]) -> Iterator[tuple[str, Daemon]]:

@@ -18,7 +18,7 @@ from upgrade_plans.planner.durations import SHORTEST, SPARE
 from upgrade_plans.planner.stack import shown
 from upgrade_plans.planner.whole.catalogue import Blocking, On, Template, durations, procedures
 from upgrade_plans.planner.whole.passes import Portion, portions
-from upgrade_plans.planner.whole.survey import Survey
+from upgrade_plans.planner.whole.survey import Crowd, Survey
 from upgrade_plans.planner.whole.wishes import Request
 from upgrade_plans.planner.whole.world import MANY, Site, World, tillers, tool_version
 
@@ -40,6 +40,7 @@ class Scribe:
     phases: list[Phase] = field(default_factory=list)
     reached: dict[str, Version] = field(default_factory=dict)
     blocked: set[tuple[str, str]] = field(default_factory=set)
+    cuts: dict[tuple[object, ...], tuple[Portion, ...]] = field(default_factory=dict)
     last: str | None = None
 
     def close(self, site: Site, title: str, reason: str) -> None:
@@ -110,11 +111,17 @@ class Scribe:
         waiting = tuple(crowd for crowd in self.world.crowds(group) if self.world.at[group][crowd.id] != site.new)
         mean = durations()[template.kind].p50
         moves = (*template.moves, *(self.request.also if drains and not self._drained else ()))
-        made = portions(self.found, waiting, self.request, mean=mean, drains=drains, bgp=template.bgp)
-        for number, portion in enumerate(made, 1):
+        for number, portion in enumerate(self._cut(waiting, mean, drains=drains, bgp=template.bgp), 1):
             self._portion(template, site, portion, number, moves)
         if site.new is not None:
             self.world.at[group] |= {crowd.id: site.new for crowd in waiting}
+
+    def _cut(self, crowds: tuple[Crowd, ...], mean: float, *, drains: bool, bgp: bool) -> tuple[Portion, ...]:
+        """Cut a pass into its batches; a later pass over the same nodes is cut as the first one was."""
+        key = tuple(crowd.id for crowd in crowds), mean, drains, bgp
+        if key not in self.cuts:
+            self.cuts[key] = tuple(portions(self.found, crowds, self.request, mean=mean, drains=drains, bgp=bgp))
+        return self.cuts[key]
 
     @property
     def _drained(self) -> bool:

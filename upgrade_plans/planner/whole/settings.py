@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from kubedeb.knowledge import Knowledge
 from kubedeb.versions import Version
+from upgrade_plans.models.nodefacts import NodeFacts
 from upgrade_plans.models.nodesets import fold
 from upgrade_plans.models.upgrade import Change, Line
 from upgrade_plans.models.upgrade import Settings as Found
@@ -18,6 +19,8 @@ from upgrade_plans.planner.whole.survey import Survey
 
 FILLED = re.compile(r"\{([A-Z_]+)(?:\|([^}]*))?\}")
 Pairs = Mapping[str, str]
+Both = tuple[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]]
+"""Arguments and environment, sorted."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,12 @@ class Variant:
 def _folded(nodes: tuple[str, ...]) -> str:
     """Fold nodes once: the settings of many nodes change often, the nodes do not."""
     return nodes[0] if len(nodes) == 1 else fold(nodes)
+
+
+@lru_cache(maxsize=64)
+def _members(nodes: tuple[str, ...]) -> frozenset[str]:
+    """Return nodes as a set, made once too."""
+    return frozenset(nodes)
 
 
 @dataclass(frozen=True)
@@ -66,8 +75,10 @@ class Ledger:
 
     def __post_init__(self) -> None:
         self.files = {row.component: row.file for row in configuration().files}
+        workers = {node for crowd in self.survey.crowds for node in crowd.nodes}
+        hosts = [node for node in self.survey.cluster.nodes if node not in workers]
         for component in self.files:
-            self.variants[component] = list(_variants(self.survey, component))
+            self.variants[component] = list(_variants(self.survey, hosts, component))
 
     def found(self) -> tuple[Found, ...]:
         """Return the settings as they are now, for the plan's `settings`."""
@@ -136,7 +147,7 @@ class Ledger:
         self.changes[key] = Change(component=crossing.component, nodes=variant.folded, file=self.files[crossing.component],
                                    when=when, lines=lines, reason=reason, rules=rules)  # fmt: skip
         self.rules |= set(rules)
-        self._nodes[key] = frozenset(variant.nodes)
+        self._nodes[key] = _members(variant.nodes)
         return key
 
     def nodes(self, change: str) -> frozenset[str]:
@@ -150,20 +161,25 @@ def matches(row: Setting, crossing: Crossing) -> bool:
     return not row.switch and crossing.old in row.from_ and crossing.new in row.to and entered
 
 
-def _variants(found: Survey, component: str) -> Iterator[Variant]:
-    """Yield a component's settings, nodes with the same ones together."""
-    same: dict[tuple[object, ...], list[str]] = {}
-    workers = {node for crowd in found.crowds for node in crowd.nodes}
-    hosts = [node for node in found.cluster.nodes if node not in workers]
-    for nodes, facts in (*(((node,), found.facts.of(node)) for node in hosts),
-                         *((crowd.nodes, crowd.facts) for crowd in found.crowds)):  # fmt: skip
-        daemon = facts.daemons.get(component)
-        settings = daemon and (daemon.disk or daemon.running)
-        if settings:
-            key = (tuple(sorted(settings.arguments.items())), tuple(sorted(settings.environment.items())))
-            same.setdefault(key, []).extend(nodes)
+def _variants(found: Survey, hosts: Iterable[str], component: str) -> Iterator[Variant]:
+    """Yield a component's settings, nodes with the same ones together; those of an entry of the facts are looked at once."""
+    known: dict[str, Both | None] = {}
+    same: dict[Both, list[str]] = {}
+    for key, nodes in (*((found.facts.sets[node], (node,)) for node in hosts),
+                       *((crowd.key, crowd.nodes) for crowd in found.crowds)):  # fmt: skip
+        if key not in known:
+            known[key] = _both(found.facts.nodes[key], component)
+        if (both := known[key]) is not None:
+            same.setdefault(both, []).extend(nodes)
     for (arguments, environment), names in sorted(same.items(), key=lambda item: item[1][0]):
-        yield Variant(component, tuple(names), dict(arguments), dict(environment))  # type: ignore[call-overload]
+        yield Variant(component, tuple(names), dict(arguments), dict(environment))
+
+
+def _both(node: NodeFacts, component: str) -> Both | None:
+    """Return with which arguments and environment a daemon would start, else runs; None where there is none."""
+    daemon = node.daemons.get(component)
+    settings = daemon and (daemon.disk or daemon.running)
+    return (tuple(sorted(settings.arguments.items())), tuple(sorted(settings.environment.items()))) if settings else None
 
 
 def _pairs(row: Setting, variant: Variant) -> Pairs:
