@@ -26,7 +26,7 @@ BEFORE = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9._-]*)?[A-Za-z._-]")
 FIRST = re.compile(r"[0-9]{1,9}(?=[,-]|$)")
 AFTER = re.compile(r"[A-Za-z._-]*")
 """What stands around the numbers of a folded term, and the first of them."""
-NUMBERED = re.compile(r"([A-Za-z._-]+)([0-9]{1,9})")
+COUNTED = re.compile(r"([A-Za-z._-]+)(?:([0-9]{1,9})|\[([0-9]{1,9}(?:-[0-9]{1,9})?(?:,[0-9]{1,9}(?:-[0-9]{1,9})?)*)\])")
 NUMBERS = re.compile(r"(\d{1,9})(?:-(\d{1,9})(?:/\d{1,9})?)?")
 
 
@@ -111,26 +111,39 @@ def spread(text: str) -> tuple[str, ...]:
 def fold(names: Iterable[str]) -> str:
     """Return names, or node sets, as one node set, as short as ClusterShell writes it (`etcd[1-3],mon1`); undoes `expand`."""
     listed = tuple(names)
-    plain = _folded([name for text in listed for name in (expand(text) if FOLDED.fullmatch(text) else (text,))])
+    plain = _folded(listed)
     return plain if plain is not None else str(NodeSet.fromlist(listed, resolver=RESOLVER_NOGROUP))
 
 
-def _folded(names: Sequence[str]) -> str | None:
-    """Return names that differ in one number of one width (w001, w002) as a node set, which ClusterShell takes long for."""
-    matches = [NUMBERED.fullmatch(name) for name in names]
-    first = matches[0] if matches else None
-    if first is None:
-        return None
-    before, digits = first.groups()
-    if any(one is None or one[1] != before or len(one[2]) != len(digits) for one in matches):
-        return None
-    numbers = sorted({int(one[2]) for one in matches if one is not None})
+def _folded(texts: Sequence[str]) -> str | None:
+    """Return names with one number at the end (w001, w[002-040]), of one width for each beginning, as a node set; else None.
+
+    ClusterShell, which can do all others, takes fifty times as long.
+    """
+    found: dict[str, tuple[int, set[int]]] = {}
+    for text in texts:
+        match = COUNTED.fullmatch(text)
+        if match is None:
+            return None
+        before, alone, inside = match.groups()
+        pairs = [(low, high or low) for low, _, high in (part.partition("-") for part in (inside or alone).split(","))]
+        width, numbers = found.setdefault(before, (len(pairs[0][0]), set()))
+        for low, high in pairs:
+            if len(low) != width or len(high) != width or low > high:
+                return None
+            if int(high) - int(low) >= MOST:
+                raise ValueError(f"{text[:60]!r} is too large: a node set holds at most {MOST} nodes")
+            numbers.update(range(int(low), int(high) + 1))
+    return ",".join(_bracket(before, width, sorted(numbers)) for before, (width, numbers) in sorted(found.items())) or None
+
+
+def _bracket(before: str, width: int, numbers: Sequence[int]) -> str:
+    """Return names that differ in a number as one term."""
     starts = [number for number, below in zip(numbers, [-2, *numbers], strict=False) if number != below + 1]
     stops = [number for number, above in zip(numbers, [*numbers[1:], -2], strict=True) if number + 1 != above]
-    width = len(digits)
     parts = [f"{low:0{width}}" if low == high else f"{low:0{width}}-{high:0{width}}"
              for low, high in zip(starts, stops, strict=True)]  # fmt: skip
-    return f"{before}[{','.join(parts)}]" if len(numbers) > 1 else f"{before}{digits}"
+    return f"{before}[{','.join(parts)}]" if len(numbers) > 1 else f"{before}{parts[0]}"
 
 
 def _size(text: str) -> int:

@@ -29,9 +29,17 @@ def values(element: Element, path: str) -> tuple[list[Any], bool]:
         here, way = [element.node], way[1:]
     unread = False
     for name, is_key in way:
-        unread |= any(value is None for value in here)
-        here = [inner for value in here for inner in _inner(value, name, is_key)]
-    return [value for value in here if value is not None], unread or any(value is None for value in here)
+        found: list[Any] = []
+        for value in here:
+            if value is None:
+                unread = True
+            elif is_key or isinstance(value, tuple):
+                found.extend(_inner(value, name, is_key))
+            elif isinstance(value, BaseModel):
+                found.append(getattr(value, name, None))
+        here = found
+    known = [value for value in here if value is not None]
+    return known, unread or len(known) < len(here)
 
 
 def _inner(value: Any, name: str, is_key: bool) -> Iterator[Any]:

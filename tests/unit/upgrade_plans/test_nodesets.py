@@ -71,6 +71,17 @@ def test_the_quick_fold_is_clustershell_s(numbers: set[int], width: int, before:
     assert fold(names) == str(NodeSet.fromlist(names, resolver=RESOLVER_NOGROUP))
 
 
+COUNTED = st.builds(range_text, st.integers(0, 120), st.integers(0, 15), st.integers(1, 3))
+TERMS = st.builds("{}[{}]".format, st.sampled_from(["w", "a-w", "etcd", "W", "x.", "_"]), COUNTED) | st.sampled_from(
+    ["w7", "w007", "mon", "a-w1", "r1-n2", "etcd[1-3]"]
+)
+
+
+@given(st.lists(TERMS, min_size=1, max_size=6))
+def test_sets_of_several_beginnings_are_folded_as_clustershell_folds_them(texts: list[str]) -> None:
+    assert fold(texts) == str(NodeSet.fromlist(texts, resolver=RESOLVER_NOGROUP))
+
+
 def test_node_sets_are_folded_as_their_names_are() -> None:
     assert fold(["w[01-03,07]", "w04", "w05"]) == "w[01-05,07]"
     assert fold(["w[01-03]", "e1"]) == "e1,w[01-03]"
