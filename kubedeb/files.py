@@ -79,6 +79,11 @@ def canonical_json(value: Any) -> str:
 
 def _json(value: Any, newline: str) -> str:
     """Return a value as JSON; `newline` is what its own lines begin with, the indent of the place where it stands."""
+    kind = type(value)
+    if kind is str:
+        return _TEXT(value)
+    if kind is int:
+        return repr(value)
     inner = newline + "  "
     if isinstance(value, dict) and value:
         lines = [f"{_key(key)}: {_json(value[key], inner)}" for key in sorted(value)]
@@ -86,7 +91,7 @@ def _json(value: Any, newline: str) -> str:
     if isinstance(value, list | tuple) and value:
         lines = list(map(_TEXT, value)) if set(map(type, value)) == {str} else [_json(item, inner) for item in value]
         return f"[{inner}{f',{inner}'.join(lines)}{newline}]"
-    return _TEXT(value) if type(value) is str else json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False)
 
 
 _TEXT = json.encoder.encode_basestring

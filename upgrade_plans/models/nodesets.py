@@ -26,6 +26,7 @@ BEFORE = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9._-]*)?[A-Za-z._-]")
 FIRST = re.compile(r"[0-9]{1,9}(?=[,-]|$)")
 AFTER = re.compile(r"[A-Za-z._-]*")
 """What stands around the numbers of a folded term, and the first of them."""
+BEGINS = re.compile(r"[A-Za-z._-]+")
 COUNTED = re.compile(r"([A-Za-z._-]+)(?:([0-9]{1,9})|\[([0-9]{1,9}(?:-[0-9]{1,9})?(?:,[0-9]{1,9}(?:-[0-9]{1,9})?)*)\])")
 NUMBERS = re.compile(r"(\d{1,9})(?:-(\d{1,9})(?:/\d{1,9})?)?")
 
@@ -120,6 +121,8 @@ def _folded(texts: Sequence[str]) -> str | None:
 
     ClusterShell, which can do all others, takes fifty times as long.
     """
+    if (numbers := _numbers(texts)) is not None:
+        return _bracket(texts[0][: -numbers[0]], *numbers)
     found: dict[str, tuple[int, set[int]]] = {}
     for text in texts:
         match = COUNTED.fullmatch(text)
@@ -135,6 +138,17 @@ def _folded(texts: Sequence[str]) -> str | None:
                 raise ValueError(f"{text[:60]!r} is too large: a node set holds at most {MOST} nodes")
             numbers.update(range(int(low), int(high) + 1))
     return ",".join(_bracket(before, width, sorted(numbers)) for before, (width, numbers) in sorted(found.items())) or None
+
+
+def _numbers(names: Sequence[str]) -> tuple[int, list[int]] | None:
+    """Return the width of the numbers of names that differ in nothing else, and the numbers, ascending; else None."""
+    first = names[0] if names else ""
+    before, size = first.rstrip("0123456789"), len(first)
+    cut = len(before)
+    alike = 0 < size - cut < 10 and BEGINS.fullmatch(before) and "".join(names).isascii()
+    if not alike or not all(len(name) == size and name.startswith(before) and name[cut:].isdecimal() for name in names):
+        return None
+    return size - cut, sorted({int(name[cut:]) for name in names})
 
 
 def _bracket(before: str, width: int, numbers: Sequence[int]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import exp, log, sqrt
 from random import Random
 
@@ -33,11 +34,16 @@ class StepTimes:
         second = base**2 * (1 + self.variation**2) * (1 + self.stragglers * (self.factor**2 - 1))
         return sqrt(second - 1)
 
+    @cached_property
+    def _scatter(self) -> tuple[float, float, float]:
+        """Return by what the mean of all is the mean of those that do not straggle, and mu and sigma of their logarithms."""
+        sigma2 = log(1 + self.variation**2)
+        return 1 + self.stragglers * (self.factor - 1), -sigma2 / 2, sqrt(sigma2)
+
     def draw(self, nodes: Nodes, rng: Random) -> float:
         """Return how long one node takes this time, in seconds."""
-        sigma2 = log(1 + self.variation**2)
-        mean = nodes.seconds / (1 + self.stragglers * (self.factor - 1))
-        time = mean * exp(rng.gauss(-sigma2 / 2, sqrt(sigma2)))
+        more, mu, sigma = self._scatter
+        time = nodes.seconds / more * exp(rng.gauss(mu, sigma))
         return time * self.factor if rng.random() < self.stragglers else time
 
 

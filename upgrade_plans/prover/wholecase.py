@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -37,8 +36,8 @@ class Compiler:
         self._begun: dict[tuple[str, frozenset[str], str | None, str | None], Record] = {}
         self._made: dict[tuple[str, str, frozenset[str], Record], Record] = {}
         self.first = {group.id: _first(group.nodes) for group in plan.workers}
-        self.counted: dict[Key, Counter[Record]] = {}
-        self.fleet: Counter[tuple[str, Record]] = Counter()
+        self.counted: dict[Key, dict[Record, int]] = {}
+        self.fleet: dict[tuple[str, Record], int] = {}
         self.here = Boundary(self._start())
 
     def _start(self) -> dict[Key, Record]:
@@ -85,15 +84,23 @@ class Compiler:
         return self._within[where]
 
     def _count(self, key: Key, record: Record, count: int) -> None:
-        self.counted.setdefault(key, Counter())[record] += count
-        self.fleet[key[0], record] += count
+        there = self.counted.get(key)
+        if there is None:
+            there = self.counted[key] = {}
+        there[record] = there.get(record, 0) + count
+        one = key[0], record
+        self.fleet[one] = self.fleet.get(one, 0) + count
+
+    def _fleet(self) -> frozenset[tuple[str, Record]]:
+        """Return what counted units there are, whatever their number."""
+        return frozenset(one for one, count in self.fleet.items() if count > 0)
 
     # A step.
 
     def compile(self) -> WholeCase:
         """Return the compiled plan."""
         starts = self._phases()
-        self.here = replace(self.here, fleet=frozenset(+self.fleet))
+        self.here = replace(self.here, fleet=self._fleet())
         boundaries: list[Boundary] = [self.here]
         steps: list[Compiled] = []
         for phase, one in enumerate(self.plan.phases):
@@ -104,7 +111,7 @@ class Compiler:
                     self._context(step, len(steps)), hosts={**self.here.hosts, **hosts} if hosts else self.here.hosts
                 )
                 if any(part.fleet for part in parts):
-                    self.here = replace(self.here, fleet=frozenset(+self.fleet))
+                    self.here = replace(self.here, fleet=self._fleet())
                 steps.append(Compiled(step, phase, parts, self._floor(step, len(steps), starts)))
                 boundaries.append(self.here)
         self.wrong += short_of(self.plan, self.here.hosts, self.counted)

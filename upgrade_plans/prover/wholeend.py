@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -23,7 +22,7 @@ OF_TARGET: dict[str, tuple[str, ...]] = {
 """The daemons that a target is about."""
 
 
-def short_of(plan: Upgrade, hosts: Mapping[Key, Record], counted: Mapping[Key, Counter[Record]]) -> Iterator[Violation]:
+def short_of(plan: Upgrade, hosts: Mapping[Key, Record], counted: Mapping[Key, Mapping[Record, int]]) -> Iterator[Violation]:
     """Yield what the plan's end leaves on another version or store than its target says.
 
     Nodes that do not answer and those on which the operators froze something stay behind: the target does not ask for them.

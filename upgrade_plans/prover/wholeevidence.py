@@ -21,18 +21,19 @@ def evidence(states: Iterable[State]) -> dict[str, tuple[int, str]]:
     return {place: (len(found), _digest(found, text)) for place, found in places.items()}
 
 
-def _digest(states: list[State], text: Callable[[Memory], str]) -> str:
-    found = sorted(f"[[{','.join(map(str, state.parts))}],{text(state.memory)}" for state in states)
-    return sha256("\n".join(found).encode()).hexdigest()
+def _digest(states: list[State], text: Callable[[Memory], bytes]) -> str:
+    """Return the sha256 of the states' texts, sorted; none is put together, because no beginning is another's."""
+    digest, between = sha256(), b""
+    for begins, rest in sorted((f"[[{','.join(map(str, state.parts))}],".encode(), text(state.memory)) for state in states):
+        digest.update(between + begins)
+        digest.update(rest)
+        between = b"\n"
+    return digest.hexdigest()
 
 
-def _text(memory: Memory) -> str:
+def _text(memory: Memory) -> bytes:
     """Return the items of a state's text that are remembered, up to its end."""
-    return _compact(_remembered(memory))[1:]
-
-
-def _compact(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"))
+    return json.dumps(_remembered(memory), separators=(",", ":"))[1:].encode()
 
 
 def _remembered(memory: Memory) -> list[object]:
