@@ -121,8 +121,8 @@ def _folded(texts: Sequence[str]) -> str | None:
 
     ClusterShell, which can do all others, takes fifty times as long.
     """
-    if (numbers := _numbers(texts)) is not None:
-        return _bracket(texts[0][: -numbers[0]], *numbers)
+    if (alike := _numbers(texts)) is not None:
+        return _bracket(texts[0][: -alike[0]], *alike)
     found: dict[str, tuple[int, set[int]]] = {}
     for text in texts:
         match = COUNTED.fullmatch(text)

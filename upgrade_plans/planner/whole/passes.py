@@ -66,12 +66,13 @@ def portions(
         )) from error  # fmt: skip
     left = {crowd.id: crowd.count for crowd in crowds}
     soak, rng = found.cluster.constraints.soak, Random(1)  # noqa: S311 - a simulation
+    per_row, bounds = _per_row(rollout), _bounds(rollout)
     for number, batch in enumerate(rollout.batches):
         takes = _shared(rollout, batch, fleet, left)
         wait = 0 if request.mode is Mode.FAST else seconds(soak.batch if number else soak.canary)
         last = number == len(rollout.batches) - 1
         yield Portion(
-            takes, max(1, batch.window), _per_row(rollout), _bounds(rollout), _time(rollout, batch, rng),
+            takes, max(1, batch.window), per_row, bounds, _time(rollout, batch, rng),
             0 if last else wait, canary=not number and not last,
         )  # fmt: skip
 
