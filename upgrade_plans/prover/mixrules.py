@@ -56,8 +56,8 @@ class MixRules:
     def between(self, component: str, other: str, versions: Iterable[Version], others: Iterable[Version]) -> Iterator[Rule]:
         """Yield the rows that versions of a component break beside those of another."""
         if (component, other) in self.pairs:
-            listed = list(others)
-            for version in versions:
+            listed = sorted(others)
+            for version in sorted(versions):
                 for against in listed:
                     yield from self.pair(component, other, version, against)
 
