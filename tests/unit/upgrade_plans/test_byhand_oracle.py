@@ -8,7 +8,9 @@ import pytest
 
 import byhand
 import testseed
+import wholeagreement
 from kubedeb import knowledge
+from upgrade_plans import upgradefile
 from upgrade_plans.models.upgrade import Upgrade
 from upgrade_plans.prover.wholeprove import prove_sequence
 from wholeoracle import Oracle
@@ -48,6 +50,14 @@ def agree(plan: Upgrade) -> bool | None:
 def test_a_good_plan_is_one_for_both(name: str) -> None:
     short = byhand.plans()[name]
     assert agree(byhand.write_out(short, byhand.parsed(short["steps"])))
+
+
+def test_they_agree_where_they_once_did_not() -> None:
+    saved = sorted(wholeagreement.SAVED.glob("*.json"))
+    assert len(saved) >= 2
+    for path in saved:
+        outcome = wholeagreement.compare(path.stem, upgradefile.load(path))
+        assert not outcome.difference, f"{path}: {outcome.difference}"
 
 
 def agree_on(name: str, count: int, first: int) -> list[bool | None]:
