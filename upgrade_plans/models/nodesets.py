@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from math import prod
 from typing import Annotated, Any
@@ -26,6 +26,7 @@ BEFORE = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9._-]*)?[A-Za-z._-]")
 FIRST = re.compile(r"[0-9]{1,9}(?=[,-]|$)")
 AFTER = re.compile(r"[A-Za-z._-]*")
 """What stands around the numbers of a folded term, and the first of them."""
+NUMBER = re.compile(r"[0-9]+")
 BEGINS = re.compile(r"[A-Za-z._-]+")
 COUNTED = re.compile(r"([A-Za-z._-]+)(?:([0-9]{1,9})|\[([0-9]{1,9}(?:-[0-9]{1,9})?(?:,[0-9]{1,9}(?:-[0-9]{1,9})?)*)\])")
 NUMBERS = re.compile(r"(\d{1,9})(?:-(\d{1,9})(?:/\d{1,9})?)?")
@@ -85,6 +86,14 @@ def ends(term: str) -> tuple[str, ...]:
     if first is None or not plain or not BEFORE.fullmatch(before) or not AFTER.fullmatch(after):
         return ()
     return f"{before}{first[0]}{after}", f"{before}{last}{after}"
+
+
+def edges(text: str) -> Iterator[str]:
+    """Yield names of a folded node set, those with which a range begins or ends, as long as more are asked for."""
+    for term in terms(text):
+        before, bracket, rest = term.partition("[")
+        inside, _, after = rest.partition("]")
+        yield from (f"{before}{number[0]}{after}" for number in NUMBER.finditer(inside)) if bracket else (term,)
 
 
 def terms(text: str) -> tuple[str, ...]:

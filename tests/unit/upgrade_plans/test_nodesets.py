@@ -7,7 +7,7 @@ from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upgrade_plans.models.nodesets import MOST, ends, expand, fold, spread, terms
+from upgrade_plans.models.nodesets import MOST, edges, ends, expand, fold, spread, terms
 
 
 @pytest.mark.parametrize(
@@ -98,4 +98,5 @@ def test_the_ends_of_a_term_are_in_it(before: str, inside: list[str], after: str
     text = f"{before}[{','.join(inside)}]{after}"
     assert set(ends(text)) <= set(NodeSet(text, resolver=RESOLVER_NOGROUP))
     assert ends("w01") == ("w01",)
+    assert set(edges(f"{text},x")) <= {*NodeSet(text, resolver=RESOLVER_NOGROUP), "x"}
     assert [ends(term) for term in ("r[1-2]n[1-2]", "n[2-6/2]", "r1[2-3]", "n[2-", "n[]")] == [()] * 5

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from kubedeb.knowledge import Knowledge, Severity
 from kubedeb.versions import Version
 from upgrade_plans.models.nodefacts import PackageFacts
-from upgrade_plans.models.nodesets import ends, spread, terms
+from upgrade_plans.models.nodesets import edges, spread
 from upgrade_plans.models.upgradekinds import Store
 from upgrade_plans.models.upstream import upstream_of
 from upgrade_plans.planner.reasons import Reason
@@ -159,6 +159,11 @@ def _one_row(found: Survey) -> Iterator[tuple[str, str, str]]:
 
 
 def _rows(nodes: str, workers: Mapping[str, str]) -> set[str]:
-    """Return rows of workers in a node set: all of them, or two where its ends are in different ones, which is enough."""
-    found = {workers[name] for term in terms(nodes) for name in ends(term) if name in workers}
-    return found if len(found) > 1 else {workers[name] for name in spread(nodes) if name in workers}
+    """Return rows of workers in a node set: all of them, or the first two that are met, which is enough."""
+    found: set[str] = set()
+    for name in edges(nodes):
+        if name in workers:
+            found.add(workers[name])
+        if len(found) > 1:
+            return found
+    return {workers[name] for name in spread(nodes) if name in workers}

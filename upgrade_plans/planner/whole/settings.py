@@ -105,7 +105,7 @@ class Ledger:
     def _apply(self, row: Setting, crossing: Crossing) -> Iterator[str]:
         kept: list[Variant] = []
         for variant in self._split(row):
-            after = _after(row, variant, self._turn(row, variant))
+            after = _after(row, variant, self._turn(row, variant) if row.rotate else 0)
             lines = tuple(_lines(_pairs(row, variant), _pairs(row, after)))
             kept.append(after)
             if lines:
