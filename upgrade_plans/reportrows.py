@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from upgrade_plans.canonical import digest
 from upgrade_plans.models.certificate import Summary
+from upgrade_plans.models.claims import INHERITED
 from upgrade_plans.models.upgrade import Phase, Step, Upgrade
 from upgrade_plans.models.upgradekinds import StepKind
 from upgrade_plans.planner.estimate import Estimate
-from upgrade_plans.prover.blocked import BLOCKED
 from upgrade_plans.rollback import Blocked, lossy, points_of_no_return
 from upgrade_plans.upgradetree import units, way_back
 from upgrade_plans.versionmatrix import Matrix, matrix
@@ -80,12 +80,12 @@ class Capacity:
 
 @dataclass(frozen=True)
 class Exposure:
-    """A step while which one more fault of these kinds would stop a service, or a blocked version runs (`inherited`); p50."""
+    """A step while which one more of these faults would stop a service, what is wrong from the start (`inherited`); p50."""
 
     step: str
     faults: tuple[str, ...]
     seconds: float
-    inherited: bool = False
+    inherited: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,8 @@ def _exposures(plan: Upgrade, proof: Summary) -> Iterator[Exposure]:
     for step in plan.steps:
         if step.id in faults:
             kinds = dict.fromkeys(faults[step.id])
-            yield Exposure(step.id, tuple(kind for kind in kinds if kind != BLOCKED), step.duration.p50, BLOCKED in kinds)
+            yield Exposure(step.id, tuple(kind for kind in kinds if kind not in INHERITED), step.duration.p50,
+                           tuple(kind for kind in kinds if kind in INHERITED))  # fmt: skip
 
 
 def capacity(plan: Upgrade, times: Mapping[str, tuple[float, float]]) -> Capacity:

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from kubedeb.knowledge import Knowledge
-from upgrade_plans.models.claims import NOT_CLAIMED, RECOVERY
+from upgrade_plans.models.claims import INHERITED, NOT_CLAIMED, RECOVERY
 from upgrade_plans.models.upgrade import Upgrade
-from upgrade_plans.prover.blocked import BLOCKED
 from upgrade_plans.prover.verdict import Violation
 from upgrade_plans.prover.whole import WholeVerdict
 from upgrade_plans.prover.wholeprove import MODEL, Happening
@@ -48,12 +47,12 @@ def _exposures(plan: Upgrade, verdict: WholeVerdict) -> Iterator[str]:
     pairs += [(step, fault) for one in verdict.segments if one.model == "stack-rolling/1" for step, fault, _ in one.exposures]
     order = [*seconds, ""]  # The last: what is so at the plan's end.
     exposed = dict.fromkeys(sorted(pairs, key=lambda pair: order.index(pair[0])))
-    inherited = [step for step, fault in exposed if fault == BLOCKED]
-    if inherited:
-        long = spell(sum(seconds.get(step, 0.0) for step in inherited))
-        yield f"  exposure: a blocked version, there from the start, runs until {inherited[-1]} is over, about {long}"
-        yield f"    recovery: {RECOVERY[BLOCKED]}"
-        exposed = {pair: None for pair in exposed if pair[1] != BLOCKED}
+    for kind, what in INHERITED.items():
+        if steps := [step for step, fault in exposed if fault == kind]:
+            long = spell(sum(seconds.get(step, 0.0) for step in steps))
+            yield f"  exposure: {what} until {steps[-1]} is over, about {long}"
+            yield f"    recovery: {RECOVERY[kind]}"
+    exposed = {pair: None for pair in exposed if pair[1] not in INHERITED}
     if not exposed:
         yield "  exposures: none"
         return

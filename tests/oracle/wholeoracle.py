@@ -89,6 +89,9 @@ class Oracle:
     def explore(self, limit: int = 200_000) -> None:
         """Visit every state that can be reached. Raises `OverflowError` when there are more than `limit`."""
         first = self._settled(self.start())
+        back = {number: store_of(one.lines, one.disk) for number, one in enumerate(first.daemons) if one.used}
+        self.misled = {number for number, store in back.items() if store not in ("", first.daemons[number].used)}
+        self.was = first.daemons
         self.judge.begin(first)
         seen, waiting = {first}, [first]
         before: dict[State, list[State]] = {}
@@ -397,10 +400,10 @@ class Oracle:
     def _faults(self, state: State) -> Iterator[State]:
         """Yield a daemon's death, a host's or a group's; and the repair, which starts what is installed and not masked."""
         if not state.fault:
-            for name, where in self.keys:
-                yield self._hit(state, f"{name}/{where}", {(name, where)})
-            for where in {where for _, where in self.keys}:
-                yield self._hit(state, f"/{where}", {key for key in self.keys if key[1] == where})
+            kept = {self.keys[number] for number in self.misled if self._exposed(state, number)}
+            hits = {f"{name}/{where}": {(name, where)} for name, where in self.keys}
+            hits |= {f"/{where}": {key for key in self.keys if key[1] == where} for _, where in self.keys}
+            yield from (self._hit(state, fault, keys) for fault, keys in hits.items() if kept.isdisjoint(keys))
             return
         name, where = state.fault.split("/")
         daemons = list(state.daemons)
@@ -409,6 +412,11 @@ class Oracle:
             if key[1] == where and name in ("", key[0]) and one.run is None and not one.masked:
                 daemons[number] = _started(one)
         yield self._settled(state._replace(daemons=tuple(daemons), fault=""))
+
+    def _exposed(self, state: State, number: int) -> bool:
+        """Say whether a daemon would come back on another store, as before the plan: an exposure until the plan's end."""
+        one, was = state.daemons[number], self.was[number]
+        return (one.disk, one.lines) == (was.disk, was.lines) and not (self._over(state) and state.direction == "forward")
 
     def _hit(self, state: State, fault: str, keys: set[Key]) -> State:
         hit = tuple(one._replace(run=None) if key in keys else one for key, one in zip(self.keys, state.daemons, strict=True))

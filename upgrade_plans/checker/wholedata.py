@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from kubedeb.versions import Version
 from upgrade_plans.checker.wholestate import BOTH, FORWARD, PENDING, Past, Scene, State
-from upgrade_plans.checker.wholeworld import SERVER, Replay
+from upgrade_plans.checker.wholeworld import SERVER, Key, Replay, Unit
 from upgrade_plans.models.upgrade import Step
 from upgrade_plans.models.upgradekinds import StepKind as Kind
 from upgrade_plans.models.upgradekinds import Store
@@ -15,16 +15,18 @@ from upgrade_plans.models.upgradekinds import Store
 def data_broken(plan: Replay, state: State, here: Scene) -> Iterator[tuple[str, str]]:
     """Yield what a state violates of the invariants about data."""
     if state.past.newest is not None:
-        yield from _written(state.past, here)
+        ends = here.step is None and state.way == FORWARD
+        yield from _written(state.past, here, frozenset() if ends else plan.misled)
     if here.step is not None and here.begun and state.way == FORWARD:
         if here.step.kind is Kind.MIGRATE:
             yield from _migrating(plan, state.past, here, here.step)
         yield from _saved(plan, state, here, here.step)
 
 
-def _written(past: Past, here: Scene) -> Iterator[tuple[str, str]]:
+def _written(past: Past, here: Scene, misled: frozenset[tuple[Key, Unit]]) -> Iterator[tuple[str, str]]:
     runs = {unit.uses for unit in here.servers if unit.runs is not None} - {None}
-    boots = {unit.boots for unit in here.servers if unit.would is not None} - {None}
+    would = [unit for key, units in here.may.items() if key[0] == SERVER for unit in units if (key, unit) not in misled]
+    boots = {unit.boots for unit in would if unit.would is not None} - {None}
     both = runs | boots
     if past.newest != BOTH and any(store != past.newest for store in runs):
         yield "etcd-store", "writes"

@@ -172,6 +172,9 @@ class Invariants:
             least = balancer.threshold if balancer is not None else 0.0
             if pooled < len(self.servers) and (pooled < 2 or (pooled - 1) / len(self.servers) < least):
                 self._expose(here, "host")
+        misled = self.plan.misled if here.step is not None else frozenset()
+        if misled and any((key, unit) in misled for key in self.servers for unit in here.may[key]):
+            self._expose(here, "reboot")
         controlled = any(name == MANAGERS[0] and _versions(units) for (name, _), units in here.may.items())
         if controlled and here.serving and not past.beat:
             yield "no-mass-eviction", "stale"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import NamedTuple
 
 from kubedeb.knowledge import Knowledge
@@ -90,6 +91,13 @@ class Replay:
     def named(self, component: str) -> list[Key]:
         """Return where the hosts' daemons of a component are at the start."""
         return [key for key in self.worlds[0].hosts if key[0] == component]
+
+    @cached_property
+    def misled(self) -> frozenset[tuple[Key, Unit]]:
+        """Return the API servers that would come back on another store than the one in use already before the plan."""
+        used, first = self.plan.stores.kubernetes, self.worlds[0].hosts
+        servers = [(key, first[key]) for key in self.named(SERVER)] if used is not None else []
+        return frozenset((key, unit) for key, unit in servers if unit.would is not None and unit.boots not in (used, None))
 
     @property
     def watching(self) -> dict[Key, int]:

@@ -16,6 +16,13 @@ NOT_CLAIMED = (
 RECOVERY = {
     "node": "bring the node back: it starts what is installed, and nothing is lost",
     "host": "bring the host back, or put the server in hand back into the pool",
+    "reboot": "reboot or restart no such API server: with the step that gives it the setting, the danger is over",
     "blocked": "none is needed: go on, the plan leaves the blocked version",
 }
 """What helps, by the class of a fault that a step is exposed to."""
+
+INHERITED = {
+    "blocked": "a blocked version, there from the start, runs",
+    "reboot": "an API server would, as from the start, come back from a reboot on another store",
+}
+"""Exposures that the start brought, which last until a step mends them."""

@@ -16,7 +16,7 @@ DEFAULT = "kube-apiserver-etcd3-default"
 
 def data(case: WholeCase, state: State, view: View) -> Iterator[Clause]:
     """Yield what a state violates of the invariants about data."""
-    yield from _store(state, view)
+    yield from _store(case, state, view)
     if view.step is None:
         return
     if view.step.kind is Kind.MIGRATE and state.direction == FORWARD and any(state.parts):
@@ -25,12 +25,15 @@ def data(case: WholeCase, state: State, view: View) -> Iterator[Clause]:
         yield from _backups(case, state, view)
 
 
-def _store(state: State, view: View) -> Iterator[Clause]:
-    """Judge where API servers write, and would write after a reboot."""
+def _store(case: WholeCase, state: State, view: View) -> Iterator[Clause]:
+    """Judge where API servers write, and would write after a reboot; what the start got wrong may stay until the plan's end."""
     memory = state.memory
     if memory.newest is None:
         return
     writes, boots = view.stores
+    if case.astray and (view.step is not None or state.direction != FORWARD):
+        boots = frozenset(one.boot for key in case.apiservers for one in view.may[key]
+                          if one.starts is not None and one.boot is not None and (key, one) not in case.astray)  # fmt: skip
     if memory.newest != BOTH:
         if any(store != memory.newest for store in writes):
             yield "etcd-store", "writes", (DEFAULT,)

@@ -239,7 +239,9 @@ class WholeJudge:
     # Who serves.
 
     def _exposed(self, view: View) -> Iterator[str]:
-        """Yield a fault of what would, one more, take etcd's majority, or the pool below its threshold or its last server."""
+        """Yield a fault of what would, one more, take etcd's majority, or the pool below its threshold or its last server;
+        and a reboot that would start an API server on another store, as it would have before the plan.
+        """
         members, servers, balancer = self.case.members, self.case.apiservers, self.case.plan.balancer
         stopped = self.case.stopped(view.around)
         if members and Service.ETCD not in stopped:
@@ -251,6 +253,9 @@ class WholeJudge:
             threshold = balancer.threshold if balancer is not None else 0.0
             if pooled < len(servers) and (pooled < 2 or (pooled - 1) / len(servers) < threshold):
                 yield "host"
+        astray = self.case.astray if view.step is not None else frozenset()
+        if astray and any((key, one) in astray for key in servers for one in view.may[key]):
+            yield "reboot"
 
     def _pooled(self, view: View) -> list[Key]:
         return [key for key in self.case.apiservers if key in view.up and key[1] not in view.around.depooled]

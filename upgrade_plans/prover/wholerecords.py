@@ -122,6 +122,13 @@ class WholeCase:
         return tuple(key for key in self.boundaries[0].hosts if key[0] == "kube-apiserver")
 
     @cached_property
+    def astray(self) -> frozenset[tuple[Key, Record]]:
+        """Return the API servers that a reboot would, before the plan begins, start on another store than the one in use."""
+        kept, hosts = self.plan.stores.kubernetes, self.boundaries[0].hosts
+        servers = [(key, hosts[key]) for key in self.apiservers] if kept is not None else []
+        return frozenset((key, one) for key, one in servers if one.starts is not None and one.boot not in (None, kept))
+
+    @cached_property
     def watchers(self) -> dict[Key, int]:
         """Return how many there are of each daemon that watches, by where it is."""
         counts = {group.id: group.count for group in self.plan.workers if not group.down}

@@ -145,6 +145,20 @@ def test_a_certificate_is_found_again(case: dict[str, Any]) -> None:
     assert check_whole(WholeCertificate.model_validate(document), plan, load()) == ()
 
 
+def test_a_start_that_would_come_back_on_another_store_is_exposed_until_it_is_mended() -> None:
+    plan = made(next(one for one in DOCUMENT["cases"] if str(one["name"]).startswith("after a reboot API servers")))
+    assert isinstance(plan, Upgrade)
+    found = prove_whole(plan, load())
+    assert found.proven
+    mending = [step.id for step in plan.steps if step.kind is StepKind.CONFIG and step.component == "kube-apiserver"]
+    ids = [step.id for step in plan.steps]
+    exposed = {step for step, fault, _ in found.sequence.exposures if fault == "reboot"}
+    assert exposed == set(ids[: ids.index(mending[-1]) + 1])
+    before = plan.phases[: [phase.id for phase in plan.phases].index("configuration")]
+    left = prove_whole(plan.model_copy(update={"phases": before, "target": {}}), load())
+    assert ("etcd-store", "boots") in {(one.invariant, one.clause) for one in left.sequence.violations}
+
+
 def _check_rest(case: dict[str, Any], plan: Upgrade) -> None:
     changes = {
         f"{one.when} {one.component} {line.setting} {line.old or '-'} {line.new or '-'}"
