@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from itertools import count
@@ -88,16 +86,6 @@ def part(seed: int) -> Compared:
     """Compare on a part of a good plan after one edit."""
     name, plan = plans.part(seed)
     return compare(f"part-{seed}-{name}", plan)
-
-
-def spread(work: Callable[[int], Compared], seeds: Iterable[int], *, keep: bool = True) -> Iterator[Compared]:
-    """Yield the outcome for each seed, in order, from as many processes as there are cores; what differs is saved if `keep`."""
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
-        for outcome in pool.map(work, seeds, chunksize=8):
-            if outcome.difference and keep:
-                SAVED.mkdir(exist_ok=True, parents=True)
-                (SAVED / f"{outcome.name}.json").write_text(outcome.plan)
-            yield outcome
 
 
 def sizes(states: Iterable[int | None]) -> dict[str, int]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from itertools import count
@@ -135,16 +133,6 @@ def mutant(seed: int) -> Compared:
     made = ((number, wholecases.small(number, edits=(1,))) for number in count(seed, AFTER))
     seed, case = next((number, case) for number, case in made if _size(case.plan) <= 500)
     return compare(f"mutant-{seed}-{case.name}", case.plan, case.nodes, case.hops)
-
-
-def spread(work: Callable[[int], Compared], seeds: Iterable[int], *, keep: bool = True) -> Iterator[Compared]:
-    """Yield the outcome for each seed, in order, from as many processes as there are cores; what differs is saved if `keep`."""
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
-        for outcome in pool.map(work, seeds, chunksize=8):
-            if outcome.difference and keep:
-                SAVED.mkdir(exist_ok=True, parents=True)
-                (SAVED / f"{outcome.name}.json").write_text(outcome.plan)
-            yield outcome
 
 
 def sizes(outcomes: Iterable[Compared]) -> dict[str, int]:

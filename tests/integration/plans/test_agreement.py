@@ -9,6 +9,7 @@ import pytest
 
 import agreement
 import etcdcases
+import seedspread
 import testseed
 from agreement import Compared
 from kubedeb import knowledge
@@ -27,7 +28,7 @@ TURN = pytest.mark.turn("plans of the planner for the oracle")
 
 def compared(work: Callable[[int], Compared], seeds: Iterable[int]) -> list[Compared]:
     """Compare on all seeds; the first disagreement fails, all of them are saved."""
-    outcomes = list(agreement.spread(work, seeds))
+    outcomes = list(seedspread.spread(work, seeds, agreement.SAVED))
     differences = [outcome.difference for outcome in outcomes if outcome.difference]
     upper = sum((outcome.states or 0) >= UPPER for outcome in outcomes)
     verdicts = Counter(one for outcome in outcomes for one in outcome.violated or ("proven",))

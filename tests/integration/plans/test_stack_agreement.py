@@ -8,6 +8,7 @@ from functools import partial
 import pytest
 
 import agreement
+import seedspread
 import stackagreement
 import testseed
 
@@ -15,7 +16,7 @@ FIRST = testseed.seed() * 100_000
 
 
 def agree(count: int, most: int) -> Counter[str]:
-    outcomes = list(agreement.spread(partial(stackagreement.small, most=most), range(FIRST, FIRST + count), keep=False))
+    outcomes = list(seedspread.spread(partial(stackagreement.small, most=most), range(FIRST, FIRST + count), None))
     verdicts = Counter(one for outcome in outcomes for one in outcome.violated or ("proven",))
     print(f"{count} stack plans, states {agreement.sizes(outcome.states for outcome in outcomes)}")  # noqa: T201
     print(dict(verdicts.most_common()))  # noqa: T201

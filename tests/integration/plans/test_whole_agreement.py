@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
+import seedspread
 import testseed
 import wholeagreement
 from wholeagreement import Compared
@@ -16,7 +17,7 @@ FIRST = testseed.seed() * 100_000
 
 def compared(work: Callable[[int], Compared], seeds: Iterable[int]) -> list[Compared]:
     """Compare on all seeds; the first disagreement fails, all of them are saved."""
-    outcomes = list(wholeagreement.spread(work, seeds))
+    outcomes = list(seedspread.spread(work, seeds, wholeagreement.SAVED))
     differences = [f"{outcome.name}: {outcome.difference}" for outcome in outcomes if outcome.difference]
     verdicts = Counter(one for outcome in outcomes for one in outcome.violated or ("proven",))
     visited = sum(outcome.visited for outcome in outcomes)
