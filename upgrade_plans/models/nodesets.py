@@ -119,10 +119,16 @@ def spread(text: str) -> tuple[str, ...]:
 
 
 def fold(names: Iterable[str]) -> str:
-    """Return names, or node sets, as one node set, as short as ClusterShell writes it (`etcd[1-3],mon1`); undoes `expand`."""
+    """Return names, or node sets, as one node set (`etcd[1-3],mon1`), folded by their last number; undoes `expand`.
+
+    ClusterShell would fold `r1-n1`, `r1-n2`, `r2-n1` and `r2-n2` by both numbers: `NodeSetText` has one bracket a name.
+    """
     listed = tuple(names)
-    plain = _folded(listed)
-    return plain if plain is not None else str(NodeSet.fromlist(listed, resolver=RESOLVER_NOGROUP))
+    if (plain := _folded(listed)) is not None:
+        return plain
+    nodes = NodeSet.fromlist(listed, resolver=RESOLVER_NOGROUP)
+    nodes.fold_axis = (-1,)
+    return str(nodes)
 
 
 def _folded(texts: Sequence[str]) -> str | None:

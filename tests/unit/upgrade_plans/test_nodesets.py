@@ -6,8 +6,10 @@ import pytest
 from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 from upgrade_plans.models.nodesets import MOST, edges, ends, expand, fold, spread, terms
+from upgrade_plans.models.words import NodeSetText
 
 
 @pytest.mark.parametrize(
@@ -49,6 +51,17 @@ def test_any_text_is_a_node_set_or_refused(text: str) -> None:
 )
 def test_what_is_folded_expands_to_the_same(names: set[str]) -> None:
     assert set(expand(fold(names))) == names
+
+
+SOME = st.sets(st.integers(0, 12), min_size=1, max_size=4)
+
+
+@given(SOME, SOME, st.sampled_from(["", "x"]))
+def test_names_with_two_numbers_are_folded_to_what_plans_and_facts_may_hold(
+    rows: set[int], numbers: set[int], after: str
+) -> None:
+    names = {f"r{row}-n{number}{after}" for row in rows for number in numbers}
+    assert set(spread(TypeAdapter(NodeSetText).validate_python(fold(names)))) == names
 
 
 def range_text(low: int, size: int, width: int) -> str:
