@@ -47,7 +47,10 @@ ALL = Reductions()
 
 @dataclass(frozen=True)
 class Segment:
-    """A segment's verdict: its model, what it is about, states (None: bounded, not counted), exposures and violations."""
+    """A segment's verdict: its model, what it is about, states (None: bounded, not counted), exposures and violations.
+
+    Of a hop of etcd no exposures are kept: those of its members are counted in the sequence.
+    """
 
     model: str
     about: str
@@ -167,11 +170,7 @@ def _hops(plan: Upgrade, knowledge: Knowledge, reductions: Reductions) -> Iterat
         if alike not in known:
             verdict = prove(_hop(plan, step, members), None, knowledge, reductions.members)
             wrong = tuple(replace(one, step=step.id) for one in verdict.violations if one.invariant not in ELSEWHERE)
-            exposed: Counter[str] = Counter()
-            for one in verdict.exposures:
-                exposed[one.fault] += one.states
-            exposures = tuple((step.id, fault, states) for fault, states in exposed.items())
-            known[alike] = Segment("etcd-rolling/1", step.id, verdict.states, exposures, wrong)
+            known[alike] = Segment("etcd-rolling/1", step.id, verdict.states, (), wrong)
         first = known[alike]
         wrong = tuple(replace(one, step=step.id) for one in first.violations)
         about = f"{step.id}, alike {first.about}"
@@ -179,16 +178,22 @@ def _hops(plan: Upgrade, knowledge: Knowledge, reductions: Reductions) -> Iterat
 
 
 def _shape(step: Step, members: Mapping[str, str], knowledge: Knowledge) -> tuple[object, ...]:
-    """Return all that the verdict on a hop depends on: of its versions whether their lines are one, or follow each other.
+    """Return all that the verdict on a hop depends on: how its versions stand to each other, and on which each member is.
 
-    Of members that it leaves out whether they are on its first or its last version; a third one is looked at as it is.
+    A member on neither of the two, also one that it takes, is looked at as it is.
     """
-    old, new = Version.parse(str(step.from_)).line, Version.parse(str(step.to)).line
-    follows = old == new or knowledge.next_line("etcd", old) == new
+    old, new = str(step.from_), str(step.to)
     stated = bool(step.blocks), step.max_backup_age is not None, step.undo is not None
-    called = {step.from_: "first", step.to: "last"}
-    beside = tuple((node, called.get(text, (text, old, new))) for node, text in members.items() if node not in step.takes)
-    return tuple(step.takes), step.pre, step.post, stated, old == new, follows, beside
+    called = {old: "first", new: "last"}
+    there = tuple((node, called.get(text, (text, old, new))) for node, text in members.items())
+    return tuple(step.takes), step.pre, step.post, stated, _stand(Version.parse(old), Version.parse(new), knowledge), there
+
+
+def _stand(old: Version, new: Version, knowledge: Knowledge) -> tuple[bool, ...]:
+    """Return how two versions of etcd stand to each other: which is newer, and how far their lines are from each other."""
+    pairs = (new.line, old.line), (old.line, new.line)
+    beyond = (line > (knowledge.next_line("etcd", other) or other) for line, other in pairs)
+    return old < new, old == new, old.line == new.line, *beyond
 
 
 def _hop(plan: Upgrade, step: Step, members: dict[str, str]) -> rolling.Plan:
