@@ -87,10 +87,6 @@ class GoMode(StrEnum):
     GOPATH = "gopath"
 
 
-StampName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._~/-]+$")]
-StampValue = Annotated[str, Field(pattern=r"^[^'\"\s$\\`#]*$")]
-
-
 RelativePath = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9+_.-]*(/[A-Za-z0-9_][A-Za-z0-9+_.-]*)*$")]
 
 
