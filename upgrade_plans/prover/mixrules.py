@@ -62,12 +62,15 @@ class MixRules:
                     yield from self.pair(component, other, version, against)
 
     def broken(self, mix: Mix, given: frozenset[tuple[str, Version]] = frozenset()) -> Iterator[Rule]:
-        """Yield the rows that a mix breaks. `given`: the blocked versions, by component, that are not judged."""
+        """Yield the rows that a mix breaks, in an order that is the mix's alone.
+
+        `given`: the blocked versions, by component, that are not judged.
+        """
         for component, other in self.pairs:
             if component in mix and other in mix:
                 yield from self.between(component, other, mix[component], mix[other])
-        for component, versions in mix.items():
-            for version in versions:
+        for component in sorted(mix):
+            for version in sorted(mix[component]):
                 if (component, version) not in given:
                     yield from self.blocked(component, version)
 

@@ -207,9 +207,8 @@ class WholeJudge:
     # Settings.
 
     def _flags(self, view: View) -> Iterator[Clause]:
-        for name, record in self._records(view):
-            if flags := self._refused(name, record):
-                yield "flags-legal", ", ".join(flags), ()
+        found = {", ".join(self._refused(name, record)) for name, record in self._records(view)}
+        yield from (("flags-legal", flags, ()) for flags in sorted(found) if flags)
 
     def _illegal(self, component: str, record: Record) -> tuple[str, ...]:
         """Return the flags that what would start refuses; of one that is as it was at the start nothing is said."""
