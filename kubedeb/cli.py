@@ -5,6 +5,7 @@ This is the only place that prints errors and ends the process.
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import sys
@@ -50,6 +51,8 @@ def run(argv: Sequence[str] | None = None) -> int:
     # Whatever package is installed beside this one may bring a plugin, which would have a say in what a recipe means; and to
     # look for some takes longer than to read a recipe.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    if sys.stdout is None:  # started with a closed one (`>&-`), which nobody reads
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
     gc.set_threshold(100_000)  # what is loaded stays; to look through it for garbage is a good part of a short command
 
     def command() -> object:
@@ -78,11 +81,28 @@ def guarded(command: Callable[[], object]) -> int:
     except (BrokenPipeError, SystemExit):
         # The reader of our output went away (`| head`): nothing is wrong, and nothing more can be said. Where click itself was
         # writing it leaves by an exit of its own, with status 1.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _say_no_more()
         return ExitCode.DONE
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            print(_full(error).render(), file=sys.stderr)
+            return ExitCode.OUTPUT
         return _bug(error, os.environ)
     return result if isinstance(result, int) else ExitCode.DONE
+
+
+def _say_no_more() -> None:
+    """Let what is still to be written to the output go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _full(error: OSError) -> KubedebError:
+    """Return what to say of a full disk that no command expected: it is the output's, or names its file."""
+    _say_no_more()
+    return KubedebError(
+        f"cannot write {error.filename or 'the output'}: the disk is full", details=error.strerror or str(error),
+        hint="Make room, and run the command again.", code=ExitCode.OUTPUT,
+    )  # fmt: skip
 
 
 def _bug(error: Exception, environment: Mapping[str, str]) -> ExitCode:

@@ -93,6 +93,8 @@ class ExitCode(IntEnum):
 
     BUG = 70
     """An unexpected exception: a bug in kubedeb."""
+    OUTPUT = 71
+    """The output cannot be written: the disk is full; the command's work may be done."""
     INTERRUPTED = 130
     """Interrupted from the keyboard, or a build by SIGTERM."""
 
@@ -133,7 +135,8 @@ def storage_errors(what: str, code: ExitCode) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
+        target = error.filename2 or error.filename  # of a rename, what was to be there, not the temporary file
+        where = f"{target}: " if target else ""
         full = ": the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
         raise KubedebError(
             f"cannot write {what}{full}",

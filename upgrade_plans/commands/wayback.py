@@ -8,6 +8,7 @@ import click
 
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.output import print_json
+from upgrade_plans.commands.steps import find_step
 
 
 def print_way_back(plan_file: Path, step: str | None, to: str | None, *, as_json: bool) -> None:
@@ -31,15 +32,13 @@ def print_way_back(plan_file: Path, step: str | None, to: str | None, *, as_json
                 f"{one.step} blocks the state before {one.state!r}, and the plan has no such phase", code=ExitCode.PLAN,
                 hint="kubedeb prove PLAN says all that is wrong with a plan written by hand.",
             )  # fmt: skip
+    find_step({one.id: one for one in plan.steps}, step)
     try:
         way = rollback_from(plan, step, to)
     except KeyError as error:
-        missing = str(error.args[0])
-        known = [one.id for one in plan.steps] if missing == step else [phase.id for phase in plan.phases]
-        what = "step" if missing == step else "phase up to that step"
         raise KubedebError(
-            f"the plan has no {what} {missing!r}", details=f"It has {', '.join(known)}.", code=ExitCode.PLAN,
-            hint="kubedeb plan show PLAN prints them.",
+            f"the plan has no phase up to that step {str(error.args[0])!r}", code=ExitCode.USAGE,
+            details=f"It has {', '.join(phase.id for phase in plan.phases)}.", hint="kubedeb plan show PLAN prints them.",
         ) from error  # fmt: skip
     if as_json:
         print_json(way_values(way))

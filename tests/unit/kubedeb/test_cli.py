@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import errno
 import importlib
 import json
+import os
 from pathlib import Path
 
 import click
@@ -62,3 +64,15 @@ def test_an_unexpected_exception_is_a_bug_without_a_traceback(
 
 def test_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
     assert fail_with(monkeypatch, KeyboardInterrupt()) == ExitCode.INTERRUPTED
+
+
+def test_a_full_disk_under_the_output_is_no_bug(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    with os.fdopen(os.dup(1), "w") as spare:
+        monkeypatch.setattr("sys.stdout", spare)
+        assert fail_with(monkeypatch, OSError(errno.ENOSPC, "No space left on device")) == ExitCode.OUTPUT
+    assert "error: cannot write the output: the disk is full\n" in capfd.readouterr().err
+
+
+def test_a_closed_output_is_read_by_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout", None)
+    assert cli.run(["config", "show"]) == ExitCode.DONE

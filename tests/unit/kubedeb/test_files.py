@@ -66,3 +66,9 @@ def test_the_disk_speaks_to_the_operator(number: int, hint: str) -> None:
     assert "cannot write the store" in caught.value.render()
     assert f"/somewhere: {os.strerror(number)}" in caught.value.render()
     assert caught.value.hint.startswith(hint)
+
+
+def test_a_rename_names_what_was_to_be_there() -> None:
+    with pytest.raises(KubedebError) as caught, storage_errors("the report", ExitCode.PLAN):
+        raise IsADirectoryError(errno.EISDIR, "Is a directory", "/tmp/.r.part", None, "/tmp/report")
+    assert caught.value.details == "/tmp/report: Is a directory"

@@ -63,6 +63,6 @@ def test_the_way_back_is_known_beforehand(capsys: pytest.CaptureFixture[str]) ->
     assert "2 steps are undone" in capsys.readouterr().out
     assert run(["plan", "show", "p.json", "--rollback-from", "pass-2", "--json"]) == ExitCode.DONE
     assert json.loads(capsys.readouterr().out)["reaches"] == "servers-1.10"
-    assert run(["plan", "show", "p.json", "--rollback-from", "nothing"]) == ExitCode.PLAN
+    assert run(["plan", "show", "p.json", "--rollback-from", "nothing"]) == ExitCode.USAGE
     assert "the plan has no step 'nothing'" in capsys.readouterr().err
     assert run(["plan", "show", "p.json", "--to", "ready"]) == ExitCode.USAGE
