@@ -9,7 +9,7 @@ import click
 
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.output import json_option, print_json, print_table
-from upgrade_plans.commands.makeplan import request_of, target_option
+from upgrade_plans.commands.makeplan import mode_of, request_of, target_option
 
 if TYPE_CHECKING:
     from upgrade_plans.fleetfile import LoadedFleet
@@ -24,10 +24,10 @@ FLEET = "fleet.json"
 @click.argument("file", metavar="FLEET.yaml", type=PATH)
 @target_option
 @click.option("-o", "--output", required=True, type=PATH, metavar="DIR", help="Where the plans are written.")
-@click.option("--fast", "mode", flag_value="fast", help="As in plan make, for every cluster.")
-@click.option("--careful", "mode", flag_value="careful", help="As in plan make, for every cluster.")
+@click.option("--fast", is_flag=True, help="As in plan make, for every cluster.")
+@click.option("--careful", is_flag=True, help="As in plan make, for every cluster.")
 @json_option
-def fleet_plan(file: Path, target: dict[str, str], output: Path, mode: str | None, *, as_json: bool) -> None:
+def fleet_plan(file: Path, target: dict[str, str], output: Path, *, fast: bool, careful: bool, as_json: bool) -> None:
     """Make the plan of every cluster in FLEET.yaml, and the order of their turns: one after the other, staging first.
 
     Writes DIR/CLUSTER.json for each and DIR/fleet.json. Where one cluster has no legal plan nothing is written.
@@ -37,7 +37,7 @@ def fleet_plan(file: Path, target: dict[str, str], output: Path, mode: str | Non
     from upgrade_plans import fleetfile, fleetplan, upgradefile
 
     read = fleetfile.load(file)
-    plans = _plans(file, read, target, mode)
+    plans = _plans(file, read, target, mode_of(fast=fast, careful=careful))
     made = fleetplan.make(read.fleet, next(iter(plans.values())).target, plans, lambda name: f"{name}.json")
     with storage_errors("the plans", ExitCode.PLAN):
         output.mkdir(parents=True, exist_ok=True)

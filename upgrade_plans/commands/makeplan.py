@@ -9,7 +9,7 @@ import click
 
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.output import json_option, print_json
-from upgrade_plans.commands.targets import VERSION, pair
+from upgrade_plans.commands.targets import VERSION, exact, patches
 
 if TYPE_CHECKING:
     from upgrade_plans.models.cluster import Cluster
@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
 PATH = click.Path(path_type=Path)
 ETCD_ONLY = {"etcd"}
+OPTIONS = {
+    "total": "--max-unavailable", "row": "--max-per-row", "rack": "--max-per-rack", "taint_group": "--max-per-taint-group",
+    "bgp": "--bgp-per-row",
+}  # fmt: skip
+"""By which option each limit is given."""
 FEW = 200
 """Up to so many workers other plans are priced unasked: each takes about as long as the plan itself."""
 
@@ -46,11 +51,10 @@ target_option = click.option(
 @click.option("--facts", "facts_file", required=True, type=PATH, help="What `kubedeb inspect` read of the cluster.")
 @target_option
 @click.option("-o", "--output", required=True, type=PATH, help="Where the plan is written.")
-@click.option("--fast", "mode", flag_value="fast", help="Less time: larger batches, short soaks.")
+@click.option("--fast", is_flag=True, help="Less time: larger batches, short soaks.")
 @click.option(
     "--careful",
-    "mode",
-    flag_value="careful",
+    is_flag=True,
     help="Less risk: smaller batches, longer soaks, workers rest on the lowest minor that costs no further drain.",
 )
 @click.option("--max-unavailable", "total", metavar="N|P%", help="Workers that may be away at once, of all.")
@@ -68,7 +72,7 @@ target_option = click.option(
 @click.option("--changes", type=PATH, metavar="DIR", help="Write each change of configuration there, as a patch.")
 @json_option
 def make(
-    *, cluster_file: Path, facts_file: Path, target: dict[str, str], output: Path, mode: str | None, total: str | None,
+    *, cluster_file: Path, facts_file: Path, target: dict[str, str], output: Path, fast: bool, careful: bool, total: str | None,
     row: str | None, rack: str | None, taint_group: str | None, bgp: int | None, via: tuple[str, ...], also: tuple[str, ...],
     depool: bool, alternatives: bool | None, changes: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
@@ -84,7 +88,7 @@ def make(
     cluster, facts = clusterfile.load(cluster_file), factsfile.load(facts_file)
     factsfile.check_same(facts, cluster)
     if set(target) <= ETCD_ONLY:
-        if given or mode or via or also or changes or alternatives or depool:
+        if given or fast or careful or via or also or changes or alternatives or depool:
             raise KubedebError(
                 "a plan for etcd alone has no such options", details="One member at a time, whatever the limits say.",
                 hint="Leave out all but --facts, --to and -o, or name a target beside etcd.", code=ExitCode.USAGE,
@@ -92,9 +96,16 @@ def make(
         _etcd(cluster, facts, target, facts_file, output, as_json=as_json)
         return
     few = len(cluster.roles.get(Role.WORKER, ())) <= FEW
-    request = request_of(target, mode, given, via, also, depool=depool)
+    request = request_of(target, mode_of(fast=fast, careful=careful), given, via, also, depool=depool)
     _whole(cluster, facts, request, target, facts_file, output, changes, priced=few if alternatives is None else alternatives,
            as_json=as_json)  # fmt: skip
+
+
+def mode_of(*, fast: bool, careful: bool) -> str | None:
+    """Return the mode that two flags ask for; None for the usual one. Raises `KubedebError` (USAGE) where both are there."""
+    if fast and careful:
+        raise KubedebError("--fast and --careful ask for opposite things", hint="Leave one out.", code=ExitCode.USAGE)
+    return "fast" if fast else "careful" if careful else None
 
 
 def request_of(
@@ -105,7 +116,8 @@ def request_of(
     from pydantic import TypeAdapter, ValidationError
 
     from upgrade_plans.models.upgradekinds import Mode
-    from upgrade_plans.models.words import Share
+    from upgrade_plans.models.words import Identifier, Share
+    from upgrade_plans.planner.stack import OF_PRODUCT
     from upgrade_plans.planner.whole import Request
 
     for name, text in limits.items():
@@ -113,9 +125,14 @@ def request_of(
             TypeAdapter(Share).validate_python(text)
         except ValidationError as error:
             said = error.errors()[0]["msg"].removeprefix("Value error, ")
-            raise KubedebError(f"the limit {name}: {said}", hint="As in 3 or 25%.", code=ExitCode.USAGE) from error
-    goals = dict(pair(f"{name}={text}") for name, text in target.items())
-    return Request(goals, Mode(mode or "usual"), limits, dict(map(pair, via)), also, depool)
+            raise KubedebError(f"{OPTIONS[name]}: {said}", hint="As in 3 or 25%.", code=ExitCode.USAGE) from error
+    try:
+        TypeAdapter(tuple[Identifier, ...]).validate_python(also)
+    except ValidationError as error:
+        wrong = also[int(error.errors()[0]["loc"][0])]
+        raise KubedebError(f"--also {wrong!r} is not one word", hint="As in docker or reboot.", code=ExitCode.USAGE) from error
+    goals = dict(exact(f"{name}={text}") for name, text in target.items())
+    return Request(goals, Mode(mode or "usual"), limits, patches(via, OF_PRODUCT), also, depool)
 
 
 def _etcd(cluster: Cluster, facts: Facts, target: dict[str, str], facts_file: Path, output: Path, *, as_json: bool) -> None:

@@ -17,7 +17,7 @@ from kubedeb.yamlfile import load as load_yaml
 from upgrade_plans import clusterfile, factsfile
 from upgrade_plans.canonical import text_of
 from upgrade_plans.checker import check_whole
-from upgrade_plans.commands.targets import pair
+from upgrade_plans.commands.targets import pair, patches
 from upgrade_plans.models.certificate import WholeCertificate
 from upgrade_plans.models.cluster import Cluster
 from upgrade_plans.models.facts import Facts
@@ -25,6 +25,7 @@ from upgrade_plans.models.nodesets import expand
 from upgrade_plans.models.upgrade import Step, Upgrade
 from upgrade_plans.models.upgradekinds import Check, Mode, StepKind, Store, When
 from upgrade_plans.planner import NoPlan
+from upgrade_plans.planner.stack import OF_PRODUCT
 from upgrade_plans.planner.whole import Request, catalogue, make_upgrade
 from upgrade_plans.prover.whole import certificate, prove_whole
 from upgrade_plans.prover.wholesegments import Reductions, segments
@@ -54,7 +55,8 @@ def made(case: dict[str, Any]) -> Upgrade | NoPlan:
         cluster = Cluster.model_validate(tree)
     to = DOCUMENT["targets"].get(case["to"], ()) if isinstance(case["to"], str) else case["to"]
     limits = {str(name): str(text) for name, text in case.get("limits", {}).items()}
-    request = Request(dict(map(pair, to)), Mode(case.get("mode", "usual")), limits, depool=case.get("depool") == "true")
+    request = Request(dict(map(pair, to)), Mode(case.get("mode", "usual")), limits, patches(case.get("via", ()), OF_PRODUCT),
+                      depool=case.get("depool") == "true")  # fmt: skip
     return make_upgrade(facts, cluster, request, load())
 
 

@@ -9,7 +9,7 @@ from kubedeb.versions import Version
 from upgrade_plans.models.upgradekinds import Mode
 from upgrade_plans.planner.climb import Climb, NoWay, Stage, climb
 from upgrade_plans.planner.reasons import Reason, RefusedError
-from upgrade_plans.planner.stack import KEPT, OF_PRODUCT, Stack, Wish
+from upgrade_plans.planner.stack import BY_NAME, KEPT, Stack, Wish
 from upgrade_plans.planner.whole.survey import Survey
 from upgrade_plans.planner.whole.wishes import Request
 
@@ -46,17 +46,27 @@ def find_order(found: Survey, request: Request, knowledge: Knowledge) -> Order:
     high = {group: _aligned(versions) for group, versions in found.at.items()}
     kept = _kept(found, goals)
     frozen = frozenset(group for group in goals if _stays(found, group))
-    stones = {
-        (product, version.line): version
-        for product, version in request.via.items() if product in OF_PRODUCT
-    }  # fmt: skip
+    stones = {(name.rpartition("-")[0], version.line): version for name, version in request.via.items()}
     repair: tuple[Stage, ...] = ()
     if low != high:
         repair = _climbed(low, high, kept, frozenset(), stones, knowledge, "what is half done cannot be finished").stages
     way = _climbed(high, goals, kept, frozen, stones, knowledge, "there is no legal order to the target")
     if request.mode is Mode.CAREFUL:
         way = _careful(way, high, goals, kept, frozen, stones, knowledge)
+    _passed((*repair, *way.stages), stones)
     return Order(repair, way, frozen)
+
+
+def _passed(stages: tuple[Stage, ...], stones: dict[tuple[str, tuple[int, int]], Version]) -> None:
+    """Raise `RefusedError` where a patch was asked for that the way does not pass: it would be left out without a word."""
+    on_the_way = {(BY_NAME[stage.move.group].product, stage.move.new) for stage in stages}
+    for (product, _), version in stones.items():
+        if (product, version) not in on_the_way:
+            known = ", ".join(sorted({str(new) for name, new in on_the_way if name == product})) or "no version at all"
+            raise RefusedError(Reason(
+                f"the way does not pass {product} {version}, which --via asks for",
+                f"Of {product} it passes {known}: name another patch of one of these lines, or leave it out.",
+            ))  # fmt: skip
 
 
 def _first(versions: dict[str, Version]) -> Version:

@@ -14,7 +14,8 @@ from upgrade_plans.planner.stack import BY_NAME, OF_PRODUCT
 class Request:
     """The target by product or group; `limits` (`total`, `row`, `rack`, `taint_group`, `bgp`) replace the cluster file's.
 
-    `via`: the patch to pass a line with, by product. `also`: what else moves while a worker is empty (docker, reboot).
+    `via`: the patch to pass a line with, by product and line (`kubernetes-1.8`).
+    `also`: what else moves while a worker is empty (docker, reboot).
     `depool`: users are led to other data centres meanwhile.
     """
 
