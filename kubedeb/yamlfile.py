@@ -160,6 +160,17 @@ def validate(document: Document, model: type[M], *, code: ExitCode) -> M:
     raise KubedebError(first, details="\n".join(more), hint=f"Mend {document.path} and run the command again.", code=code)
 
 
+SAID = {
+    "tuple_type": "a list is expected, as in [one, two]",
+    "list_type": "a list is expected, as in [one, two]",
+    "dict_type": "a mapping is expected, as in {key: value}",
+    "model_type": "a mapping is expected, as in {key: value}",
+    "dataclass_type": "a mapping is expected, as in {key: value}",
+    "too_short": "it is empty",
+}
+"""What people are told where pydantic speaks of Python's types, by the error's type."""
+
+
 def _finding(document: Document, model: type[BaseModel], item: ErrorDetails) -> tuple[int, str]:
     """Return the line of a finding and the sentence about it."""
     keys = document_keys(document, item["loc"])
@@ -178,7 +189,8 @@ def _finding(document: Document, model: type[BaseModel], item: ErrorDetails) -> 
     name = ".".join(str(part) for part in where) or "the file"
     if item["type"] == "string_pattern_mismatch":
         return line, f"{place}: {name}: {str(item['input'])!r} does not match {item['ctx']['pattern']}"
-    return line, f"{place}: {name}: {item['msg'].removeprefix('Value error, ')}{_near_choice(item)}"
+    said = SAID.get(item["type"]) or item["msg"].removeprefix("Value error, ")
+    return line, f"{place}: {name}: {said}{_near_choice(item)}"
 
 
 def _near_choice(item: ErrorDetails) -> str:

@@ -115,7 +115,8 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _finding(path: Path, data: Any, model: type[BaseModel], item: ErrorDetails) -> str:
     where = ".".join(str(part) for part in item["loc"]) or "the file"
     if item["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(str(item["loc"][-1]), _names(model), n=1)
+        key = str(item["loc"][-1])
+        near = [name for name in difflib.get_close_matches(key, _names(model), n=2) if name != key]  # known, but not here
         return f"{path}: {where}: unknown key" + (f": did you mean {near[0]!r}?" if near else "")
     if item["type"] == "missing":
         return f"{path}: {where} is missing"

@@ -189,5 +189,19 @@ def difference_values(old: Upgrade, new: Upgrade, found: Difference) -> dict[str
 
 def short(value: Any, most: int = 80) -> str:
     """Return a JSON value on one line, cut where it is long; nothing for null."""
-    text = "nothing" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = _line(value)
     return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def both(old: Any, new: Any, most: int = 80) -> str:
+    """Return `old → new` as `short` writes them; texts that differ only where they would be cut begin shortly before that."""
+    texts = _line(old), _line(new)
+    alike = next((place for place, (one, other) in enumerate(zip(*texts, strict=False)) if one != other), 0)
+    if alike < most // 2 or max(map(len, texts)) <= most:
+        return f"{short(old, most)} → {short(new, most)}"
+    begin = texts[0].rfind(" ", 0, alike - most // 4) + 1
+    return " → ".join(short(f"…{text[begin:]}" if begin else text, most) for text in texts)
+
+
+def _line(value: Any) -> str:
+    return "nothing" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

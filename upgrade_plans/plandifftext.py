@@ -7,7 +7,7 @@ from typing import Any
 
 from kubedeb.output import table
 from upgrade_plans.models.upgrade import Change, Upgrade
-from upgrade_plans.plandiff import Cost, Difference, Edit, Parts, short
+from upgrade_plans.plandiff import Cost, Difference, Edit, Parts, both
 from upgrade_plans.upgradetext import long, patch
 
 
@@ -49,12 +49,12 @@ def _about(edit: Edit) -> Iterator[str]:
     if isinstance(edit.old, dict) and isinstance(edit.new, dict):
         for key in sorted({*edit.old, *edit.new}):
             if edit.old.get(key) != edit.new.get(key):
-                yield f"{edit.field}.{key}: {short(edit.old.get(key))} → {short(edit.new.get(key))}"
+                yield f"{edit.field}.{key}: {both(edit.old.get(key), edit.new.get(key))}"
     elif isinstance(edit.old, list) and isinstance(edit.new, list):
         only = _number(edit.old, edit.new), _number(edit.new, edit.old)
         yield f"{edit.field}: {only[0]} only in the old plan, {only[1]} only in the new one"
     else:
-        yield f"{edit.field}: {short(edit.old)} → {short(edit.new)}"
+        yield f"{edit.field}: {both(edit.old, edit.new)}"
 
 
 def _number(here: list[Any], there: list[Any]) -> int:
@@ -73,4 +73,4 @@ def _parts(what: str, found: Parts, old: dict[str, str], new: dict[str, str]) ->
         yield f"  > {name}: after {now or 'nothing'} (was after {before or 'nothing'})"
     for name, edits in found.edited.items():
         yield f"  ~ {name}"
-        yield from (f"      {edit.field}: {short(edit.old)} → {short(edit.new)}" for edit in edits)
+        yield from (f"      {edit.field}: {both(edit.old, edit.new)}" for edit in edits)

@@ -203,7 +203,7 @@ def _by(groups: Sequence[Group], key: Callable[[Nodes], str]) -> dict[str, tuple
 
 def _limit(kind: Kind, domain: str, allowed: int, members: tuple[int, ...], why: str) -> Limit:
     if allowed < 1:
-        raise ValueError(f"{kind} {domain}: no node may be unavailable ({why})")
+        raise ValueError(f"{f'{kind} {domain}'.strip()}: no node may be unavailable ({why})")
     return Limit(kind, domain, allowed, members, why)
 
 

@@ -46,8 +46,8 @@ BROKEN = {
     "alias of itself": ("name: e\nversions: &v\n  - *v\n", ["x.yaml:3: an alias (*v)"]),
     "nested too deeply": ("name: e\nversions: " + "[" * 100_000 + "\n", ["x.yaml:2: nested more than 50 levels deep"]),
     "nested too deeply in blocks": ("- " * 100_000 + "a\n", ["x.yaml:1: nested more than 50 levels deep"]),
-    "wrong kind": ("name: e\nversions: many\n", ["x.yaml:2: versions: Input should be a valid list"]),
-    "a list": ("- a\n", ["x.yaml:1: the file: Input should be a valid dictionary or instance of Sample"]),
+    "wrong kind": ("name: e\nversions: many\n", ["x.yaml:2: versions: a list is expected, as in [one, two]"]),
+    "a list": ("- a\n", ["x.yaml:1: the file: a mapping is expected, as in {key: value}"]),
 }
 
 

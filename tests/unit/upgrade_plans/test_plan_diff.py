@@ -16,7 +16,7 @@ from kubedeb.cli import run
 from kubedeb.errors import ExitCode
 from upgrade_plans import upgradefile
 from upgrade_plans.models.upgrade import Phase, Upgrade
-from upgrade_plans.plandiff import Difference, compare, parts, short
+from upgrade_plans.plandiff import Difference, both, compare, parts, short
 from upgrade_plans.plandifftext import difference_text
 from upgrade_plans.planner.estimate import estimate
 
@@ -118,6 +118,15 @@ def test_fields_and_what_was_asked_are_compared() -> None:
 
 def test_long_values_are_cut() -> None:
     assert [short(value, 5) for value in (None, "text", "longer", ["a"])] == ["noth…", "text", "long…", '["a"]']
+
+
+def test_long_texts_are_cut_where_they_still_show_what_differs() -> None:
+    alike = "one of many words " * 6
+    old, new = both(f"{alike}before", f"{alike}after").split(" → ")
+    assert old.endswith("before")
+    assert new.endswith("after")
+    assert max(len(old), len(new)) <= 80
+    assert both(None, "x" * 90) == f"nothing → {'x' * 79}…"
 
 
 def test_the_command_prints_text_and_values(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

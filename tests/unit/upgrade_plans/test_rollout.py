@@ -92,7 +92,7 @@ def test_the_bound_is_the_tightest_limits_work_and_the_soaks() -> None:
     ("policy", "says"),
     [
         (Policy(per_row=0), "row a: no node may be unavailable"),
-        (Policy(floors={"": Floor(requested=9.5)}), "capacity : no node may be unavailable (10 there, 9.5 asked for"),
+        (Policy(floors={"": Floor(requested=9.5)}), "capacity: no node may be unavailable (10 there, 9.5 asked for"),
     ],
 )
 def test_no_room_for_a_single_node_is_told(policy: Policy, says: str) -> None:
