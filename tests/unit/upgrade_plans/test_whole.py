@@ -173,6 +173,8 @@ def _check_rest(case: dict[str, Any], plan: Upgrade) -> None:
     assert {name: by_id[name].window for name in case.get("windows", {})} == {
         name: int(size) for name, size in case.get("windows", {}).items()
     }
+    if "blocks" in case:
+        assert [[one.id, block.state] for one in plan.steps for block in one.blocks] == case["blocks"]
     moved = {crowd for one in plan.steps if one.kind is StepKind.WORKERS for crowd in one.takes}
     kept = {node for crowd in plan.workers if crowd.id not in moved for node in expand(crowd.nodes)}
     assert set(case.get("leaves", ())) <= kept

@@ -58,7 +58,8 @@ class Undoing(Row):
 class Blocking(Row):
     """What a step puts out of reach: the state before this phase, or before the phase of `group` to the line `line`.
 
-    Only a step that enters a version in `to` does, and only where a rule of `seen` concerns the cluster.
+    `left`: before the phase of `group` that came to the version which is left now. Only a step that enters a version in `to`
+    does, and only where a rule of `seen` concerns the cluster.
     """
 
     to: VersionRange = Range("any")
@@ -67,6 +68,7 @@ class Blocking(Row):
     loss: str
     group: str | None = None
     line: VersionRange | None = None
+    left: bool = False
     backup: bool = False
 
 

@@ -208,7 +208,7 @@ class Scribe:
         if template.kind is StepKind.ETCD_HOP and patch:
             return  # Another patch of the same line: the cluster version does not rise, and the way back stays open.
         for block in template.blocks:
-            inside = site.old is not None and site.old in block.to and block.to.text != "any"
+            inside = site.old is not None and site.old in block.to and block.to.text != "any" and not block.left
             entered = site.new is None or (site.new in block.to and not inside)
             state = self._state(block, site)
             told = (state, block.by) in self.blocked
@@ -219,6 +219,9 @@ class Scribe:
                 )
 
     def _state(self, block: Blocking, site: Site) -> str | None:
+        if block.left:
+            return next((phase.id for phase in self.phases
+                         if phase.group == block.group and self.reached.get(phase.id) == site.old), None)  # fmt: skip
         here = site.new is not None and block.line is not None and site.new in block.line and site.group == block.group
         if block.group is None or here:
             return site.phase
