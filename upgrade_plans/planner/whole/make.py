@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kubedeb.knowledge import Knowledge, RuleKind
+from kubedeb.knowledge.journey import NEWEST
 from kubedeb.versions import Version
 from upgrade_plans.canonical import digest
 from upgrade_plans.models.cluster import Cluster
@@ -12,7 +13,7 @@ from upgrade_plans.models.facts import Facts
 from upgrade_plans.models.upgrade import Finding, Inputs, Upgrade
 from upgrade_plans.planner.detect import detect
 from upgrade_plans.planner.reasons import NoPlan, RefusedError
-from upgrade_plans.planner.stack import shown
+from upgrade_plans.planner.stack import BY_NAME, shown
 from upgrade_plans.planner.whole import catalogue
 from upgrade_plans.planner.whole.alternatives import alternatives
 from upgrade_plans.planner.whole.order import COMPONENTS, find_order
@@ -84,9 +85,22 @@ def _findings(writer: Writer) -> Iterator[Finding]:
         yield Finding(severity=severity, what=what, remedy=remedy)
     if not writer.order.stages:
         return
+    yield from _stand_ins(writer)
     for one in writer.detected.seen:
         rule = one.rule
         if rule.id not in writer.handled and rule.kind not in (RuleKind.HOP, RuleKind.STONE):
             yield Finding(
                 severity=str(rule.severity), what=rule.what, where=", ".join(one.evidence[:4]), remedy=rule.remedy, rule=rule.id
             )
+
+
+def _stand_ins(writer: Writer) -> Iterator[Finding]:
+    """Yield the lines that are passed with no patch that anybody knows: what stands for it can be installed nowhere."""
+    passed = {(BY_NAME[stage.move.group].product, stage.move.new) for stage in writer.order.stages}
+    for product, version in sorted(passed):
+        if version.patch == NEWEST:
+            line = f"{product}={version.major}.{version.minor}"
+            yield Finding(
+                severity="warn", remedy=f"Make the plan again with --via {line}.PATCH.",
+                what=f"{version} stands for the newest patch of its line, not known here: name it with --via {line}.PATCH",
+            )  # fmt: skip
