@@ -53,7 +53,7 @@ def test_what_docker_lost_comes_back_from_the_store(with_base: Store, tmp_path: 
                         client.images.remove(name, force=True)
 
 
-@pytest.mark.turn
+@pytest.mark.turn("long looks")
 def test_both_stages_build_and_the_tool_answers(with_base: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     tag = f"test-{os.getpid()}"
     variables = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
