@@ -12,13 +12,13 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from kubedeb.files import canonical_json, sha256_bytes
 from pkgbuild.sandbox import Bind
-from pkgbuild.session import LOCKS
+from pkgbuild.session import LOCKS, locked
 from pkgbuild.spec import BuildSpec
 
 TARGET = "/kubedeb-gocache"
@@ -118,14 +118,9 @@ def prune(store: Path, limits: Limits, *, dry: bool = False) -> list[KeptCache]:
     return going
 
 
-@contextmanager
-def _locked(store: Path, name: str, how: int) -> Iterator[None]:
+def _locked(store: Path, name: str, how: int) -> AbstractContextManager[None]:
     """Hold a cache's lock; it is held for a copy or a rename, never while something is compiled."""
-    path = store / LOCKS / f"compile-{name}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as stream:
-        fcntl.flock(stream, how)
-        yield
+    return locked(store / LOCKS / f"compile-{name}.lock", how)
 
 
 def copy_cache(kept: Path, copy: Path) -> None:

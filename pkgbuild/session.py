@@ -96,11 +96,11 @@ def is_dead(run: Path) -> bool:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock of a file, which is made, as soon as nobody else does."""
+def locked(path: Path, how: int = fcntl.LOCK_EX) -> Iterator[None]:
+    """Hold the lock of a file, which is made, as soon as nobody else does; `how`: alone, or beside others (LOCK_SH)."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
+        fcntl.flock(stream, how)
         yield
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from kubedeb.knowledge import Knowledge
+from upgrade_plans.models.claims import INHERITED
 from upgrade_plans.models.plan import Phase, Plan, Step
 from upgrade_plans.prover.blocked import BLOCKED
 from upgrade_plans.prover.certificate import MODEL, NOT_CLAIMED
@@ -116,7 +117,7 @@ def _proof(verdict: Verdict, knowledge: Knowledge) -> Iterator[str]:
     faults = [exposure for exposure in verdict.exposures if exposure.fault != BLOCKED]
     if inherited:
         total = spell(sum(exposure.seconds for exposure in inherited))
-        yield f"  exposure: a blocked version, there from the start, runs until {inherited[-1].step} is over, about {total}"
+        yield f"  exposure: {INHERITED[BLOCKED]} until {inherited[-1].step} is over, about {total}"
         yield f"    recovery: {inherited[-1].recovery}"
     if not faults:
         yield "  exposures: none; after any one fault a majority is left in every state"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from kubedeb.output import counted
 from upgrade_plans.models.upgrade import Change, Phase, Upgrade
 from upgrade_plans.models.upgradekinds import StepKind
 from upgrade_plans.passprice import PassPrice, passes
@@ -53,11 +54,6 @@ def length(plan: Upgrade) -> tuple[float, float]:
 def times(number: int) -> str:
     """Return how often, in words."""
     return {0: "never", 1: "once", 2: "twice"}.get(number, f"{number} times")
-
-
-def counted(number: int, what: str) -> str:
-    """Return how many of something there are: `1 step`, `2 steps`."""
-    return f"{number} {what}" + ("" if number == 1 else "s")
 
 
 def long(seconds: float) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
+from kubedeb.output import counted
 from upgrade_plans.models.upgrade import Alternative, Phase, Step, Upgrade
 from upgrade_plans.passprice import PassPrice, passes
 from upgrade_plans.planner.estimate import Estimate
@@ -13,7 +14,7 @@ from upgrade_plans.planner.whole.alternatives import past_no_return
 from upgrade_plans.render import NO_RETURN
 from upgrade_plans.rollback import points_of_no_return
 from upgrade_plans.rollbackview import no_return_text
-from upgrade_plans.upgradetext import counted, heading, long, times, too_many
+from upgrade_plans.upgradetext import heading, long, times, too_many
 
 NOTHING = "nothing to undo"
 FEW = 4

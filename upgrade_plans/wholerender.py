@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from kubedeb.knowledge import Knowledge
+from kubedeb.output import counted
 from upgrade_plans.models.claims import INHERITED, NOT_CLAIMED, RECOVERY
 from upgrade_plans.models.upgrade import Upgrade
 from upgrade_plans.prover.verdict import Violation
 from upgrade_plans.prover.whole import WholeVerdict
 from upgrade_plans.prover.wholeprove import MODEL, Happening
 from upgrade_plans.render import spell
-from upgrade_plans.upgradetext import counted
 
 DOES = {
     "begin": "{part} is taken in hand", "end": "{part} is done", "act": "it is done", "advance": "the step ends",
