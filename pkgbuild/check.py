@@ -110,7 +110,7 @@ class _Varied:
 
     def run(self, argv: Sequence[str], *, cwd: str, env: Mapping[str, str], log: IO[bytes], timeout: float = TIME_LIMIT) -> int:
         words = [*self._before, *argv]
-        return self._sandbox.run(words, cwd=cwd, env={**variation.ENVIRONMENT, **env}, log=log, timeout=timeout)
+        return self._sandbox.run(words, cwd=cwd, env={**variation.environment(argv), **env}, log=log, timeout=timeout)
 
     def get(self, path: str, target: Path) -> None:
         self._sandbox.get(path, target)

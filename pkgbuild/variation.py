@@ -5,7 +5,7 @@ docs/reproducibility.md has it as a table (`table`). Nothing here is believed: b
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pkgbuild.sandbox import PLAIN, SandboxKind, Surroundings
@@ -26,6 +26,11 @@ ENVIRONMENT = {
     "FAKETIME": f"+{DAYS}d",
     "NO_FAKE_STAT": "1",
 }
+CLOCK = ("LD_PRELOAD", "FAKETIME")
+CLOCK_KEPT = "dpkg-source"
+"""The command that keeps the true time. It unpacks, and touches its list of applied patches with utime(file, NULL), for which
+libfaketime 0.9.10 hands uninitialised times to the kernel: EINVAL (https://github.com/wolfcw/libfaketime/issues/535).
+"""
 BEFORE = {
     SandboxKind.DOCKER: ("setarch", "--uname-2.6"),
     SandboxKind.UNSHARE: ("setarch", "--uname-2.6", "--addr-no-randomize"),
@@ -71,6 +76,11 @@ VARIATIONS = (
         "the disk's", "newest first, in memory",
     ),
 )  # fmt: skip
+
+
+def environment(argv: Sequence[str]) -> dict[str, str]:
+    """Return the variables that a command of the second build gets."""
+    return {name: value for name, value in ENVIRONMENT.items() if argv[0] != CLOCK_KEPT or name not in CLOCK}
 
 
 def probe() -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,9 @@ import kindsamples
 import samplerecipe
 from kubedeb.cli import run
 from kubedeb.errors import ExitCode
+from pkgbuild.check import LIBRARY
 from pkgbuild.otherorder import MEMORY, PREFIX
-from pkgbuild.variation import VARIATIONS, impossible
+from pkgbuild.variation import FAKETIME, VARIATIONS, environment, impossible
 
 pytestmark = pytest.mark.docker
 QUICK = ("--no-lintian", "--no-root-tests")
@@ -113,6 +116,28 @@ def test_a_good_package_passes_and_says_what_was_varied(
     assert {one["name"] for one in said[-1]["predicate"]["varied"]} == set(CULPRITS) | both[sandbox]
     assert check(folder, sandbox) == ExitCode.DONE  # the amended build still counts as held
     assert "built again, the same bytes" in capsys.readouterr().err
+
+
+def test_a_source_package_with_patches_is_unpacked(tmp_path: Path) -> None:
+    """The last of what dpkg-source does is to touch its list of patches, at a time that libfaketime has got wrong."""
+    tree = tmp_path / "patched-1"
+    who = "A <a@localhost>"
+    for name, text in {
+        "said": "one\n",
+        "debian/control": f"Source: patched\nMaintainer: {who}\n\nPackage: patched\nArchitecture: all\nDescription: a\n",
+        "debian/changelog": f"patched (1-1) sid; urgency=low\n\n  * A.\n\n -- {who}  Mon, 23 Nov 2026 12:00:00 +0000\n",
+        "debian/source/format": "3.0 (quilt)\n",
+        "debian/patches/series": "two.patch\n",
+        "debian/patches/two.patch": "--- a/said\n+++ b/said\n@@ -1 +1 @@\n-one\n+two\n",
+    }.items():
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).write_text(text)
+    subprocess.run(["tar", "-czf", "patched_1.orig.tar.gz", "--exclude=debian", tree.name], cwd=tmp_path, check=True)
+    subprocess.run(["dpkg-source", "--build", tree.name], cwd=tmp_path, check=True, capture_output=True)
+    argv = ["dpkg-source", "--extract", "patched_1-1.dsc", "unpacked"]
+    here = {name: value.replace(FAKETIME, str(LIBRARY)) for name, value in environment(argv).items()}
+    subprocess.run(argv, cwd=tmp_path, check=True, capture_output=True, env={"PATH": os.environ["PATH"], **here})
+    assert (tmp_path / "unpacked/said").read_text() == "two\n"
 
 
 @pytest.mark.turn

@@ -7,7 +7,19 @@ from pathlib import Path
 import pytest
 
 from pkgbuild.sandbox import SandboxKind
-from pkgbuild.variation import BOTH, VARIATIONS, impossible, not_varied, probe, read_probe, varied, with_table
+from pkgbuild.variation import (
+    BOTH,
+    CLOCK,
+    ENVIRONMENT,
+    VARIATIONS,
+    environment,
+    impossible,
+    not_varied,
+    probe,
+    read_probe,
+    varied,
+    with_table,
+)
 
 PAGE = Path(__file__).parents[3] / "docs/reproducibility.md"
 FIRST = {one.name: "first" for one in VARIATIONS}
@@ -33,6 +45,11 @@ def test_what_both_saw_alike_is_told_unless_it_is_listed(name: str, kind: Sandbo
     listed = name in impossible(kind)
     assert not_varied(FIRST, {**SECOND, name: "first"}, kind, 2) == ([] if listed else [name])
     assert listed != (name in {one.name for one in varied(kind)})
+
+
+def test_only_unpacking_keeps_the_clock() -> None:
+    assert environment(["sh", "-c", "date"]) == ENVIRONMENT
+    assert environment(["dpkg-source", "--extract", "a.dsc", "a"]).keys() == ENVIRONMENT.keys() - set(CLOCK)
 
 
 def test_one_processor_cannot_be_fewer() -> None:
