@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime
+from functools import cache
 from pathlib import PurePosixPath
 from textwrap import TextWrapper
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kubedeb.dates import written
 from kubedeb.errors import ExitCode, KubedebError
@@ -13,6 +14,9 @@ from kubedeb.files import sha256_bytes
 from kubedeb.records import frozen
 from pkgbuild.library import TEMPLATE, Chosen
 from pkgbuild.recipe import Architecture, Kind, Package, Recipe, Row, Suite
+
+if TYPE_CHECKING:
+    import jinja2
 
 LAID_OUT = "tree"
 """The folder that holds each package's files as they will lie on the target: `tree/etcd-server/usr/bin/etcd`."""
@@ -120,13 +124,10 @@ def install_list(package: Package, files: list[str]) -> str:
 
 
 def _fill(text: str, values: dict[str, Any], where: str) -> str:
-    import jinja2.sandbox
+    import jinja2
 
-    environment = jinja2.sandbox.ImmutableSandboxedEnvironment(
-        undefined=jinja2.StrictUndefined, keep_trailing_newline=True, trim_blocks=True, lstrip_blocks=True
-    )
     try:
-        return environment.from_string(text).render(values)
+        return _template(text).render(values)
     except jinja2.TemplateSyntaxError as error:
         raise KubedebError(f"{where}:{error.lineno}: {error.message}", code=ExitCode.RECIPE) from error
     except jinja2.UndefinedError as error:
@@ -135,6 +136,21 @@ def _fill(text: str, values: dict[str, Any], where: str) -> str:
         raise KubedebError(f"{place}: {error.message}", hint=f"Templates know: {known}.", code=ExitCode.RECIPE) from error
     except Exception as error:  # a template computes: it may divide by zero, or call what cannot be called
         raise KubedebError(f"{where}:{_line_of(error)}: {type(error).__name__}: {error}", code=ExitCode.RECIPE) from error
+
+
+@cache
+def _template(text: str) -> jinja2.Template:
+    """Return a template, compiled once for all versions of a recipe."""
+    return _environment().from_string(text)
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    import jinja2.sandbox
+
+    return jinja2.sandbox.ImmutableSandboxedEnvironment(
+        undefined=jinja2.StrictUndefined, keep_trailing_newline=True, trim_blocks=True, lstrip_blocks=True
+    )
 
 
 def _line_of(error: Exception) -> int:

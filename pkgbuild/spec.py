@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, field
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -114,9 +115,9 @@ class BuildSpec:
     build_profiles: tuple[str, ...] = ()
     format: int = FORMAT
 
-    @property
+    @cached_property
     def digest(self) -> str:
-        """Return the sha256 that names the build in the store."""
+        """Return the sha256 that names the build in the store; it is asked for ten times a build."""
         deciding = {**asdict(self), "sources": [pin.deciding() for pin in self.sources]}
         if not self.build_profiles:  # what was built before there were any keeps its name
             del deciding["build_profiles"]
