@@ -1,4 +1,4 @@
-"""In which order recipes are built: after those that make a package which they build-depend on; pure."""
+"""In which order recipes are built: after what they build-depend on, and after the version that they upgrade; pure."""
 
 from __future__ import annotations
 
@@ -47,6 +47,33 @@ def needs(specs: Sequence[BuildSpec]) -> Needs:
     except graphlib.CycleError as error:
         _raise_cycle(specs, list(error.args[1]))
     return found
+
+
+def upgrades(specs: Sequence[BuildSpec], needs: Needs) -> dict[int, int]:
+    """Return the place of the version that each spec is upgraded from: the newest older one of its recipe or with its packages.
+
+    It is none of its needs: a build whose older version failed is made all the same. Where this order and build dependencies
+    would go in a circle, there are no upgrades.
+    """
+    found = {place: older for place, spec in enumerate(specs) if (older := _older(specs, spec)) is not None}
+    both = {place: {*of.values(), *([found[place]] if place in found else [])} for place, of in needs.items()}
+    try:
+        graphlib.TopologicalSorter(both).prepare()
+    except graphlib.CycleError:
+        return {}
+    return found
+
+
+def _older(specs: Sequence[BuildSpec], spec: BuildSpec) -> int | None:
+    """Return the place of the newest older spec of the same recipe or with one of the same packages, None without one."""
+    version, made = DebianVersion(spec.package_version), {package.name for package in spec.packages}
+    older = {
+        place: DebianVersion(other.package_version)
+        for place, other in enumerate(specs)
+        if DebianVersion(other.package_version) < version
+        and (other.recipe == spec.recipe or made & {package.name for package in other.packages})
+    }
+    return max(older, key=older.__getitem__, default=None)
 
 
 def _raise_cycle(specs: Sequence[BuildSpec], cycle: Sequence[int]) -> None:

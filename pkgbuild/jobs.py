@@ -26,12 +26,18 @@ class Steps(Protocol[T]):
         """Say whether an outcome keeps others from being begun."""
 
 
-def work_through(needs: Mapping[int, Collection[int]], steps: Steps[T], outcomes: dict[int, T]) -> None:
+def work_through(
+    needs: Mapping[int, Collection[int]], steps: Steps[T], outcomes: dict[int, T], after: Mapping[int, int] | None = None
+) -> None:
     """Begin every place of the graph as soon as what it needs is done, and note the outcomes by place.
 
-    Places that are ready are begun in order of their number. What `steps` raises ends the work.
+    `after`: places that only wait for another one to be over, whatever became of it. Places that are ready are begun in order
+    of their number. What `steps` raises ends the work.
     """
-    sorter = graphlib.TopologicalSorter(needs)
+    after = after or {}
+    sorter = graphlib.TopologicalSorter(
+        {place: {*of, *([after[place]] if place in after else [])} for place, of in needs.items()}
+    )
     sorter.prepare()
     running: dict[Future[Any], int] = {}
     while sorter.is_active():

@@ -16,6 +16,7 @@ from kubedeb.files import CHUNK, replacing, sha256_of
 from kubedeb.progress import Progress
 from pkgbuild.conditions import NO_CONDITIONS, Conditions
 from pkgbuild.finding import ROOTS, lacking
+from pkgbuild.graph import upgrades
 from pkgbuild.halting import Halt
 from pkgbuild.jobs import work_through
 from pkgbuild.layering import Layering
@@ -113,12 +114,21 @@ def run_builds(
         with _builder(target, lock, options, progress, run_file) as builder:
             work = Work(survey, target, options, Lacking(unlocked, lost), offered, layers, builder)
             try:
-                work_through({place: set(survey.needs[place].values()) for place in places}, work, work.outcomes)
+                needed_by = {place: set(survey.needs[place].values()) for place in places}
+                work_through(needed_by, work, work.outcomes, _after(survey, places, options))
             except BaseException:
                 progress.say("ending what is being built …")
                 builder.stop()
                 raise
     return [work.outcomes[place] for place in places]
+
+
+def _after(survey: Survey, places: Collection[int], options: RunOptions) -> dict[int, int]:
+    """Return which places wait for which: the root tests upgrade from the version before, which is in the store by then."""
+    if not options.root_tests or options.previous:
+        return {}
+    upgraded = upgrades([one.spec for one in survey.expanded], survey.needs)
+    return {place: older for place, older in upgraded.items() if place in places and older in places}
 
 
 def _first_base(chosen: Sequence[Chosen], target: Target, options: RunOptions, progress: Progress) -> BaseLock:

@@ -102,11 +102,20 @@ class Store:
         return {IndexEntry(**entry) for path in locks for entry in (_read_json(path) or {}).get("packages", ())}
 
     def previous(self, spec: BuildSpec) -> list[Path]:
-        """Return the packages of the newest older version of the same recipe that the store holds, none when there is none."""
+        """Return the packages of the newest older build in the store of the same recipe, or with one of the same packages.
+
+        None when there is none. To apt it is one package, whichever recipe made which version: etcd's are of three.
+        """
         from kubedeb.versions import DebianVersion  # to show a recipe takes no order of versions
 
-        alike = [data for data in self.specs()
-                 if all(data.get(key) == getattr(spec, key) for key in ("recipe", "suite", "architecture"))]  # fmt: skip
+        made = {package.name for package in spec.packages}
+        fitting = [
+            data for data in self.specs() if all(data.get(key) == getattr(spec, key) for key in ("suite", "architecture"))
+        ]  # fmt: skip
+        alike = [
+            data for data in fitting
+            if data.get("recipe") == spec.recipe or made & {package["name"] for package in data.get("packages", ())}
+        ]  # fmt: skip
         older = [data for data in alike if DebianVersion(data["package_version"]) < DebianVersion(spec.package_version)]
         if not older:
             return []

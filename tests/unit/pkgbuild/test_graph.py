@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from kubedeb.errors import ExitCode, KubedebError
-from pkgbuild.graph import OwnPackage, needs, with_own
+from pkgbuild.graph import OwnPackage, needs, upgrades, with_own
 from pkgbuild.spec import BuildSpec, Locked, PackageSpec
 
 
@@ -80,3 +80,29 @@ def test_the_layer_is_named_by_the_bytes_of_our_packages_and_by_debians_part() -
     assert "" not in layers
     two = [ONE, OwnPackage("a", "1", "cc")]
     assert with_own(LOCKED, ["a", "libx-dev"], two) == with_own(LOCKED, ["libx-dev", "a"], two[::-1])
+
+
+UPGRADES = {
+    "nothing in common": ([spec("a"), spec("b", "2-1")], {}),
+    "each from the one before, as Debian orders": (
+        [spec("a", "1.9-1"), spec("a", "1.10-1"), spec("a", "1.10~rc1-1")],
+        {2: 0, 1: 2},
+    ),
+    "from another recipe with one of its packages": (
+        [spec("etcd", "3.3.25-1", makes="server client"), spec("upstream", "3.3.17-1", makes="server etcd-3.3")],
+        {0: 1},
+    ),
+    "not from the same version": ([spec("a", makes="x"), spec("b", makes="x")], {}),
+}
+
+
+@pytest.mark.parametrize("what", UPGRADES)
+def test_upgrades(what: str) -> None:
+    specs, expected = UPGRADES[what]
+    assert upgrades(specs, needs(specs)) == expected
+
+
+def test_build_dependencies_come_before_the_order_of_versions() -> None:
+    specs = [spec("a", "1-1", depends="b"), spec("a", "2-1"), spec("b", depends="a")]
+    assert needs(specs) == {0: {"b": 2}, 1: {}, 2: {"a": 1}}
+    assert upgrades(specs, needs(specs)) == {}

@@ -51,6 +51,15 @@ def test_what_does_not_depend_on_a_failure_goes_on() -> None:
     assert steps.outcomes == {0: "failed", 1: "blocked by [0]", 2: "blocked by [1]", 3: "ok", 4: "ok"}
 
 
+def test_what_only_comes_after_another_waits_for_it_and_is_begun_though_that_failed() -> None:
+    with ThreadPoolExecutor(2) as pool:
+        steps = Steps({0}, set(), pool)
+        work_through({0: set(), 1: set(), 2: set()}, steps, steps.outcomes, {2: 1, 1: 0})
+    assert steps.begun == [0, 1, 2]
+    assert steps.done_before == {0: set(), 1: {0}, 2: {0, 1}}
+    assert steps.outcomes == {0: "failed", 1: "ok", 2: "ok"}
+
+
 def test_ready_places_begin_in_order() -> None:
     assert worked({2: set(), 0: set(), 1: set()}, at_once={0, 1, 2}).begun == [0, 1, 2]
 

@@ -15,7 +15,7 @@ from pkgbuild.indexentry import IndexEntry
 from pkgbuild.outcome import Outcome
 from pkgbuild.plan import Action, Verb, earlier
 from pkgbuild.run import export
-from pkgbuild.spec import BuildSpec
+from pkgbuild.spec import BuildSpec, PackageSpec
 from pkgbuild.store import BuildResult, BuiltPackage, Store
 
 SPEC = BuildSpec(
@@ -109,7 +109,7 @@ def test_earlier_is_another_build_of_the_same_version(tmp_path: Path) -> None:
     assert later["digest"] == SPEC.digest
 
 
-def test_previous_is_the_newest_older_version_of_the_same_recipe_suite_and_architecture(tmp_path: Path) -> None:
+def test_previous_is_the_newest_older_version_for_the_same_suite_and_architecture(tmp_path: Path) -> None:
     store = Store(tmp_path)
     assert store.previous(SPEC) == []
     for fields in (
@@ -121,6 +121,15 @@ def test_previous_is_the_newest_older_version_of_the_same_recipe_suite_and_archi
     assert store.previous(SPEC) == [store.build_folder(newest) / "x.deb"]
     fill(store, again := dataclasses.replace(newest, base="newer"))
     assert store.previous(SPEC) == [store.build_folder(again) / "x.deb"]
+
+
+def test_previous_is_another_recipes_where_that_makes_the_same_package(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    server, client = (PackageSpec(name, (), (), (), None, None) for name in ("etcd-server", "etcd-client"))
+    fill(store, dataclasses.replace(SPEC, recipe="other", packages=(client,), package_version="3.4.23~rc1-1"))
+    fill(store, upstreams := dataclasses.replace(SPEC, recipe="etcd-upstream", packages=(server,), package_version="3.3.17-1"))
+    debians = dataclasses.replace(SPEC, packages=(server,))
+    assert store.previous(debians) == [store.build_folder(upstreams) / "x.deb"]
 
 
 def test_locks_are_read_back_and_a_broken_one_is_told(tmp_path: Path) -> None:
