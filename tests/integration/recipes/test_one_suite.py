@@ -40,11 +40,12 @@ LEGAL: dict[tuple[str, ...], tuple[str, ...]] = {
     CALICO: ("2.2.0", "2.6.12", "3.1.7"),
     ("containernetworking-plugins",): ("0.5.1+git0799f573", "0.6.0"),
     ("helm",): ("2.7.2", "2.8.2", "2.9.1", "2.11.0", "2.12.3"),
+    ("helm", "tiller"): ("2.11.0", "2.12.3"),
 }  # fmt: skip
 """What is installed together, and the versions on its way."""
 HOPS = [(names, old, new) for names, versions in LEGAL.items() for old, new in pairwise(versions)]
-PASS = ((*KUBERNETES, *METAPACKAGES), "1.7.16", "1.9.11")
-"""A hop of workers alone, which may be two minors behind."""
+PASSES = [((*KUBERNETES, *METAPACKAGES), old, new) for old, new in (("1.7.16", "1.9.11"), ("1.8.15", "1.10.13"))]
+"""Hops of workers alone, which may be two minors behind."""
 Stanzas = dict[tuple[str, str], Mapping[str, str]]
 
 
@@ -109,7 +110,7 @@ def test_apt_shows_every_version_of_every_recipe(published: Path, stanzas: Stanz
     assert all(said.count(f" {version} 50\n") for every in wanted.values() for version in every)
 
 
-@pytest.mark.parametrize(("names", "old", "new"), [*HOPS, PASS])
+@pytest.mark.parametrize(("names", "old", "new"), [*HOPS, *PASSES])
 def test_one_package_moves_alone_in_both_directions_and_none_by_itself(
     published: Path, stanzas: Stanzas, tmp_path: Path, names: tuple[str, ...], old: str, new: str
 ) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,10 @@ import releases
 
 from kubedeb.cli import run
 from kubedeb.errors import ExitCode
+from pkgbuild.finding import ROOTS
+from pkgbuild.judging import read_verdict
 from pkgbuild.library import choose, find
+from pkgbuild.lintian import ask
 from stacks import ARM64, Stack, files, scripts, unlike
 from testseed import seed
 
@@ -89,8 +94,44 @@ def checked(stack: Stack, *wanted: str, architecture: str = "amd64") -> int:
     return run(["build", *wanted, *stack.where(architecture), "--no-lintian", "--check", "--jobs", "2", "--offline"])
 
 
+BEFORE = {
+    "kubernetes": ("1.7.16", "1.8.15", "1.9.11", "1.10.13"),
+    "helm": ("2.7.2", "2.8.2", "2.9.1", "2.11.0", "2.12.3"),
+    "etcd-upstream": ("2.2.1", "2.3.8", "3.0.17", "3.1.12", "3.2.24", "3.3.17"),
+    "calico": ("2.2.0", "2.6.12", "3.1.7"),
+    "calico-upgrade": ("1.0.5",),
+    "containernetworking-plugins-0799f573": ("0.5.1+git0799f573",),
+}
+"""The versions of each recipe in their order. One has the packages of another: the plugins."""
+PLUGINS = ("containernetworking-plugins", "0.6.0")
+
+
+def test_each_version_was_upgraded_from_the_one_before_in_a_clean_root(stack: Stack) -> None:
+    """The root tests, which install, downgrade, upgrade, remove and purge, say from which version they went."""
+    wanted = {(name, new): f"{old}-1~deb12u1" for name, every in BEFORE.items() for old, new in pairwise(every)}
+    wanted |= {(name, every[0]): "" for name, every in BEFORE.items()} | {PLUGINS: "0.5.1+git0799f573-1~deb12u1"}
+    said = {}
+    for build in stack.builds["amd64"]:
+        verdict = read_verdict(Path(build["changes"]).parent)
+        assert verdict is not None
+        (roots,) = [judge for judge in verdict.judges if judge.name == ROOTS]
+        assert (roots.skipped, verdict.findings) == ("", ()), build["recipe"]
+        said[build["recipe"], build["version"]] = roots.against
+    assert said == wanted
+
+
+def test_lintian_finds_nothing_in_any_version(stack: Stack) -> None:
+    """Half of the builds in each of two calls, side by side, each build's packages together: they are one group to lintian."""
+    builds = [[Path(package["file"]) for package in build["packages"]] for build in stack.builds["amd64"]]
+    halves = [[file for files in builds[number::2] for file in files] for number in range(2)]
+    with ThreadPoolExecutor(2) as pool:
+        found = [said.findings for said in pool.map(ask, halves)]
+    assert found == [(), ()]
+    assert sum(map(len, halves)) == BUILT["amd64"]
+
+
 def test_lintian_finds_nothing_in_a_version_for_arm64(stack: Stack) -> None:
-    """One in turn: of amd64 it was asked when each was built, and every one of arm64 is the long test's."""
+    """One in turn; every one is the long test's."""
     wanted = stack.wanted("arm64")
     assert lintian(stack, wanted[seed() % len(wanted)]) == ExitCode.DONE
 
