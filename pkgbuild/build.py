@@ -21,7 +21,7 @@ from pkgbuild.compilecache import compile_cache
 from pkgbuild.conditions import NO_CONDITIONS, Conditions
 from pkgbuild.dsc import named_files
 from pkgbuild.early import early
-from pkgbuild.gomake import CACHE_VARIABLE
+from pkgbuild.gomake import go_variables
 from pkgbuild.inspectbuild import NOBODY, Inspector
 from pkgbuild.inspection import inspect
 from pkgbuild.judging import judge, keep_verdict
@@ -114,12 +114,13 @@ def make(
         _log(shop.store.log(spec)) as log, storing, caching as cache,
         shop.sandbox(limited, [*binds, *([cache] if cache else [])]) as sandbox, _looked_into(spec, sandbox, shop.conditions),
     ):  # fmt: skip
+        variables = go_variables(spec.go, cache.target if cache else None, limited.memory)
         files = fetched(spec, shop.cache)
         copied = put_tree(expanded, files, sandbox)
         read = (readings or Readings()).of
         with early(sandbox, f"{sandbox.surroundings.build_root}/{folder_name(spec)}", folder, read) as known:
             for step in steps(spec, files.dsc):
-                _run(spec, step, sandbox, known.hearing(log), shop, {CACHE_VARIABLE: cache.target} if cache else {})
+                _run(spec, step, sandbox, known.hearing(log), shop, variables)
         packages, changes, buildinfo = _take(spec, sandbox, folder, known.sha256)
         contents = [read(folder / package.file).contents for package in packages]
         said = _says(spec, sandbox, log)

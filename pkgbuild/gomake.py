@@ -19,6 +19,8 @@ GENERATOR = "debian/kubedeb-generate"
 """`generate.sh`, rendered: runs the recipe's script, or takes what it made the last time from the same files."""
 TOOLCHAIN = ".kubedeb/toolchain"
 CACHE_VARIABLE = "KUBEDEB_GOCACHE"
+GARBAGE_PERCENT = "400"
+"""How far Go's compiler lets garbage grow beyond what it needs (GOGC, by default 100): a fifth less CPU, more memory."""
 DEBIANS_LIBRARIES = "/usr/share/gocode"
 """Where Debian's packages of Go libraries have their sources."""
 KNOWS_BUILDVCS = (1, 18)
@@ -106,6 +108,16 @@ def makefile(go: GoSpec, architecture: Architecture, packages: Iterable[Package]
         })),
     ]  # fmt: skip
     return "\n".join(lines) + "\n"
+
+
+def go_variables(go: GoSpec | None, cache: str | None, memory: int | None) -> dict[str, str]:
+    """Return variables of a build that decide nothing of its bytes, so that they are no part of the makefile and its digest.
+
+    `cache`: where the compile cache lies in the sandbox; `memory`: the build's limit in bytes; None without one. A limited
+    build keeps Go's own default.
+    """
+    known = {CACHE_VARIABLE: cache} if cache else {}
+    return known if go is None or memory is not None else {**known, "GOGC": GARBAGE_PERCENT}
 
 
 def _generating(generate: GenerateSpec | None) -> list[str]:

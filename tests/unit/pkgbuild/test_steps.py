@@ -7,7 +7,7 @@ from pathlib import Path
 import kindsamples
 from pkgbuild.compilecache import copy_cache, key
 from pkgbuild.early import HOOK
-from pkgbuild.gomake import MAKEFILE
+from pkgbuild.gomake import MAKEFILE, go_variables
 from pkgbuild.library import choose, find
 from pkgbuild.recipe import Architecture, Suite
 from pkgbuild.spec import BuildSpec, Expanded, expand
@@ -34,6 +34,13 @@ def expanded(folder: Path, name: str, architecture: Architecture = Architecture.
 
 def shown(spec: BuildSpec, dsc: str = "") -> list[str]:
     return [f"{step.folder}$ {' '.join(step.argv)}" for step in steps(spec, dsc)]
+
+
+def test_gos_compiler_gets_more_room_unless_memory_is_limited(tmp_path: Path) -> None:
+    go = expanded(tmp_path, "hello-module").spec.go
+    assert go_variables(go, "/cache", None) == {"KUBEDEB_GOCACHE": "/cache", "GOGC": "400"}
+    assert go_variables(go, None, 4 * 1024**3) == {}
+    assert go_variables(None, None, None) == {}
 
 
 def test_steps_of_each_kind(tmp_path: Path) -> None:
