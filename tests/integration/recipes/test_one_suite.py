@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections import defaultdict
 from collections.abc import Mapping
@@ -13,7 +12,6 @@ import pytest
 
 import copiedrecipe
 import onesuite
-from kubedeb import __version__
 from kubedeb.cli import run
 from kubedeb.deb import read_deb
 from kubedeb.errors import ExitCode
@@ -78,21 +76,6 @@ def stanzas(built: Path) -> Stanzas:
 def published(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Publish all of it in one suite."""
     return onesuite.publish(tmp_path_factory.mktemp("published"), built.glob("*.changes"))
-
-
-@pytest.mark.long
-def test_build_all_leaves_nothing_out_but_what_is_for_another_suite_or_made_of_the_checkout(
-    built: Path, stack: Stack, tmp_path: Path
-) -> None:
-    """What compiles too: Kubernetes twice, etcd once."""
-    said = tmp_path / "said.json"
-    with said.open("w") as stream, pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sys.stdout", stream)
-        assert run(["build", "--all", *stack.where(), "--json"]) == ExitCode.DONE
-    about = json.loads(said.read_text())
-    left_out = {(one["recipe"], one["version"]) for one in about["left_out"]}
-    assert left_out == {("kubedeb", __version__), ("etcd-source", "3.5.16")}
-    assert {"kubernetes-source", "etcd-source"} < {one["recipe"] for one in about["builds"]}
 
 
 def test_apt_shows_every_version_of_every_recipe(published: Path, stanzas: Stanzas, tmp_path: Path) -> None:
