@@ -242,9 +242,9 @@ def _entry(item: tarfile.TarInfo) -> Entry:
     return Entry(path, kind, item.mode & 0o7777, size, item.linkname, f"{item.uid}:{item.gid}")
 
 
-def _opened(path: Path) -> IO[bytes]:
+def _opened(path: Path) -> io.FileIO:
     # Whole blocks are asked for, so a buffer would only be copied.
-    return cast("IO[bytes]", path.open("rb", buffering=0))
+    return io.FileIO(path)
 
 
 class _Hashed:
@@ -273,19 +273,19 @@ class _Hashed:
         return bool(self._block)
 
 
-class _Member(io.RawIOBase):
+class _Member:
     """One member of the archive, readable until its end."""
+
+    # No io.RawIOBase: to make one, and to see it closed, takes as long as to read a small member.
+    __slots__ = ("_padding", "_source", "left")
 
     def __init__(self, source: _Hashed, size: int) -> None:
         self._source = source
         self._padding = size % 2
         self.left = size
 
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        wanted = self.left if size is None or size < 0 else min(size, self.left)
+    def read(self, size: int = -1, /) -> bytes:
+        wanted = self.left if size < 0 or size > self.left else size
         data = self._source.read(wanted) if wanted else b""
         if len(data) < wanted:
             raise DebError("it is truncated")
@@ -296,7 +296,8 @@ class _Member(io.RawIOBase):
         """Read to the member's end, and past the byte that makes its length even."""
         while self.left:
             self.read(BLOCK)
-        self._source.read(self._padding)
+        if self._padding:
+            self._source.read(1)
 
 
 class _Archive:
@@ -359,30 +360,7 @@ class _Decompressor(Protocol):
     def decompress(self, data: bytes, max_length: int) -> bytes: ...
 
 
-class _Zlib:
-    """zlib's decompressor, made like lzma's and bz2's."""
-
-    def __init__(self) -> None:
-        self._inner = zlib.decompressobj(wbits=31)
-
-    @property
-    def eof(self) -> bool:
-        return self._inner.eof
-
-    @property
-    def needs_input(self) -> bool:
-        return not self._inner.unconsumed_tail
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._inner.unused_data
-
-    def decompress(self, data: bytes, max_length: int) -> bytes:
-        return self._inner.decompress(self._inner.unconsumed_tail + data, max_length)
-
-
 DECOMPRESSORS: dict[str, Callable[[], _Decompressor]] = {
-    ".gz": _Zlib,
     ".xz": lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MAX_MEMORY),
     ".lzma": lambda: lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=MAX_MEMORY),
     ".bz2": bz2.BZ2Decompressor,
@@ -421,6 +399,8 @@ def inflate(member: Readable, suffix: str, limit: int) -> _Inflated:
     """
     if suffix == "":
         return _Inflated(iter(lambda: member.read(BLOCK), b""), limit)
+    if suffix == ".gz":
+        return _Inflated(_gz_blocks(member), limit)
     if suffix == ".zst":
         return _Inflated(_zstd_blocks(member), limit)
     if suffix not in DECOMPRESSORS:
@@ -441,6 +421,23 @@ def _zstd_blocks(member: Readable) -> Iterator[bytes]:
             yield block
     except zstandard.ZstdError as error:
         raise DebError(f"its zstd data is damaged: {error}") from error
+
+
+def _gz_blocks(member: Readable) -> Iterator[bytes]:
+    """Yield decompressed blocks as `_blocks` does; zlib says in its own way what is left of its input."""
+    data = member.read(BLOCK)
+    while data:
+        decompressor = zlib.decompressobj(wbits=31)
+        while not decompressor.eof:
+            if not data:
+                data = member.read(BLOCK)
+                if not data:
+                    raise DebError("its compressed data is truncated")
+            block = decompressor.decompress(data, BLOCK)
+            data = decompressor.unconsumed_tail
+            if block:
+                yield block
+        data = decompressor.unused_data or member.read(BLOCK)
 
 
 def _blocks(member: Readable, make: Callable[[], _Decompressor]) -> Iterator[bytes]:

@@ -36,7 +36,18 @@ def entries(stream: Source) -> Iterator[tuple[tarfile.TarInfo, IO[bytes] | None]
 
     Raises what `tarfile` raises in its mode `r|`: `tarfile.TarError`, `ValueError`, `RecursionError` and more.
     """
-    forward = _Forward(stream)
+    chunk, at = _first(stream), 0
+    # What is in memory whole, as most packages are, needs no reader of its own.
+    while (item := plain(chunk[at : at + BLOCK])) is not None:
+        begin = at + BLOCK
+        end = begin + -(-item.size // BLOCK) * BLOCK
+        if end > len(chunk):
+            break
+        yield item, io.BytesIO(chunk[begin : begin + item.size]) if item.type == tarfile.REGTYPE else None
+        at = end
+    if chunk[at : at + BLOCK] == END:
+        return
+    forward = _Forward(stream, chunk, at)
     while (item := plain(header := _header(forward))) is not None:
         end = forward.position + -(-item.size // BLOCK) * BLOCK
         yield item, cast("IO[bytes]", _Content(forward, item.size)) if item.type == tarfile.REGTYPE else None
@@ -81,21 +92,33 @@ def _text(field: bytes) -> str:
     return field.partition(b"\0")[0].decode(tarfile.ENCODING, "surrogateescape")
 
 
+def _first(stream: Source) -> bytes:
+    try:
+        return stream.read(CHUNK)
+    except zlib.error as error:
+        raise _damaged(error) from None
+
+
 def _header(forward: _Forward) -> bytes:
     try:
         return forward.read(BLOCK)
     except zlib.error as error:
-        raise tarfile.ReadError(f"zlib error: {error}") from None
+        raise _damaged(error) from None
+
+
+def _damaged(error: zlib.error) -> tarfile.ReadError:
+    """Return what `tarfile` raises where zlib finds no header's bytes."""
+    return tarfile.ReadError(f"zlib error: {error}")
 
 
 class _Forward:
     """A stream that knows its position, read in large chunks; it may be told to go on, not to go back."""
 
-    def __init__(self, stream: Source) -> None:
+    def __init__(self, stream: Source, chunk: bytes, at: int) -> None:
         self._stream = stream
-        self._chunk = b""
-        self._at = 0
-        self.position = 0
+        self._chunk = chunk
+        self._at = at
+        self.position = at
 
     def read(self, size: int) -> bytes:
         end = self._at + size

@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from kubedeb.records import frozen
-from repo.catalog import Catalog
 from repo.intake import Candidate, Findings, collect
 from repo.models import SOURCE, Action, Key, Member, Package, Suite
 from repo.place import Repository
@@ -64,22 +63,25 @@ def take(opened: Transaction, looked: Looked) -> Added:
     suite, catalog, load, findings = looked.suite, opened.catalog, opened.load, Findings()
     names = {candidate.package.name for candidate in looked.candidates}
     published = [row for live in opened.lives.values() for row in near(live.snapshot, load, names)]
-    refuse_other_bytes(looked.candidates, catalog, published, findings)
+    drafted = {row.key: row for candidate in looked.candidates if (row := catalog.same(*candidate.package.key)) is not None}
+    refuse_other_bytes(looked.candidates, drafted, published, findings)
     findings.stop()
     by_member: dict[Member, list[Package]] = {}
     for row in published:
         by_member.setdefault(row.member, []).append(row)
-    candidates = [_with_known(candidate, catalog, by_member) for candidate in looked.candidates]
+    candidates = [_with_known(candidate, drafted, by_member) for candidate in looked.candidates]
     served = set(near(opened.lives[suite.name].snapshot, load, names)) if suite.name in opened.lives else set()
     return _store(opened, suite, candidates, served, looked.passed_over)
 
 
-def _with_known(candidate: Candidate, catalog: Catalog, published: Mapping[Member, Iterable[Package]]) -> Candidate:
+def _with_known(
+    candidate: Candidate, drafted: Mapping[Key, Package], published: Mapping[Member, Iterable[Package]]
+) -> Candidate:
     """Return the candidate with what lies beside the same bytes in the repository already: nothing said is lost."""
     package = candidate.package
-    known, drafted = list(published.get(package.member, ())), catalog.same(*package.key)
-    if drafted is not None and drafted.member == package.member:
-        known.append(drafted)
+    known = list(published.get(package.member, ())) if published else []
+    if (row := drafted.get(package.key)) is not None and row.member == package.member:
+        known.append(row)
     if not known:
         return candidate
     there = [file for row in known for file in beside(row)]
@@ -110,13 +112,13 @@ def other_bytes(package: Package, other: Package, where: str) -> str:
 
 
 def refuse_other_bytes(
-    candidates: Iterable[Candidate], catalog: Catalog, published: Iterable[Package], findings: Findings
+    candidates: Iterable[Candidate], drafted: Mapping[Key, Package], published: Iterable[Package], findings: Findings
 ) -> None:
-    """Note what the repository has with other bytes: in a draft, as the catalog says, or published, in whatever suite."""
+    """Note what the repository has with other bytes: remembered by the catalog, or published, in whatever suite."""
     witnesses = {row.key: row for row in published}
     for candidate in candidates:
         package = candidate.package
-        for known in (witnesses.get(package.key), catalog.same(*package.key)):
+        for known in (witnesses.get(package.key), drafted.get(package.key)):
             if known is not None and known.sha256 != package.sha256:
                 findings.note(candidate.path, other_bytes(package, known, "in the repository"))
                 break
@@ -139,6 +141,7 @@ def _store(
     files = [file for candidate in by_content.values() for file in candidate.objects()]
     adopted = opened.repository.layout.store.adopt_all(files)
     opened.unsynced.append(adopted.wait)
+    opened.stored.update(by_content)
     if new:
         catalog.add(suite.name, new, new)
     written = {name for (name, *_), was in zip(files, adopted.written, strict=True) if was} if present else set()

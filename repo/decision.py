@@ -17,7 +17,7 @@ from repo.snapshots import Applied, Rows, Snapshot
 class Decision:
     """What publishing a suite would make of it; `reason` is empty when that is what it serves already.
 
-    `listed` are indices of the same packages that may be in the store.
+    `listed` are indices of the same packages that may be in the store. `drafted`: it carries out all of the suite's draft.
     """
 
     target: Snapshot
@@ -26,6 +26,7 @@ class Decision:
     removed: tuple[Member, ...] = ()
     new: Mapping[str, Rows] = field(default_factory=dict)
     listed: Listed | None = None
+    drafted: bool = False
 
     def without_rows(self) -> Decision:
         """Return it without the packages of new chunks: these are in the store now, and may be a hundred thousand."""
@@ -48,7 +49,7 @@ def decide(
         reason = counted if applied.added or applied.removed else asked or counted
     else:
         reason = _other_settings(live.release, suite) or (asked if again else "")
-    return Decision(applied.snapshot, reason, applied.added, applied.removed, applied.new, listed)
+    return Decision(applied.snapshot, reason, applied.added, applied.removed, applied.new, listed, applied.drafted)
 
 
 def _other_settings(release: Release, suite: Suite) -> str:

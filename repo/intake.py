@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from stat import S_ISREG
@@ -19,6 +19,7 @@ from repo.binaries import read_binary
 from repo.models import Package, package_of, pool_folder
 from repo.poolfiles import BUILDINFO, STATEMENTS, PoolFile, objects, parse_files, with_beside
 
+BESIDE = (BUILDINFO, *STATEMENTS)
 MAX_BESIDE = 256 * 1024 * 1024
 BUILDER = re.compile(r"\.[A-Za-z0-9_-]+")
 
@@ -91,7 +92,7 @@ def _take(path: Path, keyring: Path | None, out: _Given, findings: Findings, pas
         _take_upload(path, keyring, out, findings, passed_over)
     elif keyring is not None:
         findings.note(path, "is refused: the suite takes signed .changes files only")
-    elif path.name.endswith((BUILDINFO, *STATEMENTS)):
+    elif path.name.endswith(BESIDE):
         out.named.append(path)
     else:
         out.packages.append(path)
@@ -124,7 +125,7 @@ def _take_upload(path: Path, keyring: Path | None, out: _Given, findings: Findin
             findings.note(here, problem)
         elif file.name.endswith((".deb", ".dsc")):
             out.packages.append(here)
-        elif file.name.endswith((BUILDINFO, *STATEMENTS)):
+        elif file.name.endswith(BESIDE):
             out.named.append(here)
         elif not any(name.endswith(".dsc") for name in names):
             passed_over.append(file.name)
@@ -145,7 +146,7 @@ def _inspect(path: Path) -> tuple[Package, tuple[tuple[str, Path, str], ...]] | 
     """Return the package that a file is with its further files, as in `Candidate`, or what is wrong with it."""
     what = "a source package" if path.suffix == ".dsc" else "a Debian package"
     try:
-        if not S_ISREG(path.stat().st_mode):
+        if not S_ISREG(os.stat(path).st_mode):
             # A pipe would be waited for, a device be read for ever.
             return "is no regular file"
         return _source(path) if path.suffix == ".dsc" else (package_of(read_binary(path)), ())
@@ -167,9 +168,11 @@ def _source(path: Path) -> tuple[Package, tuple[tuple[str, Path, str], ...]]:
 
 def _with_beside(candidates: list[Candidate], given: _Given, findings: Findings) -> list[Candidate]:
     """Return the candidates with what was said about them: by file name, a build record by the sha256 that it lists."""
-    near = _build_records(candidates, findings) if given.look_beside else {}
-    folders = {candidate.path.parent for candidate in candidates} if given.look_beside else ()
-    stated = {folder: _statements_in(folder) for folder in folders}
+    folders = dict.fromkeys(candidate.path.parent for candidate in candidates) if given.look_beside else {}
+    # Each folder is read once: it may hold ten thousand packages.
+    listed = {folder: sorted(name for name in os.listdir(folder) if name.endswith(BESIDE)) for folder in folders}
+    near = _build_records(listed, findings)
+    stated = {folder: _statements_in(folder, names) for folder, names in listed.items()}
     if not (near or given.named or any(stated.values())):
         return candidates
     said: dict[Path, list[Path]] = {candidate.path: [] for candidate in candidates}
@@ -186,13 +189,13 @@ def _with_beside(candidates: list[Candidate], given: _Given, findings: Findings)
     return [attach(candidate, list(dict.fromkeys(said[candidate.path])), findings) for candidate in candidates]
 
 
-def _statements_in(folder: Path) -> dict[str, list[Path]]:
-    """Return the statements in a folder by the stem of the package that each is about, the folder read once.
+def _statements_in(folder: Path, names: Iterable[str]) -> dict[str, list[Path]]:
+    """Return the statements among a folder's files by the stem of the package that each is about.
 
     A name `STEM.BUILDER.SUFFIX` (several builders may say something) may be that of a package `STEM.BUILDER` too.
     """
     found: dict[str, list[Path]] = {}
-    for path in sorted(path for path in folder.iterdir() if path.name.endswith(STATEMENTS) and path.is_file()):
+    for path in _files(folder, names, STATEMENTS):
         whole = path.name.removesuffix(next(suffix for suffix in STATEMENTS if path.name.endswith(suffix)))
         for stem in (whole, whole.rpartition(".")[0]):
             if _is_about(path.name, stem):
@@ -219,11 +222,16 @@ def _owners(path: Path, candidates: Iterable[Candidate], findings: Findings) -> 
     return [one for one in candidates if _is_about(path.name, one.path.name.removesuffix(one.path.suffix))]
 
 
-def _build_records(candidates: Iterable[Candidate], findings: Findings) -> dict[str, list[Path]]:
+def _files(folder: Path, names: Iterable[str], suffixes: tuple[str, ...]) -> Iterator[Path]:
+    """Yield a folder's files of these kinds."""
+    return (folder / name for name in names if name.endswith(suffixes) and (folder / name).is_file())
+
+
+def _build_records(listed: Mapping[Path, Iterable[str]], findings: Findings) -> dict[str, list[Path]]:
     """Return the `.buildinfo` files in the packages' own folders by the sha256 of what they list."""
     found: dict[str, list[Path]] = {}
-    for folder in {candidate.path.parent: None for candidate in candidates}:
-        for path in sorted(path for path in folder.glob(f"*{BUILDINFO}") if path.is_file()):
+    for folder, names in listed.items():
+        for path in _files(folder, names, (BUILDINFO,)):
             try:
                 digests = _recorded(path)
             except (ValueError, OSError) as error:

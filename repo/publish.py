@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from kubedeb.errors import ExitCode, KubedebError
@@ -127,7 +127,7 @@ def from_draft(suite: str) -> Target:
 
     def applied(opened: Transaction, live: Live | None) -> Applied:
         leaving, added = opened.catalog.changes(suite)
-        return apply(live.snapshot if live else Snapshot(), opened.load, leaving, added)
+        return replace(apply(live.snapshot if live else Snapshot(), opened.load, leaving, added), drafted=True)
 
     return applied
 

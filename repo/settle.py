@@ -18,6 +18,7 @@ from repo.snapshots import named, near
 from repo.store import digest_of
 
 if TYPE_CHECKING:
+    from repo.catalog import Catalog
     from repo.keys import Signed
     from repo.transaction import Transaction
 
@@ -29,8 +30,10 @@ def record(transaction: Transaction, suite: str, live: Live) -> None:
         store.create({name: live.inrelease})
 
 
-def settle(transaction: Transaction, suite: Suite, live: Live, signed: Signed | None = None) -> None:
+def settle(transaction: Transaction, suite: Suite, live: Live, signed: Signed | None = None, *, drafted: bool = False) -> None:
     """Complete a generation that is live; writes only what is not as it should be.
+
+    `drafted`: it was made here, from all of the suite's draft, which need not be compared with it.
 
     For clients that know InRelease and by-hash none of it matters; it is for old ones, people and the next publish. The
     catalog is told last: what it calls settled is.
@@ -48,7 +51,7 @@ def settle(transaction: Transaction, suite: Suite, live: Live, signed: Signed | 
     settled, served = catalog.settled(suite.name), {*transaction.lives, suite.name}
     done = settled == live.generation and not catalog.draft(suite.name)
     if not done or not _client_files_stand(repository, served) or _lacks_page(repository, suite):
-        finished = fulfilled(transaction, suite.name, live)
+        finished = _whole_draft(catalog, suite.name) if drafted else fulfilled(transaction, suite.name, live)
         # Where all was right before this generation, only a new name changes the clients' files.
         followed = signed is not None and settled == live.generation - 1 > 0 and _client_files_stand(repository, served)
         if not followed or not all(map(catalog.has_published, finished.values())):
@@ -65,6 +68,10 @@ def _sign(repository: Repository, text: str) -> Signed:
     from repo.signing import sign
 
     return sign(repository, text, time.time())
+
+
+def _whole_draft(catalog: Catalog, suite: str) -> dict[str, str]:
+    return {change.member.sha256: change.member.name for change in catalog.draft(suite)}
 
 
 def fulfilled(transaction: Transaction, suite: str, live: Live) -> dict[str, str]:

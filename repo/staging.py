@@ -119,7 +119,7 @@ def _rename(opened: Transaction, prepared: Prepared, *, alone: bool) -> None:
 def _settle(opened: Transaction, prepared: Prepared) -> None:
     suite, live = prepared.suite, prepared.live
     try:
-        settle(opened, suite, live, prepared.signed)
+        settle(opened, suite, live, prepared.signed, drafted=prepared.decision.drafted)
     except (KubedebError, OSError) as error:
         raise KubedebError(
             f"generation {live.generation} of {suite.name} is live, but not all that follows could be written",
@@ -169,7 +169,11 @@ def _require_pool(opened: Transaction, suite: str, decision: Decision) -> None:
     In an object store what was never published was uploaded just now; of what comes back, gc may have deleted the bytes.
     """
     store = opened.repository.layout.store
+    # In a folder nobody else deletes meanwhile.
+    here = opened.stored if store.local is not None else ()
     for member in decision.added:
+        if member.sha256 in here:
+            continue
         asked = member.architecture != "source" and (store.local is not None or opened.catalog.was_published(member.sha256))
         if asked and store.size(member.pool_name) is None:
             raise damaged(member)

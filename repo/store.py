@@ -231,21 +231,17 @@ class FolderStore:
 
     def _copied(self, source: Path, digest: str, *, sync: bool) -> str:
         """Copy a file, held to its digest while it is read, and return where."""
-        descriptor, temporary = new_file(self.staging, mode=0o644)
+        into, temporary = new_file(self.staging, mode=0o644)
         try:
-            with os.fdopen(descriptor, "wb", buffering=0) as stream, open(source, "rb", buffering=0) as origin:
-                hashed = sha256()
-                while block := origin.read(COPIED):
-                    hashed.update(block)
-                    left = memoryview(block)
-                    while left:
-                        left = left[stream.write(left) :]
-                if hashed.hexdigest() != digest:
+            try:
+                if _copy(source, into) != digest:
                     raise changed(source)
-                if os.fstat(descriptor).st_mode & 0o7777 != 0o644:  # the umask took some of it
-                    os.fchmod(descriptor, 0o644)
+                if os.fstat(into).st_mode & 0o7777 != 0o644:  # the umask took some of it
+                    os.fchmod(into, 0o644)
                 if sync:
-                    os.fsync(descriptor)
+                    os.fsync(into)
+            finally:
+                os.close(into)
         except BaseException:
             os.unlink(temporary)
             raise
@@ -268,6 +264,21 @@ class FolderStore:
         for place, _, files in os.walk(self.root / prefix, onerror=_raise):
             for file in files:
                 yield str(Path(place, file).relative_to(self.root))
+
+
+def _copy(source: Path, into: int) -> str:
+    """Copy a file to its end into an open one, and return the sha256 of what was copied."""
+    hashed = sha256()
+    origin = os.open(source, os.O_RDONLY)
+    try:
+        while block := os.read(origin, COPIED):
+            hashed.update(block)
+            written = os.write(into, block)
+            while written < len(block):
+                written += os.write(into, memoryview(block)[written:])
+    finally:
+        os.close(origin)
+    return hashed.hexdigest()
 
 
 def _raise(error: OSError) -> None:
@@ -305,7 +316,7 @@ def make_folders(folder: str | Path) -> list[str]:
         if not os.path.isdir(folder):
             raise
         return []
-    if os.stat(folder).st_mode & 0o777 != 0o755:
+    if os.stat(folder).st_mode & 0o777 != 0o755:  # the umask took some of it
         os.chmod(folder, 0o755)  # noqa: S103 - it is to be read by everybody
     return [above]
 

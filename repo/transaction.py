@@ -46,7 +46,8 @@ class Stopwatch:
 class Transaction:
     """What a writer holds while nobody else writes here. `lives` is what the store said when it was last asked.
 
-    `planned` is what suites will serve that are staged and go live together with others.
+    `planned` is what suites will serve that are staged and go live together with others; `stored` the packages (sha256) of
+    which the bytes were put into the store, or found there whole, just now.
     """
 
     repository: Repository
@@ -57,6 +58,7 @@ class Transaction:
     lives: dict[str, Live] = field(default_factory=dict)
     planned: dict[str, Snapshot] = field(default_factory=dict)
     entered: Entered | None = None
+    stored: set[str] = field(default_factory=set)
     unsynced: list[Wait] = field(default_factory=list)
 
     def durable(self) -> None:

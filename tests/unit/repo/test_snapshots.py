@@ -1,3 +1,5 @@
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,6 +30,9 @@ def row(name: str, version: str = "1", sha256: str = "a") -> Package:
 @given(st.lists(st.builds(Package, TEXT, TEXT, TEXT, TEXT, st.integers(0, 9), TEXT), max_size=6))
 def test_a_chunk_and_a_snapshot_read_back(rows: list[Package]) -> None:
     assert parse_rows(rows_text(rows)) == tuple(rows)
+    # The digest of a chunk that was published must not change.
+    lines = ",\n".join(json.dumps(list(row)) for row in rows)
+    assert rows_text(rows) == f"[\n{lines}\n]\n".encode()
     snapshot, _ = snapshot_of(rows)
     assert Snapshot.parse(snapshot.text()) == snapshot
     assert snapshot_of(reversed(rows))[0].id == snapshot.id
