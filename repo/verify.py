@@ -63,6 +63,7 @@ class Report:
             raise KubedebError(
                 f"the repository is not as it was signed: {counted(len(self.findings), 'finding')}",
                 hint="Restore these files; a package: kubedeb repo add FILE, then publish.\n"
+                "A named snapshot: kubedeb repo snapshot create with the same name and suite serves it anew.\n"
                 "One of two contents of a version: kubedeb repo remove, then publish.", code=ExitCode.VERIFY,
             )  # fmt: skip
 
