@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from kubedeb.knowledge import Knowledge
 from kubedeb.versions import Version
@@ -22,6 +22,19 @@ from upgrade_plans.prover.wholerecords import Boundary, Compiled, Key, Lines, Pa
 ETCD3_DEFAULT = "kube-apiserver-etcd3-default"
 
 
+Alike = tuple[str, frozenset[str], Version | None]
+"""A daemon, which node sets of settings and changes hold it, and the version that a step finds on what it moves."""
+
+
+@dataclass(slots=True)
+class _Made:
+    """What a step makes of a daemon, whether it has to do with it, and how many counted units it has moved so."""
+
+    after: Record
+    able: bool
+    count: int = 0
+
+
 class Compiler:
     """Walks a plan's steps once and notes what each changes."""
 
@@ -34,7 +47,7 @@ class Compiler:
         self._within: dict[str, frozenset[str]] = {}
         self._records: dict[Record, Record] = {}
         self._begun: dict[tuple[str, frozenset[str], str | None, str | None], Record] = {}
-        self._made: dict[tuple[str, str, frozenset[str], Record], Record] = {}
+        self._made: dict[tuple[str, frozenset[str], Record], _Made] = {}
         self.first = {group.id: _first(group.nodes) for group in plan.workers}
         self.counted: dict[Key, dict[Record, int]] = {}
         self.fleet: dict[tuple[str, Record], int] = {}
@@ -107,11 +120,9 @@ class Compiler:
             for step in one.steps:
                 parts = tuple(self._parts(step)) if step.kind in HANDLED else ()
                 hosts = {key: after for part in parts for key, (_, after) in part.hosts.items()}
-                self.here = replace(
-                    self._context(step, len(steps)), hosts={**self.here.hosts, **hosts} if hosts else self.here.hosts
-                )
-                if any(part.fleet for part in parts):
-                    self.here = replace(self.here, fleet=self._fleet())
+                self.here = self._context(step, len(steps))
+                if hosts or any(part.fleet for part in parts):
+                    self.here = replace(self.here, hosts={**self.here.hosts, **hosts}, fleet=self._fleet())
                 steps.append(Compiled(step, phase, parts, self._floor(step, len(steps), starts)))
                 boundaries.append(self.here)
         self.wrong += short_of(self.plan, self.here.hosts, self.counted)
@@ -133,20 +144,30 @@ class Compiler:
         self.wrong.append(Violation("plan", "static", f"step {step.id} {what}", step.id))
 
     def _parts(self, step: Step) -> Iterator[Part]:
-        names, counted = components(step), False
+        """Yield what goes together in a step, and move what it takes of counted units."""
+        names, begins, counted = components(step), _begins(step), False
+        self._made = {}
         for where, count in step.takes.items():
-            if any((name, where) in self.counted for name in names):
-                counted = True
-                for name in names:
-                    self._move(step, name, where, count)
-            else:
+            there = [self.counted.get((name, where)) for name in names]
+            if there.count(None) == len(there):
                 yield Part(where, dict(self._pairs(step, names, where, count)))
+                continue
+            counted, sets = True, self._sets(where)
+            for name, records in zip(names, there, strict=True):
+                if records is None:
+                    self._bad(step, f"takes {name} of {where}, which the plan does not know")
+                elif left := self._move(step, (name, sets, begins), records, count):
+                    self._bad(step, f"takes {count} {name} of {where} from {step.from_}, where {count - left} are")
         if counted:
+            for (name, _, before), made in self._made.items():
+                if made.count:
+                    self.fleet[name, before] -= made.count
+                    self.fleet[name, made.after] = self.fleet.get((name, made.after), 0) + made.count
             yield Part("", fleet=True)
 
     def _pairs(self, step: Step, names: tuple[str, ...], where: str, count: int) -> Iterator[tuple[Key, tuple[Record, Record]]]:
         """Yield each daemon of a host that a step takes, before and after it."""
-        begins = self._begins(step)
+        begins = _begins(step)
         for name in names:
             before = self.here.hosts.get((name, where))
             if before is None and begins is not None:
@@ -158,42 +179,35 @@ class Compiler:
                 self._bad(step, f"takes {count} of {where}, which is one")
             if begins is not None and before.disk != begins:
                 self._bad(step, f"takes {name} of {where} from {step.from_}, where {before.disk} is installed")
-            yield (name, where), (before, self._after(step, name, where, before))
+            yield (name, where), (before, self._after(step, (name, self._sets(where), begins), before).after)
 
-    @staticmethod
-    def _begins(step: Step) -> Version | None:
-        """Return the version that a step finds on what it moves, None when it moves nothing or from anywhere."""
-        return Version.parse(step.from_) if step.kind in MOVERS and step.from_ is not None else None
-
-    def _move(self, step: Step, name: str, where: str, count: int) -> None:
-        """Move `count` units of a group; those that the step has nothing to do on come last."""
-        there = self.counted.get((name, where))
-        if there is None:
-            self._bad(step, f"takes {name} of {where}, which the plan does not know")
-            return
-        begins = self._begins(step)
-        able = [record for record, number in there.items() if number > 0 and begins in (None, record.disk)]
+    def _move(self, step: Step, alike: Alike, there: dict[Record, int], count: int) -> int:
+        """Move `count` units of a group and return how many are missing; those that the step does nothing to come last."""
+        made = [(record, self._after(step, alike, record)) for record in there]
+        able = [(record, one) for record, one in made if one.able]
         if len(able) > 1:
-            able.sort(key=lambda record: self._after(step, name, where, record) is record)
-        here = sum(there[record] for record in able)
-        if count > here:
-            self._bad(step, f"takes {count} {name} of {where} from {step.from_}, where {here} are")
-        left = count
-        for record in able:
-            some = min(left, there[record])
-            if some and (after := self._after(step, name, where, record)) is not record:
-                self._count((name, where), record, -some)
-                self._count((name, where), after, some)
-            left -= some
+            able.sort(key=lambda pair: pair[1].after is pair[0])
+        for record, one in able:
+            some = min(count, there[record])
+            if some and one.after is not record:
+                one.count += some
+                there[one.after] = there.get(one.after, 0) + some
+                there[record] -= some
+                if not there[record]:
+                    del there[record]
+            count -= some
+        return count
 
-    def _after(self, step: Step, name: str, where: str, before: Record) -> Record:
+    def _after(self, step: Step, alike: Alike, before: Record) -> _Made:
         """Return what a step makes of a daemon; worked out once for all that are alike and that the same changes concern."""
-        key = step.id, name, self._sets(where), before
+        name, sets, begins = alike
+        key = name, sets, before
         found = self._made.get(key)
         if found is None:
             changes = [change for one in step.changes if (change := self.plan.changes.get(one)) is not None
-                       and name in GROUPS.get(change.component, (change.component,)) and change.nodes in key[2]]  # fmt: skip
-            found = self._made[key] = self._once(self._changed_by(step, name, changes, before))
+                       and name in GROUPS.get(change.component, (change.component,)) and change.nodes in sets]  # fmt: skip
+            after = self._once(self._changed_by(step, name, changes, before))
+            found = self._made[key] = _Made(after, able=begins in (None, before.disk))
         return found
 
     def _changed_by(self, step: Step, name: str, changes: list[Change], before: Record) -> Record:
@@ -263,6 +277,11 @@ class Compiler:
     def _until(self, number: int) -> str:
         outage = self.plan.steps[number].outage
         return outage.until if outage is not None else ""
+
+
+def _begins(step: Step) -> Version | None:
+    """Return the version that a step finds on what it moves, None when it moves nothing or from anywhere."""
+    return Version.parse(step.from_) if step.kind in MOVERS and step.from_ is not None else None
 
 
 def _first(nodes: str) -> str:

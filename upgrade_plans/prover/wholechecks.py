@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 from kubedeb.versions import Version
 from upgrade_plans.models.upgrade import Step
@@ -13,7 +14,7 @@ from upgrade_plans.prover.wholerecords import WholeCase
 from upgrade_plans.prover.wholestate import BACK, State, View
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Asked:
     """What is asked about: a state and what is there, the step, and whether it is asked at the step's end."""
 
@@ -25,7 +26,7 @@ class Asked:
 
     def standing(self, component: str) -> bool:
         """Say whether every daemon of a component runs that is not in hand."""
-        return all(key in self.view.up or key in self.view.hand for key in self.view.may if key[0] == component)
+        return all(key in self.view.there.up or key in self.view.hand for key in self.view.there.may if key[0] == component)
 
 
 def _cluster_version(asked: Asked) -> bool:
@@ -47,27 +48,27 @@ def _balancer(asked: Asked) -> bool:
     balancer, servers = asked.case.plan.balancer, asked.case.apiservers
     if balancer is None or not servers:
         return True
-    pooled = {key for key in servers if key in asked.view.up and key[1] not in asked.view.around.depooled}
+    pooled = {key for key in servers if key in asked.view.there.up and key[1] not in asked.view.around.depooled}
     left = pooled if asked.post else pooled - {(key[0], where) for where in asked.step.takes for key in servers}
     return len(left) / len(servers) >= balancer.threshold
 
 
 def _managers(asked: Asked) -> bool:
-    known = {name for name, _ in asked.view.may if name in MANAGERS}
-    return asked.view.serving and known <= {name for name, _ in asked.view.up}
+    known = {name for name, _ in asked.view.there.may if name in MANAGERS}
+    return asked.view.there.serving and known <= {name for name, _ in asked.view.there.up}
 
 
 def _standby(asked: Asked) -> bool:
-    others = {name for name, where in asked.view.up if where not in asked.step.takes}
-    return {name for name, where in asked.view.may if name in MANAGERS and where in asked.step.takes} <= others
+    others = {name for name, where in asked.view.there.up if where not in asked.step.takes}
+    return {name for name, where in asked.view.there.may if name in MANAGERS and where in asked.step.takes} <= others
 
 
 def _writers_stopped(asked: Asked) -> bool:
-    return not asked.view.runs("kube-apiserver")
+    return not asked.view.there.runs("kube-apiserver")
 
 
 def _serving(asked: Asked) -> bool:
-    return asked.view.serving or not asked.case.apiservers
+    return asked.view.there.serving or not asked.case.apiservers
 
 
 MEANS: dict[Check, Callable[[Asked], bool]] = {
@@ -90,7 +91,7 @@ MEANS: dict[Check, Callable[[Asked], bool]] = {
 """The others hold always: they ask about what the model leaves out, or what another model judges."""
 
 
-def holds(check: Check, asked: Asked) -> bool:
-    """Say whether a check holds."""
-    means = MEANS.get(check)
-    return means is None or means(asked)
+@cache
+def known(checks: tuple[Check, ...]) -> tuple[Callable[[Asked], bool], ...]:
+    """Return what must hold for checks to hold, of those that the model knows."""
+    return tuple(MEANS[check] for check in checks if check in MEANS)

@@ -8,32 +8,28 @@ from kubedeb.versions import Version
 from upgrade_plans.models.upgradekinds import StepKind as Kind
 from upgrade_plans.models.upgradekinds import Store
 from upgrade_plans.prover.wholerecords import Key, WholeCase
-from upgrade_plans.prover.wholestate import BOTH, FORWARD, PENDING, State, View
+from upgrade_plans.prover.wholestate import BOTH, PENDING, Memory, State, View
 
 Clause = tuple[str, str, tuple[str, ...]]
 DEFAULT = "kube-apiserver-etcd3-default"
 
 
-def data(case: WholeCase, state: State, view: View) -> Iterator[Clause]:
-    """Yield what a state violates of the invariants about data."""
-    yield from _store(case, state, view)
-    if view.step is None:
-        return
-    if view.step.kind is Kind.MIGRATE and state.direction == FORWARD and any(state.parts):
-        yield from _migration(case, state, view)
-    if any(state.parts) and state.direction == FORWARD:
-        yield from _backups(case, state, view)
+def stores(case: WholeCase, view: View) -> tuple[frozenset[Store], frozenset[Store]]:
+    """Return the stores that API servers write to at a place, and those that they would write to after a reboot.
+
+    What the start got wrong may stay until the plan's end: an API server that is still as it was is not among the latter.
+    """
+    writes, boots = view.there.stores
+    if case.astray and view.step is not None:
+        boots = frozenset(one.boot for key in case.apiservers for one in view.there.may[key]
+                          if one.starts is not None and one.boot is not None and (key, one) not in case.astray)  # fmt: skip
+    return writes, boots
 
 
-def _store(case: WholeCase, state: State, view: View) -> Iterator[Clause]:
-    """Judge where API servers write, and would write after a reboot; what the start got wrong may stay until the plan's end."""
-    memory = state.memory
+def stored(memory: Memory, writes: frozenset[Store], boots: frozenset[Store]) -> Iterator[Clause]:
+    """Judge where API servers write, and would write after a reboot."""
     if memory.newest is None:
         return
-    writes, boots = view.stores
-    if case.astray and (view.step is not None or state.direction != FORWARD):
-        boots = frozenset(one.boot for key in case.apiservers for one in view.may[key]
-                          if one.starts is not None and one.boot is not None and (key, one) not in case.astray)  # fmt: skip
     if memory.newest != BOTH:
         if any(store != memory.newest for store in writes):
             yield "etcd-store", "writes", (DEFAULT,)
@@ -43,18 +39,20 @@ def _store(case: WholeCase, state: State, view: View) -> Iterator[Clause]:
         yield "etcd-store", "two", (DEFAULT,)
     if Store.V3 in writes | boots and memory.migrated and not memory.compared:
         yield "store-agree", "uncompared", ()
-    if any(store == Store.V2 for store in writes | boots) and "/registry" in memory.gone:
+    if Store.V2 in writes | boots and "/registry" in memory.gone:
         yield "etcd-store", "deleted", ()
 
 
-def _migration(case: WholeCase, state: State, view: View) -> Iterator[Clause]:
-    """Judge the copying of one store into the other."""
+def migrated_by(case: WholeCase, state: State, view: View) -> Iterator[Clause]:
+    """Judge the copying of one store into the other, where that is what a begun step does."""
     memory = state.memory
-    if view.servers and view.runs("kube-apiserver"):
+    if view.step is None or view.step.kind is not Kind.MIGRATE:
+        return
+    if view.there.servers and view.there.runs("kube-apiserver"):
         yield "write-stop", "servers", ("storage-hop-etcd2-etcd3",)
     if not view.around.closed:
         yield "write-stop", "open", ("storage-hop-etcd2-etcd3",)
-    if view.runs("etcd"):
+    if view.there.runs("etcd"):
         yield "write-stop", "members", ()
     if not memory.sentinel:
         yield "watch-continuity", "sentinel", ()
@@ -65,12 +63,14 @@ def _migration(case: WholeCase, state: State, view: View) -> Iterator[Clause]:
     parts = {part.name for part in case.steps[state.step].parts}
     if parts != {where for _, where in case.members}:
         yield "store-agree", "members", ()
-    if view.step is not None and view.step.with_ttl:
+    if view.step.with_ttl:
         yield "store-agree", "lifetimes", ()
 
 
-def _backups(case: WholeCase, state: State, view: View) -> Iterator[Clause]:
-    """Judge whether what a step puts out of reach was saved, and the backup proven."""
+def saved_before(case: WholeCase, state: State, view: View) -> Iterator[Clause]:
+    """Judge whether what a begun step puts out of reach was saved, and the backup proven."""
+    if view.step is None:
+        return
     one, memory = case.steps[state.step], state.memory
     step = one.step
     named = [block.backup for block in step.blocks if block.backup is not None]
@@ -92,7 +92,7 @@ def _backups(case: WholeCase, state: State, view: View) -> Iterator[Clause]:
 
 def _moved(view: View, key: Key, to: Version) -> bool:
     """Say whether a member runs, or is about to run, a version."""
-    return any(one.run == to for one in view.may[key])
+    return any(one.run == to for one in view.there.may[key])
 
 
 def _endangered(case: WholeCase, state: State, view: View) -> set[Store]:

@@ -8,11 +8,11 @@ from functools import cache
 from kubedeb.versions import Version
 from upgrade_plans.models.upgrade import Step
 from upgrade_plans.models.upgradekinds import Check
-from upgrade_plans.prover.wholechecks import Asked, holds
+from upgrade_plans.prover.wholechecks import Asked, known
 from upgrade_plans.prover.wholekinds import stated
 from upgrade_plans.prover.wholememory import Chronicle
 from upgrade_plans.prover.wholerecords import Key, Record, WholeCase
-from upgrade_plans.prover.wholestate import BACK, DONE, ENDED, FLEET, FORWARD, IN_HAND, PENDING, Memory, State, View
+from upgrade_plans.prover.wholestate import BACK, DONE, ENDED, FLEET, FORWARD, IN_HAND, PENDING, Memory, Standing, State, View
 
 Move = tuple[str, str, State]
 """What happens (begin, end, act, advance, turn), to which part, and the state after it."""
@@ -24,8 +24,12 @@ class Machine:
     def __init__(self, case: WholeCase) -> None:
         self.case = case
         self.chronicle = Chronicle(case)
+        self._standings: dict[object, Standing] = {}
         self.view = cache(self._view)
         self.lowest = cache(self._from)
+        # Whether a step can be taken back: it says how, or nothing of it stays.
+        self._undone = [one.step.undo is not None or not stated(one.step) for one in case.steps]
+        self._resting = [here.rests for here in case.boundaries]
 
     def initial(self) -> State:
         """Return the state that the plan begins in."""
@@ -49,7 +53,7 @@ class Machine:
         if step == len(self.case.steps) or not any(parts):
             here = self.case.steps[step].step if step < len(self.case.steps) else None
             may = {key: (one,) for key, one in before.hosts.items()}
-            return View(may, before.fleet, frozenset(), before, here, self.case.members)
+            return View(self._standing(may, before.fleet), frozenset(), before, here)
         compiled, after = self.case.steps[step], self.case.boundaries[step + 1]
         may = {key: (one,) for key, one in before.hosts.items()}
         fleet, hand = before.fleet, set[Key]()
@@ -61,7 +65,11 @@ class Machine:
             if stage == IN_HAND:
                 hand |= {FLEET} if part.fleet else set(part.hosts)
         around = after if all(stage == DONE for stage in parts) else before
-        return View(may, fleet, frozenset(hand), around, compiled.step, self.case.members)
+        return View(self._standing(may, fleet), frozenset(hand), around, compiled.step)
+
+    def _standing(self, may: dict[Key, tuple[Record, ...]], fleet: frozenset[tuple[str, Record]]) -> Standing:
+        """Return the one value that stands for all that show the same."""
+        return self._standings.setdefault((tuple(may.items()), fleet), Standing(may, fleet, self.case.members))
 
     # What leads on.
 
@@ -110,21 +118,16 @@ class Machine:
 
     def _to(self, state: State, number: int, stage: int) -> State:
         parts = (*state.parts[:number], stage, *state.parts[number + 1 :])
-        return self._settled(state._replace(parts=parts), state)
+        return self._settled(State(state.direction, state.step, parts, state.memory), state)
 
     # The way back.
 
     def may_turn(self, state: State) -> bool:
         """Say whether there is a way back: a boundary at rest that neither a block nor a step without an undo is above."""
         begun = any(state.parts)
-        if begun and not self._undone(state.step):
+        if begun and not self._undone[state.step]:
             return False
         return self._lowest(state) <= state.step
-
-    def _undone(self, step: int) -> bool:
-        """Say whether a step can be taken back: it says how, or nothing of it stays."""
-        one = self.case.steps[step].step
-        return one.undo is not None or not stated(one)
 
     def _lowest(self, state: State) -> int:
         """Return the lowest boundary at rest that can be reached going back; one above the state's own when there is none."""
@@ -133,9 +136,9 @@ class Machine:
     def _from(self, step: int, floor: int) -> int:
         found = step + 1
         for boundary in range(step, floor - 1, -1):
-            if self.case.boundaries[boundary].rests:
+            if self._resting[boundary]:
                 found = boundary
-            if boundary and not self._undone(boundary - 1):
+            if boundary and not self._undone[boundary - 1]:
                 break
         return found
 
@@ -143,8 +146,11 @@ class Machine:
 
     def _settled(self, state: State, past: State | None = None) -> State:
         memory = self.chronicle.after(self.view(state.step, state.parts), state, past)
-        return state if memory is state.memory else state._replace(memory=memory)
+        return state if memory is state.memory else State(state.direction, state.step, state.parts, memory)
 
     def _holds(self, checks: tuple[Check, ...], state: State, step: Step, *, post: bool = False) -> bool:
+        means = known(checks)
+        if not means:
+            return True
         asked = Asked(self.case, self.view(state.step, state.parts), state, step, post)
-        return all(holds(check, asked) for check in checks)
+        return all(holds(asked) for holds in means)

@@ -9,7 +9,7 @@ from upgrade_plans.models.upgradekinds import Check, Store
 from upgrade_plans.models.upgradekinds import StepKind as Kind
 from upgrade_plans.prover.wholekinds import MANAGERS, components
 from upgrade_plans.prover.wholerecords import Key, WholeCase
-from upgrade_plans.prover.wholestate import BACK, BOTH, DONE, FORWARD, NOBODY, PENDING, Memory, State, View, Watching
+from upgrade_plans.prover.wholestate import BACK, BOTH, DONE, FORWARD, NOBODY, PENDING, Memory, Standing, State, View, Watching
 
 
 class Chronicle:
@@ -19,22 +19,28 @@ class Chronicle:
         self.case = case
         self._known: dict[Memory, Memory] = {}
         self._watching: dict[tuple[Watching, int, tuple[int, ...]], Watching] = {}
+        self._worlds: dict[tuple[Standing, Memory], Memory] = {}
 
     def after(self, view: View, state: State, past: State | None) -> Memory:
         """Return the memory of a state that was reached from `past` (None: the plan's start)."""
-        memory = _world(self.case, view, self._way(view, state, past) if past is not None else state.memory)
-        return memory if memory is state.memory and past is not None else self._known.setdefault(memory, memory)
+        memory = self._way(view, state, past) if past is not None else state.memory
+        key = view.there, memory
+        known = self._worlds.get(key)
+        if known is None:
+            found = _world(self.case, view.there, memory)
+            known = self._worlds[key] = self._known.setdefault(found, found)
+        return known
 
     def _way(self, view: View, state: State, past: State) -> Memory:
         """Return what is remembered of the way from one state to the next, whatever runs after it."""
-        case, memory = self.case, state.memory
-        if not memory.beat and Check.HEARTBEATS_FRESH in _asked(case, past, state) and view.serving:
+        case, memory, within = self.case, state.memory, state.step == past.step
+        if not memory.beat and view.there.serving and Check.HEARTBEATS_FRESH in _asked(case, past, state):
             memory = replace(memory, beat=True)
-        if state.step == past.step and state.direction == FORWARD:
+        if within and state.direction == FORWARD:
             memory = _step(case, view, state, memory)
-        if _given_up(case, view, state, past):
+        if within and past.direction == BACK and _given_up(case, view, state, past):
             memory = replace(memory, newest=BOTH, migrated=False, since=NOBODY)
-        if state.step == past.step and memory.since:
+        if within and memory.since:
             since = self._since(state, past, memory.since)
             memory = memory if since is memory.since else replace(memory, since=since)
         return memory
@@ -66,9 +72,8 @@ def _less(case: WholeCase, step: int, ended: tuple[int, ...], since: Watching) -
 
 
 def _given_up(case: WholeCase, view: View, state: State, past: State) -> bool:
-    """Say whether the newest writes were given up: API servers are stopped again by an undo that states what is lost."""
-    back = past.direction == BACK and state.step == past.step and not any(state.parts) and past.parts != state.parts
-    if not back or view.runs("kube-apiserver"):
+    """Say whether a step taken back gives the newest writes up: it stops API servers again, and states what is lost."""
+    if any(state.parts) or past.parts == state.parts or view.there.runs("kube-apiserver"):
         return False
     step = case.steps[state.step].step
     stated = step.undo is not None and bool(step.undo.loss)
@@ -94,7 +99,7 @@ def _step(case: WholeCase, view: View, state: State, memory: Memory) -> Memory:
     match step.kind:
         case Kind.MIGRATE if memory.newest == Store.V2:
             left = case.plan.stores.calico is Store.V2 and view.around.calico != "after"
-            running = {key: 1 for key in view.up if key[0] in MANAGERS}
+            running = {key: 1 for key in view.there.up if key[0] in MANAGERS}
             since = Watching(sorted({**case.watchers, **running}.items()))
             return replace(memory, newest=BOTH, migrated=True, compared=False, left=left, since=since)
         case Kind.DELETE_KEYS:
@@ -105,9 +110,9 @@ def _step(case: WholeCase, view: View, state: State, memory: Memory) -> Memory:
         case Kind.SENTINEL:
             return replace(memory, sentinel=True)
         case Kind.COMPARE:
-            return replace(memory, compared=memory.migrated and all(key in view.up for key in case.members))
+            return replace(memory, compared=memory.migrated and all(key in view.there.up for key in case.members))
         case Kind.BACKUP:
-            still = not view.runs("etcd") and not view.runs("kube-apiserver")
+            still = not view.there.runs("etcd") and not view.there.runs("kube-apiserver")
             cold = memory.cold or (step.backup is not None and step.backup.cold and still)
             return replace(memory, saved=memory.saved | {step.id}, cold=cold)
         case Kind.DRILL:
@@ -127,13 +132,13 @@ def _counted(step: Step) -> list[tuple[Key, int]]:
     return [((name, where), count) for where, count in step.takes.items() for name in components(step)]
 
 
-def _world(case: WholeCase, view: View, memory: Memory) -> Memory:
+def _world(case: WholeCase, there: Standing, memory: Memory) -> Memory:
     """Return what is remembered of what runs, or would after a reboot."""
-    if view.line is not None and (memory.cluster is None or view.line > memory.cluster):
-        memory = replace(memory, cluster=view.line)
-    if memory.cold and view.runs("etcd"):
+    if there.line is not None and (memory.cluster is None or there.line > memory.cluster):
+        memory = replace(memory, cluster=there.line)
+    if memory.cold and there.runs("etcd"):
         memory = replace(memory, cold=False)
-    versions, stores = view.writes
+    versions, stores = there.writes
     if not versions:
         return replace(memory, beat=False) if memory.beat and case.apiservers else memory
     if memory.sentinel or not versions <= memory.wrote:

@@ -12,12 +12,13 @@ from upgrade_plans.models.upgrade import Upgrade
 from upgrade_plans.prover.verdict import Violation
 from upgrade_plans.prover.wholecase import compile_whole
 from upgrade_plans.prover.wholeevidence import evidence
-from upgrade_plans.prover.wholejudge import RULE, Clause, WholeJudge
+from upgrade_plans.prover.wholejudge import WholeJudge
 from upgrade_plans.prover.wholemachine import Machine
 from upgrade_plans.prover.wholerecords import Record, WholeCase
 from upgrade_plans.prover.wholesays import SAYS
 from upgrade_plans.prover.wholestate import FORWARD, State
 from upgrade_plans.prover.wholestatic import static
+from upgrade_plans.prover.wholeversions import RULE, Clause
 
 MODEL = "stack-sequence/1"
 LIVE = ("no-dead-end", "reaches-end")
@@ -117,11 +118,11 @@ def _there(machine: Machine, state: State) -> Iterator[str]:
     """Yield what is where at the end of a story: by component and version, and what of it is in hand."""
     view = machine.view(state.step, state.parts)
     found: dict[str, list[str]] = {}
-    for key, records in sorted(view.may.items()):
+    for key, records in sorted(view.there.may.items()):
         words = " or ".join(dict.fromkeys(_word(one) for one in records))
         found.setdefault(key[0], []).append(f"{key[1]} {words}" + (" (in hand)" if key in view.hand else ""))
-    for name in sorted({name for name, _ in view.fleet}):
-        found.setdefault(name, []).extend(sorted({_word(one) for component, one in view.fleet if component == name}))
+    for name in sorted({name for name, _ in view.there.fleet}):
+        found.setdefault(name, []).extend(sorted({_word(one) for component, one in view.there.fleet if component == name}))
     for name, places in found.items():
         yield f"{name}: {', '.join(places)}"
     if state.memory.newest is not None:

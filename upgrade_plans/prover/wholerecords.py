@@ -12,6 +12,7 @@ from functools import cached_property
 from kubedeb.versions import Version
 from upgrade_plans.models.upgrade import Step, Upgrade
 from upgrade_plans.models.upgradekinds import Service, Store
+from upgrade_plans.models.upgradekinds import StepKind as Kind
 from upgrade_plans.prover.verdict import Violation
 
 Key = tuple[str, str]
@@ -52,9 +53,9 @@ class Record:
         return frozenset(version for version in (self.run, self.starts) if version is not None)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Boundary:
-    """The world between two steps, as far as it is the same whichever way led there."""
+    """The world between two steps, as far as it is the same whichever way led there. Known by itself."""
 
     hosts: Mapping[Key, Record]
     fleet: frozenset[tuple[str, Record]] = frozenset()
@@ -105,6 +106,11 @@ class WholeCase:
     def index(self) -> dict[str, int]:
         """Return the place of each step."""
         return {one.step.id: number for number, one in enumerate(self.steps)}
+
+    @cached_property
+    def holds(self) -> bool:
+        """Say whether the plan holds configuration anywhere."""
+        return any(one.step.kind is Kind.HOLD_CONFIG for one in self.steps)
 
     @cached_property
     def members(self) -> tuple[Key, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -9,6 +10,7 @@ from typing import NamedTuple
 from kubedeb.versions import Version
 from upgrade_plans.models.upgrade import Step
 from upgrade_plans.models.upgradekinds import Store
+from upgrade_plans.prover.wholekinds import MANAGERS
 from upgrade_plans.prover.wholerecords import Boundary, Key, Record
 
 FORWARD, BACK, ENDED = 0, 1, 2
@@ -69,6 +71,12 @@ class Memory:
             self.saved, self.proven, self.cold, self.since, self.beat, self.floor,
         ))  # fmt: skip
 
+    @cached_property
+    def judged(self) -> tuple[object, ...]:
+        """Return all of it that decides what a place violates, whichever way the program goes (`wholejudge`, `_either_way`)."""
+        return (self.cluster, self.wrote, self.newest, self.left, self.migrated, self.compared, "/registry" in self.gone,
+                bool(self.since), self.beat)  # fmt: skip
+
 
 class State(NamedTuple):
     """Where the program is, how far each part of its step is, and what the world remembers."""
@@ -79,18 +87,16 @@ class State(NamedTuple):
     memory: Memory
 
 
-@dataclass(frozen=True)
-class View:
-    """What is there at a place: of each daemon every record that it may be in, what is in hand, and the rest.
+@dataclass(frozen=True, eq=False)
+class Standing:
+    """What is where: of each daemon every record that it may be in, and what counted units there are.
 
-    `FLEET` in hand stands for counted units. Many states look at the same view: what is asked of it is worked out once.
+    Many places of a plan show the same, whatever step is at hand: there is one such value for all of them, known by itself, and
+    what is asked of it is worked out once.
     """
 
-    may: dict[Key, tuple[Record, ...]]
-    fleet: frozenset[tuple[str, Record]]
-    hand: frozenset[Key]
-    around: Boundary
-    step: Step | None
+    may: Mapping[Key, tuple[Record, ...]]
+    fleet: frozenset[tuple[str, Record]] = frozenset()
     members: tuple[Key, ...] = ()
 
     @cached_property
@@ -137,12 +143,30 @@ class View:
         return frozenset(key[0] for key, records in self.may.items() if any(one.versions for one in records))
 
     @cached_property
+    def leads(self) -> bool:
+        """Say whether a controller-manager may run."""
+        return MANAGERS[0] in self._running
+
+    @cached_property
+    def records(self) -> tuple[tuple[str, Record], ...]:
+        """Return every record that a daemon may be in, with its component: each once."""
+        hosts = ((name, record) for (name, _), records in self.may.items() for record in records)
+        return tuple(dict.fromkeys((*hosts, *self.fleet)))
+
+    @cached_property
     def versions(self) -> dict[str, set[Version]]:
         """Return by component every version of it that may run or would start, on hosts and on what is counted."""
         found: dict[str, set[Version]] = {}
-        for (name, _), records in self.may.items():
-            for record in records:
-                found.setdefault(name, set()).update(record.versions)
-        for name, record in self.fleet:
+        for name, record in self.records:
             found.setdefault(name, set()).update(record.versions)
         return found
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """What there is at a place, what of it is in hand, and the rest. `FLEET` in hand stands for counted units."""
+
+    there: Standing
+    hand: frozenset[Key]
+    around: Boundary
+    step: Step | None

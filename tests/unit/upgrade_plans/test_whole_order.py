@@ -9,7 +9,7 @@ from upgrade_plans.prover.mixrules import MixRules
 from upgrade_plans.prover.wholecase import compile_whole
 from upgrade_plans.prover.wholejudge import WholeJudge
 from upgrade_plans.prover.wholerecords import Record
-from upgrade_plans.prover.wholestate import FORWARD, PENDING, Memory, State, View
+from upgrade_plans.prover.wholestate import FORWARD, PENDING, Memory, Standing, State, View
 
 MISSION = next(case["plan"] for case in byhand.cases() if case["name"] == "the mission by hand is proven")
 NEW = Version(1, 10, 13)
@@ -19,7 +19,7 @@ def test_refused_flags_come_in_their_order() -> None:
     refused = [one.flag for one in load().flags if one.component == "kubelet" and one.removed_from(NEW)]
     fleet = frozenset(("kubelet", Record(NEW, NEW, lines=((flag, "1"),))) for flag in refused)
     case = compile_whole(MISSION, load())
-    view = View({}, fleet, frozenset(), case.boundaries[0], None)
+    view = View(Standing({}, fleet), frozenset(), case.boundaries[0], None)
     judge = WholeJudge(case, load(), lambda _step, _parts: view)
     start = State(FORWARD, 0, (PENDING,), Memory(None, frozenset(), None))
     said = [part for invariant, part, _ in judge.judge(start, finished=False) if invariant == "flags-legal"]
