@@ -40,6 +40,10 @@ COMMANDS = {
 }
 
 
+COLLECTED = 100_000
+"""How many new objects make Python look for garbage: what is loaded stays; to look through it takes much of a short command."""
+
+
 @click.command(cls=LazyGroup, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="kubedeb", message="%(prog)s %(version)s")
 def kubedeb() -> None:
@@ -53,7 +57,7 @@ def run(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     if sys.stdout is None:  # started with a closed one (`>&-`), which nobody reads
         sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
-    gc.set_threshold(100_000)  # what is loaded stays; to look through it for garbage is a good part of a short command
+    gc.set_threshold(COLLECTED)
 
     def command() -> object:
         result = kubedeb.main(args=list(argv) if argv is not None else None, prog_name="kubedeb", standalone_mode=False)
@@ -65,6 +69,7 @@ def run(argv: Sequence[str] | None = None) -> int:
 
 def guarded(command: Callable[[], object]) -> int:
     """Call `command` and return the exit status: what it returns if that is a number; errors are printed on stderr."""
+    output = sys.stdout
     try:
         result = command()
     except click.exceptions.Exit as stop:
@@ -78,9 +83,14 @@ def guarded(command: Callable[[], object]) -> int:
     except KubedebError as error:
         print(error.render(), file=sys.stderr)
         return error.code
-    except (BrokenPipeError, SystemExit):
-        # The reader of our output went away (`| head`): nothing is wrong, and nothing more can be said. Where click itself was
-        # writing it leaves by an exit of its own, with status 1.
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`): nothing is wrong, and nothing more can be said.
+        _say_no_more()
+        return ExitCode.DONE
+    except SystemExit as error:
+        if sys.stdout is output:
+            return _bug(error, os.environ)
+        # Where click itself was writing to a closed pipe it wraps the output, so that nothing more fails, and leaves with 1.
         _say_no_more()
         return ExitCode.DONE
     except Exception as error:
@@ -105,7 +115,7 @@ def _full(error: OSError) -> KubedebError:
     )  # fmt: skip
 
 
-def _bug(error: Exception, environment: Mapping[str, str]) -> ExitCode:
+def _bug(error: BaseException, environment: Mapping[str, str]) -> ExitCode:
     """Say that kubedeb itself failed, and keep what is needed to mend it."""
     import tempfile
     import traceback

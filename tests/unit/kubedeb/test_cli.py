@@ -50,6 +50,15 @@ def test_an_error_says_what_details_and_the_way_out(
     assert capsys.readouterr().err == "error: it broke\n  here\n  and there\nhint: mend it\n"
 
 
+def test_an_exit_that_is_not_of_a_closed_pipe_is_a_bug(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """No command ends the process by itself: what does would otherwise count as done."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert fail_with(monkeypatch, SystemExit(3)) == ExitCode.BUG
+    assert "SystemExit: 3" in capsys.readouterr().err
+
+
 def test_an_unexpected_exception_is_a_bug_without_a_traceback(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
