@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from upgrade_plans.canonical import digest
 from upgrade_plans.models.certificate import Summary
 from upgrade_plans.models.claims import INHERITED
-from upgrade_plans.models.upgrade import Phase, Step, Upgrade
+from upgrade_plans.models.upgrade import Alternative, Phase, Step, Upgrade
 from upgrade_plans.models.upgradekinds import StepKind
 from upgrade_plans.planner.estimate import Estimate
 from upgrade_plans.rollback import Blocked, lossy, points_of_no_return
-from upgrade_plans.upgradetree import units, way_back
+from upgrade_plans.upgradetree import prices, units, way_back
 from upgrade_plans.versionmatrix import Matrix, matrix
 
 DAY, HOUR = 86_400, 3_600
@@ -92,7 +92,8 @@ class Exposure:
 class Report:
     """Everything on the page. `span`: the p95 of the whole, or one second; `ticks`: marks of the axis (seconds, text).
 
-    `proof` is what the plan's certificate states, if one was given; `exposures` are its own, in the plan's order.
+    `proof` is what the plan's certificate states, if one was given; `exposures` are its own, in the plan's order. `prices`: of
+    this plan, then of others for the same target.
     """
 
     plan: Upgrade
@@ -110,6 +111,7 @@ class Report:
     lossy: tuple[tuple[str, str], ...]
     proof: Summary | None
     exposures: tuple[Exposure, ...]
+    prices: tuple[Alternative, ...]
 
 
 def report(plan: Upgrade, made: Estimate, proof: Summary | None = None) -> Report:
@@ -120,7 +122,7 @@ def report(plan: Upgrade, made: Estimate, proof: Summary | None = None) -> Repor
     return Report(
         plan, digest(plan), sum(group.count for group in plan.workers), made.p50, made.p95, span, tuple(ticks(span)),
         tuple(_bars(plan, made, times)), matrix(plan), capacity(plan, times), steps, tuple(points_of_no_return(plan)),
-        tuple(lossy(plan)), proof, tuple(_exposures(plan, proof)) if proof else (),
+        tuple(lossy(plan)), proof, tuple(_exposures(plan, proof)) if proof else (), prices(plan, made),
     )  # fmt: skip
 
 

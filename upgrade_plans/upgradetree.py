@@ -100,16 +100,20 @@ def _more(step: Step) -> str:
     return f"  ({', '.join(said)})" if said else ""
 
 
+def prices(plan: Upgrade, made: Estimate) -> tuple[Alternative, ...]:
+    """Return the price of this plan, then of others for the same target, cheapest in drains first, then in time."""
+    mine = Alternative(name="this-plan", what="", drains=passes(plan), risk=plan.risk, p50=made.p50, p95=made.p95,
+                       exposed=past_no_return(plan))  # fmt: skip
+    return mine, *sorted(plan.alternatives, key=lambda one: (one.drains, one.p50))
+
+
 def _alternatives(plan: Upgrade, made: Estimate) -> Iterator[str]:
-    """Yield the price of this plan and of others for the same target, cheapest in drains first, then in time."""
+    """Yield what this plan and others cost."""
     if not plan.alternatives:
         yield "alternatives: not priced (kubedeb plan make … --alternatives does)"
         return
-    mine = Alternative(name="this-plan", what="", drains=passes(plan), risk=plan.risk, p50=made.p50, p95=made.p95,
-                       exposed=past_no_return(plan))  # fmt: skip
-    others = sorted(plan.alternatives, key=lambda one: (one.drains, one.p50))
     yield "alternatives (median, 95 of 100; after the first point of no return):"
-    for one in (mine, *others):
+    for one in prices(plan, made):
         price = f"{long(one.p50)}, {long(one.p95)}; {long(one.exposed)}; each worker is emptied {times(one.drains)}"
         yield f"  {one.name}: {price}, {counted(one.risk, 'warning')}" + (f"; {one.what}" if one.what else "")
 

@@ -47,10 +47,13 @@ def _whole(plan: Plan, version: str) -> bool:
 
 
 def blocked_broken(case: Case) -> bool:
-    """Say whether a change brings a blocked version, or a member is left on the one that it begins on."""
+    """Say whether a change, or an undo of what began elsewhere, brings a blocked version, or a member stays on its own."""
     changes = [step for step in case.steps if step.kind is StepKind.CHANGE]
     last = {node: step.to for step in changes for node in step.nodes}
     ends = [step.to for step in changes] + [last.get(member.node, member.running) for member in case.plan.members]
+    began = {member.node: member.running for member in case.plan.members}
+    undone = ((step.undo.to, {began[node] for node in step.nodes}) for step in changes if step.undo is not None)
+    ends += [text for text, begun in undone if begun != {text}]
     return any(case.rank(text) in case.blocked for text in ends)
 
 

@@ -109,10 +109,18 @@ def _whole(
     from upgrade_plans.prover.wholesegments import Reductions
 
     knowledge = load_knowledge()
-    facts = digest(factsfile.load(facts_file)) if facts_file else None
+    read = factsfile.load(facts_file) if facts_file else None
+    if read is not None and read.cluster != plan.cluster:
+        raise KubedebError(
+            f"the plan is for {plan.cluster}, and these facts are of {read.cluster}",
+            code=ExitCode.FACTS,
+            hint=f"Give the facts that the plan was made from, of {plan.cluster}.",
+        )
+    facts = digest(read) if read is not None else None
     if facts is not None and facts != plan.inputs.facts:
         raise KubedebError(
-            "the plan was made from other facts than these", details=f"It names {plan.inputs.facts}; these are {facts}.",
+            f"the plan was made from other facts of {plan.cluster} than these",
+            details=f"It names {plan.inputs.facts}; these are {facts}.",
             hint="Make the plan from these facts: kubedeb plan make.", code=ExitCode.FACTS,
         )  # fmt: skip
     if checked_file is not None:

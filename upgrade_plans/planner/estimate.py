@@ -14,6 +14,8 @@ from upgrade_plans.planner.windows import percentiles
 
 Z95 = 1.6448536269514722
 """The 95th percentile of the standard normal distribution."""
+FEW = 200
+"""How often a plan is drawn where only its price is asked for: the p95 then differs by some percent from that of many draws."""
 STRAGGLERS, FACTOR = 0.01, 4.0
 """How many steps hang in something that nobody measured, and how many times as long they take then."""
 

@@ -37,10 +37,13 @@ class Nodes:
 
 @dataclass(frozen=True)
 class Floor:
-    """A taint group's capacity: what its pods ask for, and the largest single pod, in one unit (cores, say)."""
+    """A taint group's capacity: what its pods ask for, and the largest single pod, in one unit: `cpu` (thousandths of a core),
+    `memory` (bytes), or any other.
+    """
 
     requested: float
     largest_pod: float = 0.0
+    unit: str = ""
 
 
 @dataclass(frozen=True)
@@ -218,7 +221,7 @@ def _of_taints(groups: Sequence[Group], taints: str, members: tuple[int, ...], p
         whole = sum(groups[index][0].load * groups[index][1] for index in members)
         largest = max(groups[index][0].load for index in members)
         spare = whole - least.requested - least.largest_pod
-        amounts = map(_amount, (whole, least.requested, least.largest_pod, largest))
+        amounts = [_amount(one, least.unit) for one in (whole, least.requested, least.largest_pod, largest)]
         why = "{} there, {} asked for, {} for the largest pod, {} a node".format(*amounts)
         yield _limit(Kind.CAPACITY, taints, floor(spare / largest), members, why)
     for budget in policy.budgets:
@@ -229,8 +232,12 @@ def _of_taints(groups: Sequence[Group], taints: str, members: tuple[int, ...], p
             yield _limit(Kind.BUDGET, budget.name, max(1, budget.allowed // sure), members, why)
 
 
-def _amount(value: float) -> str:
-    """Return millicores, bytes or cores as people read them: no powers of ten."""
+def _amount(value: float, unit: str) -> str:
+    """Return an amount as people read it: cores, GiB, or the bare number of another unit; no powers of ten."""
+    if unit == "cpu":
+        return f"{value / 1000:,.1f} cores"
+    if unit == "memory":
+        return f"{value / (1 << 30):,.1f} GiB"
     return f"{value:,.0f}" if value >= 1000 else f"{value:g}"
 
 

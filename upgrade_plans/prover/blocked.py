@@ -18,7 +18,10 @@ def blocking(version: Version, knowledge: Knowledge) -> tuple[Rule, ...]:
 
 
 def blocked(plan: Plan, knowledge: Knowledge) -> Iterator[Violation]:
-    """Yield each step that brings a blocked version, and each member that the plan leaves on the one that it began on."""
+    """Yield each step that brings a blocked version, each whose undo brings one that its members did not begin on, and each
+    member that the plan leaves on the one that it began on.
+    """
+    began = {member.node: member.running for member in plan.members}
     ends = {member.node: member.running for member in plan.members}
     for step in plan.steps:
         if step.kind is StepKind.CHANGE:
@@ -26,6 +29,10 @@ def blocked(plan: Plan, knowledge: Knowledge) -> Iterator[Violation]:
             if rules := blocking(Version.parse(step.to), knowledge):
                 what = f"step {step.id} brings etcd {step.to}, which is blocked"
                 yield Violation(BLOCKED, "brought", what, step.id, tuple(rule.id for rule in rules))
+        undo = step.undo.to if step.undo is not None and any(began[node] != step.undo.to for node in step.nodes) else None
+        if undo is not None and (rules := blocking(Version.parse(undo), knowledge)):
+            what = f"the undo of step {step.id} brings etcd {undo}, which is blocked"
+            yield Violation(BLOCKED, "undone", what, step.id, tuple(rule.id for rule in rules))
     for member in plan.members:
         if ends[member.node] == member.running and (rules := blocking(Version.parse(member.running), knowledge)):
             what = f"{member.node} begins on etcd {member.running}, which is blocked, and no step takes it further"

@@ -146,3 +146,18 @@ def test_a_blocked_target_has_no_plan() -> None:
     made = make_plan(facts(), cluster(), {"etcd": "3.5.2"}, load())
     assert isinstance(made, NoPlan)
     assert [reason.rule for reason in made.reasons] == ["etcd-blocked-3.5.0-2"]
+
+
+def test_of_etcd_alone_no_undo_brings_one_that_was_not_there() -> None:
+    """A way back to what a member began on is one; to another blocked version it is not."""
+    tree = moved(of_etcd(), "3.5.16").model_dump(mode="json", by_alias=True)
+    for phase in tree["phases"]:
+        for step in phase["steps"]:
+            if step["undo"]:
+                step["undo"]["to"] = "3.5.2"
+    tree["releases"]["3.5.2"] = json.loads(json.dumps(tree["releases"]["3.5.16"]).replace("3.5.16", "3.5.2"))
+    plan = Plan.model_validate(tree)
+    verdict = prove(plan, None, load(), with_evidence=True)
+    assert ("blocked", "undone") in {(one.invariant, one.clause) for one in verdict.violations}
+    made = json.loads(json.dumps(etcd_certificate(plan, load(), verdict)))
+    assert check(Certificate.model_validate(made), plan, load()) == ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from pathlib import Path
 
@@ -18,11 +19,13 @@ from upgrade_plans.commands.targets import pair
 from upgrade_plans.models.upgrade import Alternative, Upgrade
 from upgrade_plans.models.upgradekinds import Mode, StepKind
 from upgrade_plans.passprice import passes, price
-from upgrade_plans.planner.estimate import estimate
+from upgrade_plans.planner.estimate import FEW, estimate
 from upgrade_plans.planner.whole import Request, make_upgrade
-from upgrade_plans.planner.whole.alternatives import RUNS, past_no_return
+from upgrade_plans.planner.whole.alternatives import past_no_return
 from upgrade_plans.prover.whole import prove_whole
-from upgrade_plans.upgradetree import upgrade_tree
+from upgrade_plans.reportpage import page
+from upgrade_plans.reportrows import report
+from upgrade_plans.upgradetree import prices, upgrade_tree
 
 BASE = referencecase.CASES / "clusters"
 THREE = "a hand plan with three worker passes is legal"
@@ -96,14 +99,14 @@ def test_each_alternative_costs_what_its_plan_costs() -> None:
         ("fast", made(Mode.FAST)), ("careful", made(Mode.CAREFUL)), ("one-at-a-time", made(total="1")),
         ("twice-as-many", made(**limits)),
     ):  # fmt: skip
-        time = estimate(plan.steps, runs=RUNS)
+        time = estimate(plan.steps, runs=FEW)
         one = named(priced(), name)
         assert (one.drains, one.risk, one.p50, one.p95) == (plan.drains, plan.risk, round(time.p50), round(time.p95))
         assert one.exposed == round(past_no_return(plan))
 
 
 def test_they_lie_along_the_front_between_risk_and_time() -> None:
-    mine = estimate(priced().steps, runs=RUNS).p50
+    mine = estimate(priced().steps, runs=FEW).p50
     assert named(priced(), "fast").p50 < mine < named(priced(), "careful").p50
     assert named(priced(), "twice-as-many").p50 <= mine <= named(priced(), "one-at-a-time").p50
 
@@ -135,3 +138,12 @@ def test_fast_is_proven_on_the_reference_cluster() -> None:
     assert isinstance(plan, Upgrade)
     assert plan.drains == 2
     assert prove_whole(plan, load()).proven
+
+
+def test_the_page_names_the_same_prices() -> None:
+    time = estimate(priced().steps, runs=20)
+    text = page(report(priced(), time))
+    rows = re.findall(r'<tr data-plan="([^"]+)">.*?<td class="n"><data value="([^"]+)">', text)
+    assert rows == [("this-plan", str(time.p50)), *((one.name, str(one.p50)) for one in prices(priced(), time)[1:])]
+    assert len(rows) == 5
+    assert "Not priced" in page(report(made(), estimate(made().steps, runs=20)))

@@ -7,12 +7,10 @@ from dataclasses import replace
 
 from upgrade_plans.models.upgrade import Alternative, Upgrade
 from upgrade_plans.models.upgradekinds import Mode, StepKind
-from upgrade_plans.planner.estimate import estimate
+from upgrade_plans.planner.estimate import FEW, estimate
 from upgrade_plans.planner.reasons import RefusedError
 from upgrade_plans.planner.whole.wishes import Request
 
-RUNS = 200
-"""How often a plan is drawn for its price."""
 MODES = {
     Mode.USUAL: ("usual", "as the cluster file asks for"),
     Mode.FAST: ("fast", "--fast: batches grow twice as quickly, no soak between them, a quarter of the other soaks"),
@@ -25,7 +23,7 @@ MODES = {
 
 def priced(name: str, what: str, plan: Upgrade) -> Alternative:
     """Return what a plan costs."""
-    time = estimate(plan.steps, runs=RUNS)
+    time = estimate(plan.steps, runs=FEW)
     return Alternative(name=name, what=what, drains=plan.drains, risk=plan.risk, p50=round(time.p50), p95=round(time.p95),
                        exposed=round(past_no_return(plan)))  # fmt: skip
 

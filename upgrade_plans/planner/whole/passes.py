@@ -46,6 +46,7 @@ class Needs:
     """By crowd: what one of its nodes can carry."""
     requested: float
     largest: float
+    resource: str
 
 
 def portions(
@@ -137,7 +138,7 @@ def _policy(found: Survey, request: Request, capacity: Mapping[str, Needs], *, d
         per_row=per_row if row or limits.rows else None,
         per_rack={name: nodes_of(rack, count) for name, count in racks.items()} if rack else None,
         per_taints=per_group,
-        floors={name: Floor(need.requested, need.largest) for name, need in capacity.items()} if drains else {},
+        floors={name: Floor(need.requested, need.largest, need.resource) for name, need in capacity.items()} if drains else {},
         budgets=tuple(_budgets(found)) if drains else (),
         bgp=int(asked["bgp"]) if "bgp" in asked else found.cluster.constraints.bgp_per_row if bgp else None,
         growth=GROWTH[request.mode],
@@ -183,7 +184,7 @@ def _needs(crowds: list[Crowd], workloads: list[Workload], resource: str, share:
     mine = [one for one in workloads if one.kind is not WorkloadKind.DAEMON_SET]
     requested = share * sum(getattr(one, resource) * one.replicas for one in mine)
     largest = max((getattr(one, resource) for one in mine), default=0)
-    return Needs(loads, requested, largest) if all(load > 0 for load in loads.values()) else None
+    return Needs(loads, requested, largest, resource) if all(load > 0 for load in loads.values()) else None
 
 
 def _spare(need: Needs, crowds: list[Crowd]) -> float:
