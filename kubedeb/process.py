@@ -165,19 +165,20 @@ def _quietly(
         pid = os.posix_spawn(
             program, tuple(words), environment, file_actions=ends, setsid=True, setsigdef=[signal.SIGPIPE, signal.SIGXFSZ]
         )
-        try:
-            out_end.close()
-            err_end.close()
-            if started is not None:
-                started(pid)
-            expired = _read_to_end(dict(zip((out.fileno(), err.fileno()), outputs, strict=True)), pid, timeout)
-        except BaseException:
-            _kill_group(pid)
-            os.waitpid(pid, 0)
-            raise
-        if expired:
-            _kill_group(pid)
-        _, status = os.waitpid(pid, 0)
+        with _known(pid):
+            try:
+                out_end.close()
+                err_end.close()
+                if started is not None:
+                    started(pid)
+                expired = _read_to_end(dict(zip((out.fileno(), err.fileno()), outputs, strict=True)), pid, timeout)
+            except BaseException:
+                _kill_group(pid)
+                os.waitpid(pid, 0)
+                raise
+            if expired:
+                _kill_group(pid)
+            _, status = os.waitpid(pid, 0)
     return _Ended(os.waitstatus_to_exitcode(status), outputs[0].take(), outputs[1].take(), expired)
 
 
@@ -232,6 +233,25 @@ def _drain(descriptor: int, output: _Output) -> bool:
     return False
 
 
+_running: set[int] = set()
+"""The programs that `run` waits for, in whatever thread; each leads a process group."""
+
+
+@contextmanager
+def _known(pid: int) -> Iterator[None]:
+    _running.add(pid)
+    try:
+        yield
+    finally:
+        _running.discard(pid)
+
+
+def end_all() -> None:
+    """Kill every program that `run` waits for, whose threads then go on: only the main thread hears of Ctrl-C."""
+    for pid in tuple(_running):
+        _kill_group(pid)
+
+
 def _kill_group(pid: int) -> None:
     with suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)
@@ -252,7 +272,8 @@ def _listening(
     clock.daemon = True
     clock.start()
     try:
-        running.wait()
+        with _known(running.pid):
+            running.wait()
     except BaseException:
         running.signal_group(signal.SIGKILL)
         raise

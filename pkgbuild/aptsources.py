@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
 from kubedeb.errors import ExitCode, KubedebError
+from kubedeb.records import frozen
 
 RELEASES = frozenset(
     {"bullseye", "bookworm", "trixie", "forky", "sid", "stable", "oldstable", "oldoldstable", "testing", "unstable"}
@@ -20,7 +20,7 @@ OPTIONS = ("Acquire::http", "Acquire::https", "Acquire::Retries", "Acquire::Chec
 """The host's apt settings that decide whether its mirror can be reached and believed."""
 
 
-@dataclass(frozen=True)
+@frozen
 class AptEntry:
     """One line of apt's sources: where, and which release."""
 

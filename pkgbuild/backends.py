@@ -6,7 +6,6 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,9 +14,11 @@ from kubedeb.errors import ExitCode, KubedebError, storage_errors
 from kubedeb.files import CHUNK, canonical_json, sha256_bytes
 from kubedeb.process import run
 from kubedeb.progress import Progress
+from kubedeb.records import frozen
 from pkgbuild import dockerd
 from pkgbuild.baselock import BaseLock
 from pkgbuild.dockersandbox import docker_sandbox
+from pkgbuild.halting import Halt
 from pkgbuild.sandbox import PLAIN, Backend, Bind, OpenSandbox, SandboxKind
 from pkgbuild.session import LOCKS, locked
 from pkgbuild.stage import sandbox_stage
@@ -38,8 +39,10 @@ install --directory --owner builder --group builder --mode 0755 /build
 
 
 @contextmanager
-def backend(choice: SandboxKind, store: Store, progress: Progress, run_file: Path) -> Iterator[Backend]:
-    """Give the chosen kind of sandbox; `run_file` is the file of the run that they belong to.
+def backend(
+    choice: SandboxKind, store: Store, progress: Progress, run_file: Path, halt: Halt | None = None
+) -> Iterator[Backend]:
+    """Give the chosen kind of sandbox; `run_file` is the file of the run that they belong to, `halt` ends making a root.
 
     Raises `KubedebError` (SANDBOX) when docker is wanted and no daemon answers.
     """
@@ -47,11 +50,11 @@ def backend(choice: SandboxKind, store: Store, progress: Progress, run_file: Pat
         client = None if choice is SandboxKind.UNSHARE else _client(choice, stack)
         if client is not None:
             dockerd.sweep(client)
-            yield DockerBackend(client, store, progress, run_file)
+            yield DockerBackend(client, store, progress, run_file, halt or Halt())
             return
         if choice is SandboxKind.AUTO:
             progress.say("No docker daemon answers: building in the unshare sandbox.")
-        yield UnshareBackend(store, progress)
+        yield UnshareBackend(store, progress, halt or Halt())
 
 
 def _client(choice: SandboxKind, stack: ExitStack) -> DockerClient | None:
@@ -64,7 +67,7 @@ def _client(choice: SandboxKind, stack: ExitStack) -> DockerClient | None:
         return None
 
 
-@dataclass(frozen=True)
+@frozen
 class DockerBackend:
     """Containers of an image for each root."""
 
@@ -72,14 +75,18 @@ class DockerBackend:
     store: Store
     progress: Progress
     run_file: Path
+    halt: Halt
     name: str = SandboxKind.DOCKER.value
 
     def prepare(self, lock: BaseLock, own: OwnPackages = ()) -> OpenSandbox:
         """Have the image of a base, and of packages on it; see `Backend.prepare`."""
-        image = ensure_images(self.client, self.store, lock, self.progress)
-        tag = dockerd.with_packages(self.client, image, own)
+        tag = self.halt.leaving(partial(self._image, lock, own))
         self.store.note_use(tag)
         return partial(docker_sandbox, self.client, tag, owner=str(self.run_file))
+
+    def _image(self, lock: BaseLock, own: OwnPackages) -> str:
+        """Return the image; the daemon names one that it makes when it is whole, and gives up when nobody listens any more."""
+        return dockerd.with_packages(self.client, ensure_images(self.client, self.store, lock, self.progress), own)
 
     def forget(self, lock: BaseLock) -> None:
         """Remove a base's images; see `Backend.forget`."""
@@ -104,12 +111,13 @@ def ensure_images(client: DockerClient, store: Store, lock: BaseLock, progress: 
     return tag
 
 
-@dataclass(frozen=True)
+@frozen
 class UnshareBackend:
     """Overlays on roots that are unpacked once, in the store: `roots-UID/`."""
 
     store: Store
     progress: Progress
+    halt: Halt
     name: str = SandboxKind.UNSHARE.value
 
     def prepare(self, lock: BaseLock, own: OwnPackages = ()) -> OpenSandbox:
@@ -142,6 +150,8 @@ class UnshareBackend:
                     part.chmod(0o755)
                     try:
                         make(part)
+                        # Nothing need be on the disk yet, and a name left without its content would be believed.
+                        run(["sync", "--file-system", part], code=ExitCode.BUILD_STORAGE, timeout=600)
                         part.rename(target)
                     finally:
                         remove_tree(part)
@@ -156,7 +166,7 @@ class UnshareBackend:
                 with _root_file(self.store, lock).open("rb") as packed, archive.open("wb") as out:
                     zstandard.ZstdDecompressor().copy_stream(packed, out, write_size=CHUNK)
                 options = ["--numeric-owner", "--preserve-permissions", "--exclude=./dev/*"]
-                run(with_ids(["tar", "--extract", *options, f"--directory={part}", f"--file={archive}"]), code=ExitCode.SANDBOX)
+                self._run("tar", "--extract", *options, f"--directory={part}", f"--file={archive}")
             finally:
                 archive.unlink(missing_ok=True)
             self._keep_changes([part], part, ["sh", "-c", STAGE], ())
@@ -168,9 +178,14 @@ class UnshareBackend:
 
     def _keep_changes(self, lower: Sequence[Path], part: Path, argv: Sequence[str], binds: Sequence[Bind]) -> None:
         """Run a command as root over `lower` and merge what it changed into `part`."""
-        with unshare_sandbox(lower, part.parent, PLAIN) as sandbox:
+        with unshare_sandbox(lower, self.store.folder / "tmp", PLAIN) as sandbox, self.halt.ending(sandbox.stop):
             sandbox.as_root(argv, binds=binds)
-            run(with_ids(["cp", "--archive", f"{sandbox.changes}/.", part]), code=ExitCode.SANDBOX)
+            self._run("cp", "--archive", f"{sandbox.changes}/.", part)
+
+    def _run(self, *argv: str | Path) -> None:
+        """Run a program of this machine that may touch files of the sandbox's ids."""
+        with self.halt.program() as started:
+            run(with_ids(argv), code=ExitCode.SANDBOX, started=started)
 
 
 def base_name(lock: BaseLock) -> str:

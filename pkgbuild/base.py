@@ -6,13 +6,13 @@ import shlex
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
 from kubedeb.files import replacing, sha256_of
 from kubedeb.process import ProcessError, run
 from kubedeb.progress import Progress
+from kubedeb.records import frozen
 from pkgbuild.apt import PrivateApt, full_disk, host_entries, host_options, suite_apt
 from pkgbuild.aptsources import KEYRING, AptEntry
 from pkgbuild.baselock import INCLUDE, BaseLock, changed, installed
@@ -29,7 +29,7 @@ APT_SOURCES = "etc/apt/sources.list.d/0000sources.list"
 """Where mmdebstrap writes the sources that it was given as a file."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Update:
     """The current base, the reason it was made anew (empty when nothing was new), and the layers of the recipes on it."""
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from kubedeb.records import frozen, ordered
 from pkgbuild import purl
 from pkgbuild.goinfo import GoBuild
 from pkgbuild.reading import Reading, read_package
@@ -17,7 +17,7 @@ NEEDED = ("Pre-Depends", "Depends", "Recommends")
 NAME = re.compile(r"^\s*(?P<name>[a-z0-9][a-z0-9+.-]+)(?::[a-z0-9-]+)?\s*(?:\((?P<range>[^)]*)\))?\s*$")
 
 
-@dataclass(frozen=True, order=True)
+@ordered
 class BillFile:
     """A regular file of the package: absolute path, digests in hex. SPDX wants sha1 of all files."""
 
@@ -26,7 +26,7 @@ class BillFile:
     sha1: str
 
 
-@dataclass(frozen=True, order=True)
+@ordered
 class Need:
     """A Debian package that is needed: the relation's name, and its range of versions as written (empty: any)."""
 
@@ -34,7 +34,7 @@ class Need:
     range: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Bill:
     """All that a package's bill says; `programs` are (path, what it says of its Go build). `epoch` in seconds."""
 

@@ -7,13 +7,14 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, cast
 
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
 from kubedeb.files import sha256_of
 from kubedeb.process import begun
+from kubedeb.records import frozen
 from pkgbuild.attest import attest
 from pkgbuild.buildinfo import listed
 from pkgbuild.cache import Cache
@@ -41,7 +42,7 @@ MACHINES = {Architecture.AMD64: 62, Architecture.ARM64: 183}
 LOG_TAIL = 15
 
 
-@dataclass(frozen=True)
+@frozen
 class Workshop:
     """Where builds happen: the store for results and logs, the cache of sources, what opens a sandbox, who inspects, and
     which packages of ours are in the root.

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.progress import Progress
+from kubedeb.records import frozen
 from pkgbuild.build import Workshop, build
 from pkgbuild.cache import Cache
 from pkgbuild.check import check
@@ -25,7 +25,7 @@ from pkgbuild.statement import Material
 from pkgbuild.store import BuildResult, Store
 
 
-@dataclass(frozen=True)
+@frozen
 class OwnFile:
     """A package that goes into a build's root beside the base: where its file lies, its sha256, its name as a file."""
 
@@ -34,7 +34,7 @@ class OwnFile:
     name: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Job:
     """One build, as a value: what is built, why, with which packages beside the base, whether twice, its conditions.
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import sha256_bytes
+from kubedeb.records import frozen
 from kubedeb.stanza import control_text, one
 
 VARYING = frozenset(
@@ -16,7 +16,7 @@ VARYING = frozenset(
 DEPENDENCY = re.compile(r"^\s*(?P<name>[a-z0-9][a-z0-9+.-]+)(?::[a-z0-9-]+)? \(= (?P<version>[^)]+)\)$")
 
 
-@dataclass(frozen=True)
+@frozen
 class BuildInfo:
     """What a rebuild needs of a .buildinfo: `installed` {name: version} was there, `files` {name: sha256} came of it.
 

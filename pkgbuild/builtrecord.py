@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
+from kubedeb.records import ordered
 from pkgbuild.recipe import Recipe
 from pkgbuild.statement import REPRODUCED
 
@@ -18,7 +19,7 @@ Pins = Mapping[tuple[str, str, str], frozenset[str]]
 """{(recipe, package version, architecture): digests of its sources}."""
 
 
-@dataclass(frozen=True, order=True)
+@ordered
 class Built:
     """A build: recipe, package version, architecture; `sizes` of its packages in bytes by name, empty when `stand_in`.
 

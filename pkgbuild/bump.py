@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from kubedeb.errors import ExitCode, KubedebError
+from kubedeb.records import frozen
 from pkgbuild.aptsources import RELEASES
 from pkgbuild.checksum import Algorithm, Checksum
 from pkgbuild.fetch import Network
@@ -23,7 +23,7 @@ from pkgbuild.spec import SignaturePin, SourcePin
 DIGEST = re.compile(r"(?<![0-9a-f])([0-9a-f]{64}|[0-9a-f]{128})(?![0-9a-f])")
 
 
-@dataclass(frozen=True)
+@frozen
 class Found:
     """A source of the new row, as the file says it, and where its digest comes from, for people."""
 
@@ -31,7 +31,7 @@ class Found:
     because: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Bumped:
     """The recipe file's new text, and a line a source: its digest and who vouches for it."""
 

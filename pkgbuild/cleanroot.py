@@ -9,7 +9,6 @@ import io
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 from kubedeb.dockerexec import execute
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import sha256_bytes
+from kubedeb.records import frozen
 from pkgbuild import dockerd, snapshot
 from pkgbuild.dockerd import docker_errors
 from pkgbuild.halting import Halt
@@ -136,7 +136,7 @@ def _kill(container: Container) -> None:
         container.kill()
 
 
-@dataclass(frozen=True)
+@frozen
 class DockerRoot:
     """A running container; see `rootcheck.CleanRoot`."""
 

@@ -13,10 +13,11 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from kubedeb.files import canonical_json, sha256_bytes
+from kubedeb.records import frozen, ordered
 from pkgbuild.sandbox import Bind
 from pkgbuild.session import LOCKS, locked
 from pkgbuild.spec import BuildSpec
@@ -62,7 +63,7 @@ def compile_cache(store: Path, spec: BuildSpec) -> Iterator[Bind]:
     prune(store, DEFAULT_LIMITS)
 
 
-@dataclass(frozen=True)
+@frozen
 class Limits:
     """What compile caches may take: bytes in all, and days since one was last of use."""
 
@@ -73,7 +74,7 @@ class Limits:
 DEFAULT_LIMITS = Limits()
 
 
-@dataclass(frozen=True, order=True)
+@ordered
 class KeptCache:
     """A compile cache: when it was last of use (seconds since the epoch), its bytes, its name."""
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
 
+from kubedeb.records import frozen
 from pkgbuild.sandbox import TIME_LIMIT
 from pkgbuild.spec import BuildSpec
 
 
-@dataclass(frozen=True)
+@frozen
 class Conditions:
     """`memory` in bytes (None: no limit), `seconds` until a build is ended.
 

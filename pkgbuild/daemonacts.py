@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 
+from kubedeb.records import frozen
 from pkgbuild.maintscript import Command, commands, is_shell
 
 
@@ -39,7 +39,7 @@ ANY_LINE = re.compile(
 )
 
 
-@dataclass(frozen=True)
+@frozen
 class DaemonAct:
     """One command that acts on a daemon: script, line, the verb, the command as it runs; `at_removal`: only then."""
 

@@ -8,13 +8,13 @@ import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import CHUNK, canonical_json, sha256_bytes
+from kubedeb.records import frozen
 from pkgbuild.session import is_dead
 from pkgbuild.stage import Stage
 
@@ -114,7 +114,7 @@ def remove_images(client: DockerClient, tags: Sequence[str]) -> None:
             client.images.remove(tag)
 
 
-@dataclass(frozen=True)
+@frozen
 class LabelledImage:
     """An image of kubedeb: name, label, bytes, when it was made (seconds since the epoch); `busy`: a container runs it."""
 

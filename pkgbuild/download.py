@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import tempfile
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
+from kubedeb.records import frozen
 from pkgbuild.checksum import Checksum
 from pkgbuild.mirrors import Mirror, places
 from pkgbuild.requestlog import Request, RequestLog, without_secret
@@ -27,13 +27,16 @@ SMALL_FILE = 4 * 1024 * 1024
 LARGEST = 8 * 1024**3
 
 
-@dataclass(frozen=True)
+@frozen
 class Patience:
     """How long to try: attempts at each place, first pause between them and time without a byte, in seconds."""
 
     attempts: int = 5
     pause: float = 0.5
     silence: float = 30
+
+
+PATIENT = Patience()
 
 
 class GoneError(KubedebError):
@@ -47,7 +50,7 @@ class _BrokenError(Exception):
 class Downloads:
     """Fetches by URL; may be used by several threads at once."""
 
-    def __init__(self, log: RequestLog, mirrors: tuple[Mirror, ...] = (), patience: Patience = Patience()) -> None:
+    def __init__(self, log: RequestLog, mirrors: tuple[Mirror, ...] = (), patience: Patience = PATIENT) -> None:
         self._log, self._mirrors, self._patience = log, mirrors, patience
 
     def to_file(self, url: str, part: Path, checksum: Checksum | None) -> Path:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from kubedeb.errors import ExitCode, KubedebError
+from kubedeb.records import frozen
 from pkgbuild.checksum import Checksum
 
 
-@dataclass(frozen=True)
+@frozen
 class NamedFile:
     """A file that a `.dsc` names: plain name, size in bytes, digest."""
 

@@ -11,7 +11,11 @@ refused() {
     exit 125
 }
 
-mount -t overlay overlay -o "lowerdir=$lower,upperdir=$work/upper,workdir=$work/work$option" "$root" ||
+# Without `volatile` (Linux 5.10) the kernel writes all of the disk's unwritten data out whenever a command has ended and the
+# overlay goes. The mark that the mount before this one left says that a crash may have spoiled the folders: there was none.
+[ ! -e "$work/work/work/incompat" ] || rm -rf "$work/work/work/incompat"
+layers="lowerdir=$lower,upperdir=$work/upper,workdir=$work/work$option"
+mount -t overlay overlay -o "$layers,volatile" "$root" 2>/dev/null || mount -t overlay overlay -o "$layers" "$root" ||
     refused "the kernel refuses an overlay file system here"
 mount -t proc -o nosuid,nodev,noexec proc "$root/proc" || refused "the kernel refuses a new /proc here"
 mount -t tmpfs -o nosuid,mode=0755 tmpfs "$root/dev" || refused "the kernel refuses a tmpfs here"
@@ -23,8 +27,7 @@ mkdir "$root/dev/pts" "$root/dev/shm"
 mount -t devpts -o newinstance,ptmxmode=0666,mode=0620 devpts "$root/dev/pts" || refused "the kernel refuses terminals here"
 # As large as docker's, so that a build that fits in one sandbox fits in the other; without a size it would be half the memory.
 mount -t tmpfs -o nosuid,nodev,mode=1777,size=64m tmpfs "$root/dev/shm" || refused "the kernel refuses a tmpfs here"
-ln -s pts/ptmx "$root/dev/ptmx"
-ln -s /proc/self/fd "$root/dev/fd"
+ln -s pts/ptmx /proc/self/fd "$root/dev"
 ln -s fd/0 "$root/dev/stdin"
 ln -s fd/1 "$root/dev/stdout"
 ln -s fd/2 "$root/dev/stderr"

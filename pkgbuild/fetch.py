@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
+from kubedeb.inthreads import in_threads
 from kubedeb.progress import Progress, Task
+from kubedeb.records import frozen
 from pkgbuild.apt import NotThereError, host_entries, private_apt
 from pkgbuild.cache import Cache, mismatch
 from pkgbuild.checksum import Checksum
@@ -55,7 +55,7 @@ class OpenArchive(Protocol):
         """Open a suite."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Network:
     """What fetches: suites through apt, archives by URL, wheels through pip. `offline`: nothing may be asked."""
 
@@ -114,9 +114,8 @@ def fetch_all(pins: Iterable[SourcePin], cache: Cache, net: Network, progress: P
         raise _offline(missing)
     groups = [list(group) for _, group in groupby(missing, key=_place)]
     lost = check_held(wanted.difference(missing), cache, net, progress)
-    with ThreadPoolExecutor(AT_ONCE, "fetch") as pool:
-        for result in pool.map(lambda group: _fetch_group(group, cache, net, progress), groups):
-            lost |= result
+    for result in in_threads(lambda group: _fetch_group(group, cache, net, progress), groups, AT_ONCE):
+        lost |= result
     if full := [error for error in lost.values() if error.code is ExitCode.BUILD_STORAGE]:
         raise full[0]
     return {pin: lost[pin] for pin in sorted(lost, key=lambda pin: (_place(pin), pin.name, pin.version))}

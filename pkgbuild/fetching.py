@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.progress import Progress
+from kubedeb.records import frozen
 from pkgbuild import base, signed
 from pkgbuild.apt import PrivateApt, suite_apt
 from pkgbuild.baselock import BaseLock
@@ -27,7 +28,7 @@ from pkgbuild.target import Target
 _LOCK = "kubedeb base update --missing"
 
 
-@dataclass(frozen=True)
+@frozen
 class Wanted:
     """Pinned sources, sets of build dependencies; `folder`: take in what it has first; `output`: make a kit there.
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from enum import StrEnum
 from typing import Any
+
+from kubedeb.records import frozen, ordered
 
 LINTIAN, ROOTS = "lintian", "root-tests"
 """The judges that a run may leave out, by their names in a verdict."""
@@ -26,7 +28,7 @@ class Level(StrEnum):
     """Said, and nothing more: it fails nothing."""
 
 
-@dataclass(frozen=True, order=True)
+@ordered
 class Finding:
     """One thing that is wrong with a package: the rule's id, the package's name, and what was found where."""
 
@@ -44,7 +46,7 @@ def graves(findings: Iterable[Finding]) -> list[Finding]:
     return [finding for finding in findings if finding.level is not Level.NOTE]
 
 
-@dataclass(frozen=True)
+@frozen
 class Judge:
     """A tool that judged: its name, its version ("" when it did not run), and why it did not run ("" when it did).
 
@@ -57,7 +59,7 @@ class Judge:
     against: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class LintVerdict:
     """The verdict of all judges on one build's packages: equal packages and judges give an equal verdict, byte for byte.
 

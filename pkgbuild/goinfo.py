@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Protocol
+
+from kubedeb.records import frozen, ordered
 
 MAGIC = b"\xff Go buildinf:"
 ALIGNED = 16
@@ -26,7 +27,7 @@ class Data(Protocol):
         """Return where `needle` begins at or after `start`, -1 when it is nowhere."""
 
 
-@dataclass(frozen=True, order=True)
+@ordered
 class GoModule:
     """A module in a program: `sum` is Go's own hash (`h1:…`), empty for the main module and for vendored ones."""
 
@@ -35,7 +36,7 @@ class GoModule:
     sum: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class GoBuild:
     """The toolchain (`go1.19.8`), the main module (None when the program was built without modules) and all others, sorted."""
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import graphlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import canonical_json, sha256_bytes
+from kubedeb.records import ordered
 from kubedeb.versions import DebianVersion
 from pkgbuild.builddeps import names, without
 from pkgbuild.spec import BuildSpec, Locked
@@ -16,7 +17,7 @@ Needs = Mapping[int, Mapping[str, int]]
 """By a spec's place in the list: its build dependencies that another spec of the list makes, and that one's place."""
 
 
-@dataclass(frozen=True, order=True)
+@ordered
 class OwnPackage:
     """A package of our own that a build depends on, by its bytes."""
 

@@ -6,9 +6,14 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
+from typing import TypeVar
 
 from kubedeb.errors import ExitCode, KubedebError
+from kubedeb.inthreads import settle
+
+Made = TypeVar("Made")
 
 
 class Halt:
@@ -62,6 +67,21 @@ class Halt:
 
         with self.ending(end):
             yield started
+
+    def leaving(self, work: Callable[[], Made]) -> Made:
+        """Return what `work` returns, which cannot be ended from here: when the run is halted, nobody waits for it.
+
+        It ends with this process, and must leave nothing half done then. Raises what it raises, `KubedebError` (INTERRUPTED).
+        """
+        future: Future[Made] = Future()
+        over = threading.Event()
+        future.add_done_callback(lambda _: over.set())
+        with self.ending(over.set):
+            threading.Thread(target=settle, args=(future, work), daemon=True).start()
+            over.wait()
+        if not future.done():
+            self._refuse()
+        return future.result()
 
     def _refuse(self) -> None:
         if self._halted:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import TypeVar
 
 from kubedeb import __version__
 from kubedeb.errors import ExitCode, KubedebError
+from kubedeb.records import frozen
 from pkgbuild import lintian
 from pkgbuild.finding import LINTIAN, ROOTS, Judge, LintVerdict, graves, lacking
 from pkgbuild.halting import Halt
@@ -24,7 +25,7 @@ MARKS = {LINTIAN: "lintian:", ROOTS: "root-"}
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
+@frozen
 class Inspector:
     """Who is asked: lintian or not, and what opens clean roots (None: `why_no_root` says why the root tests do not run).
 
@@ -51,7 +52,7 @@ NOBODY = Inspector()
 """Only the upgrade-safety lint is asked, which costs nothing."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Inspected:
     """The verdict, and the seconds that each judge took, by name; they are no part of the verdict."""
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
 from kubedeb.files import canonical_json, sha256_of, write_text
 from kubedeb.progress import Progress
+from kubedeb.records import frozen
 from pkgbuild.apt import PrivateApt
 from pkgbuild.baselock import BaseLock
 from pkgbuild.cache import Cache
@@ -30,7 +30,7 @@ OpenApt = Callable[[BaseLock], AbstractContextManager[PrivateApt]]
 """Opens an apt that has read the indices of a base's suite."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Ground:
     """A base of the kit, and the layers on it."""
 
@@ -130,7 +130,7 @@ def _packages(one: Ground, kit: Cache, cache: Cache, open_apt: OpenApt | None, p
             bring(missing, what, kit, apt, progress)
 
 
-@dataclass(frozen=True)
+@frozen
 class Taken:
     """What was taken from a folder: files, the pins among them, and from a kit its bases."""
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import tarfile
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.progress import Progress
+from kubedeb.records import frozen
 from pkgbuild.apt import PrivateApt, suite_apt
 from pkgbuild.baselock import BaseLock
 from pkgbuild.cache import Cache
@@ -18,7 +18,7 @@ DPKG_STATUS = "./var/lib/dpkg/status"
 REMAKE = "Make the base anew: kubedeb base update"
 
 
-@dataclass(frozen=True)
+@frozen
 class Layering:
     """What layers are made from; `offline`: from the store and the cache alone."""
 

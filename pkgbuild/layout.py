@@ -9,12 +9,13 @@ import tarfile
 import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import IO, Any, cast
 
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import CHUNK
+from kubedeb.records import frozen
 from pkgbuild.gomake import TOOLCHAIN, tree_folder
 from pkgbuild.recipe import Kind
 from pkgbuild.render import COPYRIGHT, LAID_OUT, TreeFile
@@ -32,7 +33,7 @@ KINDS = {
 }
 
 
-@dataclass(frozen=True)
+@frozen
 class Stamp:
     """What every member of the stream carries: owner (uid and gid) and time."""
 
@@ -64,7 +65,7 @@ def tree_root(spec: BuildSpec) -> str:
     return OVERLAY if spec.kind == Kind.DEBIAN else folder_name(spec)
 
 
-@dataclass(frozen=True)
+@frozen
 class Files:
     """What fetched sources are laid out from: their files by name, and those that a .dsc names, itself too, by file name."""
 
@@ -130,7 +131,7 @@ def _whole_trees(spec: BuildSpec) -> list[tuple[str, str]]:
     return [(name, folder) for name, folder in [(spec.go.source, tree_folder(spec.go)), *given] if name in archives]
 
 
-@dataclass(frozen=True)
+@frozen
 class _Source:
     """One fetched source on its way into the stream; `whole` is the folder that all of it goes to, or empty.
 

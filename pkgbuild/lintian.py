@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +11,7 @@ from pydantic import Field
 
 from kubedeb.errors import ExitCode
 from kubedeb.process import ProcessError, run
+from kubedeb.records import frozen
 from kubedeb.yamlfile import StrictModel, load_model
 from pkgbuild.finding import Finding, Level
 
@@ -38,7 +38,7 @@ class AcceptedTags(StrictModel):
     tags: tuple[AcceptedTag, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class Said:
     """What lintian of some version said: errors and warnings; and what the packages' own overrides took back."""
 

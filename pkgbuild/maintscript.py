@@ -12,6 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
+from kubedeb.records import frozen
+
 SHELL = re.compile(r"#!\s*(/usr)?/bin/(env\s+)?(sh|dash|bash)\b")
 OPERATORS = frozenset({";", ";;", "&&", "||", "|", "&", "(", ")", "\n", "|&", ";&"})
 OPERATOR = re.compile(r";;|;&|&&|\|\||\|&|[;&|()]")
@@ -31,7 +33,7 @@ DEPTH = 3
 QUOTED_LINES = 100
 
 
-@dataclass(frozen=True)
+@frozen
 class Command:
     """One simple command of a script.
 

@@ -7,11 +7,11 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import sha256_bytes
+from kubedeb.records import frozen
 from pkgbuild.sandbox import Bind
 
 PREFIX = "kubedeb-"
@@ -24,7 +24,7 @@ MOUNT = re.compile(r"^\S+ \S+ \S+ (?P<root>\S+) (?P<point>\S+) .* - (?P<kind>cgr
 ENTER = 'echo 0 >"$1/cgroup.procs" || { echo "enter: the control group $1 takes no process" >&2; exit 125; }; shift; exec "$@"'
 
 
-@dataclass(frozen=True)
+@frozen
 class Place:
     """The control group of this process that can limit memory: of which version, and its folder."""
 
@@ -55,7 +55,7 @@ def _below(mount: re.Match[str], path: str) -> Path:
     return Path(mount["point"]) / within
 
 
-@dataclass(frozen=True)
+@frozen
 class MemoryGroup:
     """A group that is made: what enters it does not leave it."""
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from kubedeb.errors import ExitCode, KubedebError
+from kubedeb.records import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Mirror:
     """URLs that begin with `prefix` are asked of `replacement` first."""
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from kubedeb.records import ordered
 
 STRACE = ("-f", "-Y", "-x", "-s", "600", "-e", "trace=connect,sendto,sendmsg,sendmmsg", "-e", "signal=none")
 """What strace is asked for: all processes with their names, strings whole, bytes that are no text in hexadecimal."""
@@ -17,7 +18,7 @@ DNS_PORT = 53
 DNS_HEADER = 12
 
 
-@dataclass(frozen=True, order=True)
+@ordered
 class Attempt:
     """A program's try to reach an address; `name` is what it asked a name server for, `answer` what the kernel said."""
 

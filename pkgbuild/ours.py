@@ -6,12 +6,12 @@ import shutil
 import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from kubedeb.aptrepo import AptRepository
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.process import run
+from kubedeb.records import frozen
 from kubedeb.release import Digest
 from kubedeb.stanza import Stanza, StanzaError, read
 from kubedeb.versions import DebianVersion
@@ -24,7 +24,7 @@ from pkgbuild.spec import SourceNeeds, build_depends_of
 from pkgbuild.target import Target
 
 
-@dataclass(frozen=True)
+@frozen
 class Offer:
     """A package that an apt repository offers: what it is, its path there, its size in bytes."""
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from kubedeb.errors import ExitCode, KubedebError
+from kubedeb.records import frozen
 from pkgbuild.conditions import Conditions
 from pkgbuild.plan import Action, Verb
 from pkgbuild.spec import BuildSpec
 from pkgbuild.store import BuildResult, Store
 
 
-@dataclass(frozen=True)
+@frozen
 class Outcome:
     """What became of one spec: a result (new, checked or held), or the error that says why there is none.
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from kubedeb.records import frozen
 from pkgbuild.baselock import BaseLock, changed
 from pkgbuild.spec import BuildSpec
 
@@ -35,7 +35,7 @@ class Verb(StrEnum):
         return self in (Verb.BUILD, Verb.REBUILD)
 
 
-@dataclass(frozen=True)
+@frozen
 class Action:
     """One spec, what is done, and the reason for people."""
 

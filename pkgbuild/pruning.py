@@ -6,11 +6,11 @@ import os
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kubedeb.records import frozen
 from pkgbuild import compilecache, dockerd
 from pkgbuild.backends import base_name
 from pkgbuild.compilecache import Limits
@@ -46,7 +46,7 @@ PLAIN = (Sort.STAGE, Sort.BASE)
 """Images of which each base has one; of the others there is one for each set of packages."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Piece:
     """Something that can be made again; `base`: the first digits of its base's digest, "" when it does not say.
 
@@ -61,7 +61,7 @@ class Piece:
     busy: bool = False
 
 
-@dataclass(frozen=True)
+@frozen
 class Needed:
     """What a store needs: `names` are those of its current bases' images and roots, `bases` the digits of these bases, `known`
     of all that it ever had; `uses` says when a piece was last used by this store, in seconds since the epoch.

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import IO
 
 from kubedeb.deb import Contents, read_contents
+from kubedeb.records import frozen
 from pkgbuild.goinfo import GoBuild, read_go
 from pkgbuild.upgradechecks import is_kept
 
 
-@dataclass(frozen=True)
+@frozen
 class Reading:
     """What one pass over a package gave: `sha1` of every regular file and `programs` built by Go, by absolute path."""
 

@@ -6,7 +6,6 @@ import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -14,6 +13,7 @@ from filelock import FileLock, Timeout
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
 from kubedeb.files import sha256_of, write_text
 from kubedeb.progress import Progress
+from kubedeb.records import frozen
 from pkgbuild import diffoscope
 from pkgbuild.apt import suite_apt
 from pkgbuild.attest import STATEMENTS, beside, read_lines
@@ -39,7 +39,7 @@ from pkgbuild.store import Store
 from pkgbuild.target import Target
 
 
-@dataclass(frozen=True)
+@frozen
 class How:
     """How a rebuild goes about it: the kind of sandbox, no network at all, each request told, where the packages go too."""
 
@@ -49,7 +49,7 @@ class How:
     output: Path | None = None
 
 
-@dataclass(frozen=True)
+@frozen
 class Rebuilt:
     """What came of a rebuild: the root's lock, a verdict for each package, what is known of the differences."""
 

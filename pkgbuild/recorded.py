@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from kubedeb.errors import ExitCode, KubedebError
+from kubedeb.records import frozen
 from pkgbuild import purl
 from pkgbuild.buildinfo import BuildInfo
 from pkgbuild.dsse import payload
@@ -83,7 +83,7 @@ def _setting(value: str) -> str:
     return " ".join(sorted(word for word in value.split() if not word.startswith("parallel=")))
 
 
-@dataclass(frozen=True)
+@frozen
 class FileVerdict:
     """One package: its sha256 as recorded, as rebuilt, and that of the file beside the .buildinfo; "" where there is none."""
 

@@ -6,17 +6,18 @@ import json
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from kubedeb.errors import ExitCode, storage_errors
+from kubedeb.records import frozen
 
 LOG_NAME = "requests.log"
 
 
-@dataclass(frozen=True)
+@frozen
 class Request:
     """What was asked (a URL, or apt's or pip's words), its status, the bytes that came, its digest ("" until it is whole)."""
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 from kubedeb.deb import read_deb
+from kubedeb.records import frozen
 from pkgbuild.finding import Finding, Level
 from pkgbuild.snapshot import Snapshot, enabled, left_behind, started, state_folders
 from pkgbuild.upgradechecks import Subject, read_subject
@@ -28,7 +29,7 @@ DPKG = "dpkg --force-unsafe-io"
 FIRST = "install"
 
 
-@dataclass(frozen=True)
+@frozen
 class Done:
     """What a script did: exit status, all that it said, what the recorders were asked, the root afterwards."""
 
@@ -52,7 +53,7 @@ OpenRoot = Callable[[str], AbstractContextManager[CleanRoot]]
 """Opens a root in which a dependency expression (`Depends` and `Pre-Depends`, as apt-get satisfy takes it) is satisfied."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Step:
     """One thing that is done: its name, the shell script, and whether daemons must be stopped by it (else nothing may be)."""
 
@@ -61,7 +62,7 @@ class Step:
     stops: bool = False
 
 
-@dataclass(frozen=True)
+@frozen
 class Trial:
     """The packages under test and the older ones; by what daemons and data are called.
 
@@ -146,7 +147,7 @@ def leftovers(this: Trial, first: Snapshot, installed: Snapshot, last: Snapshot)
     yield from (("root-left", f"purge {text}") for text in left_behind(first, installed, last, frozenset(this.kept)))
 
 
-@dataclass(frozen=True)
+@frozen
 class Tried:
     """What the root tests found, and from what the packages were upgraded ("" when nothing older is known)."""
 

@@ -6,7 +6,6 @@ import platform
 import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
 from kubedeb.files import CHUNK, replacing, sha256_of
 from kubedeb.progress import Progress
+from kubedeb.records import frozen
 from pkgbuild.conditions import NO_CONDITIONS, Conditions
 from pkgbuild.finding import ROOTS, lacking
 from pkgbuild.graph import upgrades
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from pkgbuild.sandbox import Backend, OpenSandbox
 
 
-@dataclass(frozen=True)
+@frozen
 class RunOptions:
     """How a run goes about it; none of it decides what is built.
 
@@ -207,7 +207,7 @@ def local_builder(target: Target, lock: BaseLock, options: RunOptions, progress:
     from pkgbuild.builders import LocalBuilder
 
     halt = Halt()
-    with backend(options.sandbox, target.store, progress, run_file) as sandboxes:
+    with backend(options.sandbox, target.store, progress, run_file, halt) as sandboxes:
 
         def prepare(job: Job) -> OpenSandbox:
             return sandboxes.prepare(lock, [(own.path, own.sha256) for own in job.own])

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from kubedeb.records import frozen, ordered
 from pkgbuild import purl
 from pkgbuild.baselock import BaseLock
 from pkgbuild.dsse import payload
@@ -26,7 +26,7 @@ FAILED, PASSED = "fail", "pass"
 WHOLE = {"passed": PASSED, "failed": FAILED}
 
 
-@dataclass(frozen=True, order=True)
+@ordered
 class Material:
     """A file that a build was made from or with: a name or URI, and its digest (`sha256` or `sha512`, hex)."""
 
@@ -41,7 +41,7 @@ class Material:
         return {**named, **({"uri": self.uri} if self.uri else {}), "digest": {self.algorithm: self.value}}
 
 
-@dataclass(frozen=True)
+@frozen
 class Varied:
     """One thing that was different in the second build, with both values."""
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from kubedeb.records import frozen
 from pkgbuild.early import HOOK
 from pkgbuild.gomake import tree_folder
 from pkgbuild.layout import OVERLAY, folder_name
@@ -22,7 +22,7 @@ OWN_PATH = f'PATH="$PWD/{COMPRESSOR.rpartition("/")[0]}:$PATH" exec "$@"'
 QUILT = 'test ! -e .pc/applied-patches || for name; do echo "$name" | tee -a debian/patches/series >>.pc/applied-patches; done'
 
 
-@dataclass(frozen=True)
+@frozen
 class Step:
     """A command and the folder, below the build root, that it runs in."""
 

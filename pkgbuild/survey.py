@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import graphlib
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from kubedeb.records import frozen
 from pkgbuild.baselock import BaseLock
 from pkgbuild.builddeps import names, without
 from pkgbuild.graph import Needs, OwnPackage, needs, with_own
@@ -18,7 +18,7 @@ from pkgbuild.spec import Locked, expand
 from pkgbuild.store import BuildResult, Store
 
 
-@dataclass(frozen=True)
+@frozen
 class Ground:
     """What all specs of a run stand on: suite, architecture, the base's lock, and packages of ours from an apt repository."""
 

@@ -7,11 +7,11 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.process import run
+from kubedeb.records import frozen
 from pkgbuild.build import Workshop, fetched, put_tree
 from pkgbuild.nettrace import STRACE, attempts
 from pkgbuild.sandbox import PLAIN, Bind
@@ -25,7 +25,7 @@ LIBRARY = re.compile(r"(?:=> )?(/\S+) \(0x")
 RESOLVER = "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n"
 
 
-@dataclass(frozen=True)
+@frozen
 class Tracer:
     """What a sandbox must see, and the words that go before a command to trace it."""
 

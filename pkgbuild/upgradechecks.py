@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from kubedeb.deb import Contents, Entry, read_contents
+from kubedeb.records import frozen
 from pkgbuild.daemonacts import DaemonAct, Verb, daemon_acts
 from pkgbuild.maintscript import Command, commands, is_shell
 
@@ -18,7 +18,7 @@ NEEDRESTART = "/etc/needrestart/conf.d/"
 KEEP = re.compile(r"/(usr/)?lib/systemd/system/[^/]+\.service|/etc/needrestart/conf\.d/[^/]+")
 
 
-@dataclass(frozen=True)
+@frozen
 class Subject:
     """A package as the rules see it."""
 

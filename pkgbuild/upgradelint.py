@@ -7,8 +7,8 @@ Each rule is a row: id, level, what it finds, why that matters, where that is wr
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from kubedeb.records import frozen
 from pkgbuild import upgradechecks as checks
 from pkgbuild.daemonacts import Verb
 from pkgbuild.finding import Finding, Level
@@ -18,7 +18,7 @@ DEBHELPER = "debhelper 13.11.4: dh_installsystemd(1) and the scripts that it gen
 POLICY = "https://www.debian.org/doc/debian-policy/"
 
 
-@dataclass(frozen=True)
+@frozen
 class Rule:
     """One row of the table; `check` yields a text for each thing that it finds."""
 

@@ -6,8 +6,9 @@ docs/reproducibility.md has it as a table (`table`). Nothing here is believed: b
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from kubedeb.records import frozen
 from pkgbuild.sandbox import PLAIN, SandboxKind, Surroundings
 from pkgbuild.statement import Varied
 
@@ -40,7 +41,7 @@ MARKS = ("<!-- variations -->", "<!-- /variations -->")
 BOTH = (SandboxKind.DOCKER, SandboxKind.UNSHARE)
 
 
-@dataclass(frozen=True)
+@frozen
 class Variation:
     """One thing of reprotest's list. `seen` is what prints it (shell), `first` and `second` are the values that statements
     name; `impossible` says why a kind of sandbox cannot have another value.

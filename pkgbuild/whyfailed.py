@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from kubedeb.errors import ExitCode
+from kubedeb.records import frozen
 
 FULL = re.compile(r"No space left on device|Disk quota exceeded")
 # gcc and g++, then cc1's and ld's own words, Go's, Python's and Java's. "Killed" alone at a line's end is what make and sh say.
@@ -25,7 +25,7 @@ OOM_FILES = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_c
 """Where a sandbox may read how often the kernel killed for lack of memory: cgroup v2, v1."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Reason:
     """One line of why, the exit code that goes with it, and whether the build asked for the network."""
 

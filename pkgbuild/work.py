@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kubedeb.errors import KubedebError
+from kubedeb.records import frozen
 from pkgbuild import outcome as outcomes_of
 from pkgbuild.builddeps import without
 from pkgbuild.layers import Layer, Wants, debs
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pkgbuild.run import RunOptions
 
 
-@dataclass(frozen=True)
+@frozen
 class Lacking:
     """Why builds cannot be begun: by place, those whose build dependencies were never locked; sources that cannot be had."""
 
