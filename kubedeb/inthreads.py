@@ -33,9 +33,9 @@ def in_threads(work: Callable[[Given], Made], items: Sequence[Given], at_once: i
             settle(future, lambda item=item: work(item))  # type: ignore[misc]  # mypy cannot type the default
 
     threads = [threading.Thread(target=serve, daemon=True) for _ in range(min(at_once, len(items)))]
-    for thread in threads:
-        thread.start()
     try:
+        for thread in threads:
+            thread.start()
         return [future.result() for future in futures]
     except BaseException:
         for _ in left:  # nothing more is begun

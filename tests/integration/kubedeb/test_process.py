@@ -3,13 +3,16 @@ from __future__ import annotations
 import io
 import os
 import signal
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from kubedeb.errors import ExitCode, KubedebError
-from kubedeb.process import ProcessError, background, run, spread
+from kubedeb.process import ProcessError, background, end_all, run, spread
 
 CODE = ExitCode.BUILD
 
@@ -117,3 +120,17 @@ def test_work_is_spread_over_processes_in_order() -> None:
         assert (caught.value.details, caught.value.code) == ("of them", CODE)
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
+
+
+@pytest.mark.parametrize("how", [{}, {"cwd": Path("/")}], ids=["quietly", "listening"])
+def test_whatever_runs_in_any_thread_can_be_ended(how: dict[str, Any]) -> None:
+    begun = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(run, ["sleep", "60"], code=CODE, started=lambda _: begun.set(), **how)
+        assert begun.wait(10)
+        while not future.done():  # between its start and its being known there is a moment
+            end_all()
+            time.sleep(0.01)
+        with pytest.raises(ProcessError, match=r"sleep was ended by signal 9"):
+            future.result()
+    end_all()  # nothing is left to be ended

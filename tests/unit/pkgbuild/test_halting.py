@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from functools import partial
 
 import pytest
@@ -57,3 +58,19 @@ def test_a_program_is_killed_with_its_group_even_when_it_is_just_begun(
     assert killed == [(4711, signal.SIGKILL)]
     halt.now()
     assert len(killed) == 1
+
+
+def test_nobody_waits_for_what_cannot_be_ended_from_here() -> None:
+    halt, daemon = Halt(), threading.Event()
+    threading.Timer(0.05, halt.now).start()
+    with pytest.raises(KubedebError, match="interrupted") as error:
+        halt.leaving(lambda: daemon.wait(30))
+    assert error.value.code == ExitCode.INTERRUPTED
+    assert not daemon.is_set()
+    daemon.set()
+
+
+def test_what_ends_by_itself_returns_or_raises_as_ever() -> None:
+    assert Halt().leaving(lambda: 7) == 7
+    with pytest.raises(ZeroDivisionError):
+        Halt().leaving(lambda: 1 / 0)
