@@ -46,6 +46,10 @@ def _part(item: pytest.Item) -> tuple[str, ...]:
     return item.path.relative_to(HERE).parts
 
 
+def _area(item: pytest.Item) -> str:
+    return AREAS.get(_part(item)[:3]) or AREAS.get(_part(item)[:2], FIRST_AREA)
+
+
 def bugs() -> set[Path]:
     """Return the reports that kubedeb left of exceptions it did not expect (exit status 70)."""
     return set(Path(tempfile.gettempdir()).glob("kubedeb-bug-*.txt"))
@@ -61,16 +65,17 @@ def pytest_report_header() -> str:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark each test with the area whose minutes it uses; in CI leave out those that take turns and whose day it is not."""
     for item in items:
-        area = AREAS.get(_part(item)[:3]) or AREAS.get(_part(item)[:2], FIRST_AREA)
-        item.add_marker(pytest.mark.area(area))
-        item.user_properties.append(("area", area))
+        item.add_marker(pytest.mark.area(_area(item)))
+        item.user_properties.append(("area", _area(item)))
     if os.environ.get("KUBEDEB_TEST_MODE") != "ci":
         return
-    turns = [item for item in items if item.get_closest_marker("turn")]
-    groups = [next(iter(item.get_closest_marker("turn").args), "") for item in turns]
-    places = turns_of.left_out(groups, seed())
-    left_out = {turns[place] for place in places}
-    TODAY.extend(f"{group}: {turns[place].name}" for place, group in enumerate(groups) if group and place not in places)
+    rotating = [(item, mark) for item in items if (mark := item.get_closest_marker("turn"))]
+    turns = [turns_of.Turn(*mark.args, area=_area(item), **mark.kwargs) for item, mark in rotating]
+    places = turns_of.left_out(turns, seed())
+    left_out = {rotating[place][0] for place in places}
+    TODAY.extend(
+        f"{turn.group}: {rotating[place][0].name}" for place, turn in enumerate(turns) if turn.group and place not in places
+    )
     items[:] = [item for item in items if item not in left_out]
     config.hook.pytest_deselected(items=list(left_out))
 

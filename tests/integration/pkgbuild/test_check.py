@@ -180,6 +180,7 @@ def checked(name: str, sandbox: str, tmp_path: Path, kept: Path) -> int:
     return run(["build", name, *where, "--check", *QUICK, "--sandbox", sandbox])
 
 
+@pytest.mark.turn("compiled", "etcd")
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_shipped_prebuilt_recipe_is_reproducible(
     name: str, etcd: Any, kept: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -21,7 +21,7 @@ from stacks import files
 
 SUITES = {"3.4.23": "bookworm", "3.5.16": "trixie"}
 VERSIONS = [
-    pytest.param("3.4.23", marks=pytest.mark.turn),
+    pytest.param("3.4.23", marks=pytest.mark.turn("compiled", "etcd")),
     pytest.param("3.5.16", marks=pytest.mark.long),  # another base, and its libraries
 ]
 pytestmark = pytest.mark.docker

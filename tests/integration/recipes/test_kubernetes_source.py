@@ -21,7 +21,9 @@ from kubedeb.versions import Version
 from lab.nodes import Lab
 from pkgbuild.store import Store
 
-pytestmark = [pytest.mark.docker, pytest.mark.long]  # a cold build is not shown to fit into CI's minutes
+pytestmark = pytest.mark.docker
+IN_CI = pytest.mark.turn("compiled", "kubernetes", alone=True)
+"""Ten minutes of the area's, cold: nothing else of it that takes turns runs on that day."""
 RECIPE = "kubernetes-source"
 PACKAGES = ("kube-apiserver", "kubectl")
 COMPILED, RESTAMPED = "1.20.2", "1.19.99"
@@ -65,6 +67,7 @@ def room(kept: Path, with_base: Store, tmp_path_factory: pytest.TempPathFactory)
     return Room(where, folder)
 
 
+@pytest.mark.long
 def test_each_program_says_exactly_its_stamp(room: Room, tmp_path: Path) -> None:
     said = {}
     for version in (COMPILED, RESTAMPED):
@@ -82,6 +85,7 @@ def test_each_program_says_exactly_its_stamp(room: Room, tmp_path: Path) -> None
     }
 
 
+@pytest.mark.long
 def test_a_restamp_costs_its_link(room: Room) -> None:
     room.build(COMPILED)
     log = Path(room.build(RESTAMPED)["log"]).read_text(errors="replace")
@@ -89,12 +93,14 @@ def test_a_restamp_costs_its_link(room: Room) -> None:
     assert room.build(RESTAMPED)["seconds"] <= RESTAMP_SECONDS
 
 
+@pytest.mark.long
 def test_what_the_cache_gave_is_what_is_made_without_it(room: Room, capsys: pytest.CaptureFixture[str]) -> None:
     room.build(RESTAMPED)
     assert run(["build", f"{RECIPE}@{RESTAMPED}", "--check", *room.where]) == ExitCode.DONE
     assert "built again, the same bytes" in capsys.readouterr().err
 
 
+@IN_CI
 def test_the_flag_table_holds_for_the_real_program(room: Room, tmp_path: Path) -> None:
     """Each row about the API server, of either kind: the real 1.20.2 does not know what is gone, and knows what came."""
     (deb,) = [path for path in room.debs(COMPILED) if path.name.startswith("kube-apiserver")]
@@ -110,6 +116,7 @@ def test_the_flag_table_holds_for_the_real_program(room: Room, tmp_path: Path) -
     assert len(FLAGS) >= 10
 
 
+@IN_CI
 def test_it_starts_from_its_package_and_answers(room: Room, with_base: Store, tmp_path: Path) -> None:
     etcd = ["--store", str(with_base.folder), "--cache", str(with_base.folder / "sources"), "-o", str(tmp_path)]
     assert run(["build", "etcd@3.4.23", *etcd]) == ExitCode.DONE
