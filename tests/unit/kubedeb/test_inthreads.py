@@ -39,11 +39,13 @@ def test_a_failure_is_raised_and_nothing_more_is_begun(ended: list[float]) -> No
 
     def work(number: int) -> None:
         begun.append(number)
-        raise ValueError(number)
+        if number == 0:
+            raise ValueError(number)
+        time.sleep(0.01)
 
     with pytest.raises(ValueError, match="0"):
-        in_threads(lambda number: work(number) if number == 0 else time.sleep(0.01), range(10_000), 1)
-    assert begun == [0]
+        in_threads(work, range(1000), 1)
+    assert len(begun) < 1000
 
 
 def test_ctrl_c_does_not_wait_for_what_waits_for_a_server(ended: list[float]) -> None:
