@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -48,6 +49,15 @@ def test_a_failure_is_raised_and_nothing_more_is_begun(ended: list[float]) -> No
     assert len(begun) < 1000
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let Ctrl-C raise, also where a shell began these tests in its background, and so deaf to it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_does_not_wait_for_what_waits_for_a_server(ended: list[float]) -> None:
     server, begun, main = threading.Event(), [], threading.get_ident()
 
