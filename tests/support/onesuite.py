@@ -10,6 +10,7 @@ from kubedeb.cli import run
 from kubedeb.errors import ExitCode
 
 ORIGIN, SUITE = "example", "bookworm"
+BOTH = ("--architecture", "amd64", "--architecture", "arm64")
 OUTSIDE = ("systemd", "iptables", "libc6", "mount", "conntrack", "ebtables", "ethtool", "socat")
 """What packages of ours depend on, and the machine has."""
 
@@ -17,7 +18,7 @@ OUTSIDE = ("systemd", "iptables", "libc6", "mount", "conntrack", "ebtables", "et
 def publish(folder: Path, changes: Iterable[Path]) -> Path:
     """Publish packages in one suite of a new repository; return the repository."""
     where = ["--repository", str(folder / "repository")]
-    assert run(["repo", "init", *where, "--origin", ORIGIN, "--suite", SUITE]) == ExitCode.DONE
+    assert run(["repo", "init", *where, "--origin", ORIGIN, "--suite", SUITE, *BOTH]) == ExitCode.DONE
     files = [str(path) for path in sorted(changes)]
     assert run(["repo", "add", *where, "--suite", SUITE, "--publish", *files]) == ExitCode.DONE
     return folder / "repository"
