@@ -1,4 +1,4 @@
-"""The plainest reading of docs/model.md: visit every state, judge every state and every move. Slow, and meant to be.
+"""The plainest reading of docs/semantics.md: visit every state, judge every state and every move. Slow, and meant to be.
 
 It shares with the prover nothing but `upgrade_plans.models`, so that the two agree only where both read the page alike.
 """

@@ -1,4 +1,4 @@
-"""The levels and invariants of docs/model.md, sections 3 and 4: what is violated by a plan, by a state, by a move."""
+"""The levels and invariants of docs/semantics.md, sections 3 and 4: what is violated by a plan, by a state, by a move."""
 
 from __future__ import annotations
 

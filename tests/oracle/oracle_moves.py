@@ -1,4 +1,4 @@
-"""The transitions of docs/model.md, section 2. Each function yields the moves of its name that apply in a state."""
+"""The transitions of docs/semantics.md, section 2. Each function yields the moves of its name that apply in a state."""
 
 from __future__ import annotations
 

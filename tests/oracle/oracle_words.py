@@ -1,4 +1,4 @@
-"""The words of docs/model.md, section 1: line, reachable, up, majority, idle, finished, shown."""
+"""The words of docs/semantics.md, section 1: line, reachable, up, majority, idle, finished, shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The plainest reading of docs/model.md, part two: every unit by itself, every state, every move. Slow, and meant to be."""
+"""The plainest reading of docs/semantics.md, part two: every unit by itself, every state, every move. Slow, and meant to be."""
 
 from __future__ import annotations
 

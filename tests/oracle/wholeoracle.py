@@ -1,8 +1,8 @@
 """The brute-force twin of the prover of whole plans: every act inside a step, every fault and repair, judged by what runs.
 
-Written from docs/model.md, part three, apart from the prover: it keeps what each daemon runs and has on disk and changes that
-act by act, where the prover looks up what lies before and after a step; it visits reboots and crashes, where the prover judges
-what would start. For small plans; of the crowds each group moves as one.
+Written from docs/semantics.md, part three, apart from the prover: it keeps what each daemon runs and has on disk and changes
+that act by act, where the prover looks up what lies before and after a step; it visits reboots and crashes, where the prover
+judges what would start. For small plans; of the crowds each group moves as one.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The invariants of docs/model.md, 15, said plainly: what a state violates by what runs in it, and no rows are asked."""
+"""The invariants of docs/semantics.md, 15, said plainly: what a state violates by what runs in it, and no rows are asked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model cluster in memory behind the executor's Protocols: etcd members that obey docs/model.md, and a kill at any call.
+"""A model cluster in memory behind the executor's Protocols: etcd members that obey docs/semantics.md, and a kill at any call.
 
 What the model forbids raises `AssertionError` at once: a start of an illegal version, a restart while another member is
 down, an install of what is not cached.

@@ -1,4 +1,4 @@
-"""Checks a certificate anew: written from docs/model.md apart from the prover, with which it shares the models and the rows."""
+"""Checks a certificate anew: written from docs/semantics.md apart from the prover, sharing the models and the rows with it."""
 
 from upgrade_plans.checker.check import check
 from upgrade_plans.checker.wholecheck import check_whole

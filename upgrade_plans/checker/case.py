@@ -17,7 +17,7 @@ HEALTHY_WORLD = ("", NONE)
 
 
 class State(NamedTuple):
-    """A state of docs/model.md, section 1, by numbers.
+    """A state of docs/semantics.md, section 1, by numbers.
 
     Versions are ranks among the plan's, -1 where none runs; `cached` are masks of ranks, `saved` and `proven` of lines; `fault`
     is a kind with a member's number, or a row's for a row of several.
@@ -102,7 +102,7 @@ class Case:
         return [member for member, version in enumerate(state.running) if version != NONE and member not in lost]
 
     def cells(self, state: State) -> tuple[Ints, ...]:
-        """Return the members that are alike at the state's place (docs/model.md, section 6), where there are several."""
+        """Return the members that are alike at the state's place (docs/semantics.md, section 6), where there are several."""
         end = state.step + 1 if state.way == FORWARD else self.phases[state.step][1]
         return self.cells_until[min(end, len(self.steps))]
 

@@ -228,7 +228,7 @@ def _orders(parts: list[Ints]) -> Iterator[tuple[Ints, ...]]:
 
 
 def _text(state: State) -> str:
-    """Return a state without its place as compact JSON (docs/model.md, section 5)."""
+    """Return a state without its place as compact JSON (docs/semantics.md, section 5)."""
     return json.dumps([*state[:7], state.acts, *state.fault], separators=(",", ":"))
 
 

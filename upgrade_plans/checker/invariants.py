@@ -1,4 +1,4 @@
-"""What a plan and a state violate (docs/model.md, sections 3 and 4), and where one more fault would take the majority."""
+"""What a plan and a state violate (docs/semantics.md, sections 3 and 4), and where one more fault would take the majority."""
 
 from __future__ import annotations
 

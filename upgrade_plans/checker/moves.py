@@ -1,4 +1,4 @@
-"""The transitions of docs/model.md, section 2: what may happen next, and what that violates by itself."""
+"""The transitions of docs/semantics.md, section 2: what may happen next, and what that violates by itself."""
 
 from __future__ import annotations
 

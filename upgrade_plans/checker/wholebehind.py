@@ -1,4 +1,4 @@
-"""The rows that the clauses of docs/model.md, 15, rest on, where a clause always rests on the same."""
+"""The rows that the clauses of docs/semantics.md, 15, rest on, where a clause always rests on the same."""
 
 from __future__ import annotations
 

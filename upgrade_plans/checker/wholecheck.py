@@ -34,7 +34,7 @@ class Anew:
 def check_whole(certificate: WholeCertificate, plan: Upgrade, knowledge: Knowledge) -> tuple[str, ...]:
     """Return what a certificate states of a whole stack's plan and is not so; nothing means that it holds.
 
-    All of it is derived again from the plan and the rows: see docs/model.md, 17. Not held to anything are words for people.
+    All of it is derived again from the plan and the rows: see docs/semantics.md, 17. Not held to anything are words for people.
     """
     wrong = tuple(_inputs(certificate, plan, knowledge, digest(plan)))
     return wrong or compare(certificate, plan, knowledge, anew(plan, knowledge))

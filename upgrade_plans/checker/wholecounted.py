@@ -1,4 +1,4 @@
-"""The segment of API servers, managers and workers, each step at its worst (docs/model.md, 8 to 10 and 16).
+"""The segment of API servers, managers and workers, each step at its worst (docs/semantics.md, 8 to 10 and 16).
 
 Written from the page apart from the prover: where that one computes how many units can be in hand, this one takes them in hand,
 one crowd after the other, as long as the checks let it, and judges what it has then.

@@ -1,4 +1,4 @@
-"""The invariants of docs/model.md, 15, about data: the stores, the migration, the backups."""
+"""The invariants of docs/semantics.md, 15, about data: the stores, the migration, the backups."""
 
 from __future__ import annotations
 

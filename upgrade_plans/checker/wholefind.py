@@ -1,4 +1,4 @@
-"""The sequence of a whole stack's plan, state by state: all that a certificate states of it (docs/model.md, 11 to 17)."""
+"""The sequence of a whole stack's plan, state by state: all that a certificate states of it (docs/semantics.md, 11 to 17)."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def _hops(plan: Replay, knowledge: Knowledge) -> set[str]:
     return {rule.id for rule in hops if rule is not None and rule.to.line in lines}
 
 
-# The evidence, docs/model.md, 17.
+# The evidence, docs/semantics.md, 17.
 
 
 def _places(states: Iterable[State]) -> dict[str, tuple[int, str]]:

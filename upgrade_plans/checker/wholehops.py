@@ -1,4 +1,4 @@
-"""Each hop of etcd in a whole stack's plan, walked in the model of part one (docs/model.md, 16)."""
+"""Each hop of etcd in a whole stack's plan, walked in the model of part one (docs/semantics.md, 16)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The invariants of docs/model.md, 15, as they are read there: what a state of a whole stack's plan violates."""
+"""The invariants of docs/semantics.md, 15, as they are read there: what a state of a whole stack's plan violates."""
 
 from __future__ import annotations
 

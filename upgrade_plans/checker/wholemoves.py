@@ -1,4 +1,4 @@
-"""What leads on from a state of a whole stack's plan, and what the world remembers of it (docs/model.md, 11 and 12)."""
+"""What leads on from a state of a whole stack's plan, and what the world remembers of it (docs/semantics.md, 11 and 12)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the rows say of versions beside each other, of flags, and of the way down (docs/model.md, 15)."""
+"""What the rows say of versions beside each other, of flags, and of the way down (docs/semantics.md, 15)."""
 
 from __future__ import annotations
 

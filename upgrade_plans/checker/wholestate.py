@@ -1,4 +1,4 @@
-"""A state of a whole stack's plan: the place, what is remembered, and what may be there (docs/model.md, 11 and 13)."""
+"""A state of a whole stack's plan: the place, what is remembered, and what may be there (docs/semantics.md, 11 and 13)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BOTH = "both"
 
 
 class Past(NamedTuple):
-    """What the world remembers, in the order of the evidence (docs/model.md, 17)."""
+    """What the world remembers, in the order of the evidence (docs/semantics.md, 17)."""
 
     cluster: tuple[int, int] | None
     wrote: frozenset[Version]

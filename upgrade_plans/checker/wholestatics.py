@@ -1,4 +1,4 @@
-"""What is wrong with a whole stack's plan before any state is looked at (docs/model.md, 15)."""
+"""What is wrong with a whole stack's plan before any state is looked at (docs/semantics.md, 15)."""
 
 from __future__ import annotations
 

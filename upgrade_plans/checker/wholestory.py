@@ -1,4 +1,4 @@
-"""A counter-example, gone through transition by transition: where it leads (docs/model.md, 12)."""
+"""A counter-example, gone through transition by transition: where it leads (docs/semantics.md, 12)."""
 
 from __future__ import annotations
 

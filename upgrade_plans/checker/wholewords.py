@@ -1,4 +1,4 @@
-"""What the kinds of steps of a whole stack's plan act on, and what may stay of them (docs/model.md, 11 and 12)."""
+"""What the kinds of steps of a whole stack's plan act on, and what may stay of them (docs/semantics.md, 11 and 12)."""
 
 from __future__ import annotations
 

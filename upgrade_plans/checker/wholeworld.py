@@ -1,4 +1,4 @@
-"""A whole stack's plan, replayed from its start: what is where before each step, and after the last (docs/model.md, 11)."""
+"""A whole stack's plan, replayed from its start: what is where before each step, and after the last (docs/semantics.md, 11)."""
 
 from __future__ import annotations
 

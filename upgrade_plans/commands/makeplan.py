@@ -206,7 +206,7 @@ def _whole(
 def refusal(made: NoPlan, target: dict[str, str]) -> KubedebError:
     """Return the error that says why there is no plan, each reason with what to change.
 
-    A reason may name an invariant of docs/model.md instead of a rule: that one has no row to show.
+    A reason may name an invariant of docs/semantics.md instead of a rule: that one has no row to show.
     """
     from kubedeb.knowledge import load
 

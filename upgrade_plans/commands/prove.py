@@ -34,7 +34,7 @@ PATH = click.Path(path_type=Path)
     "--without",
     type=click.Choice(["symmetry", "rows", "groups", "hops"]),
     multiple=True,
-    help="Switch a reduction off (docs/model.md, 6 and 16); repeat. Slower, and the same verdict.",
+    help="Switch a reduction off (docs/semantics.md, 6 and 16); repeat. Slower, and the same verdict.",
 )
 @json_option
 def prove(

@@ -1,4 +1,4 @@
-"""What each act does to a node, and how the world shows that it is done; their meaning: docs/model.md, sections 1 and 2."""
+"""What each act does to a node, and how the world shows that it is done; their meaning: docs/semantics.md, sections 1 and 2."""
 
 from __future__ import annotations
 

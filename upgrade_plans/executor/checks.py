@@ -1,4 +1,4 @@
-"""The checks of a plan: each one small function from what was read to findings. What they mean: docs/model.md, section 2."""
+"""The checks of a plan: each one small function from what was read to findings. Their meaning: docs/semantics.md, section 2."""
 
 from __future__ import annotations
 

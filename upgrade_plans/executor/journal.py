@@ -1,6 +1,6 @@
 """The journal of a run: intent before each act, outcome after it, in one SQLite file that survives a kill and a power cut.
 
-It says what was tried. What is so is read from the world: docs/model.md, transition Z.
+It says what was tried. What is so is read from the world: docs/semantics.md, transition Z.
 """
 
 from __future__ import annotations

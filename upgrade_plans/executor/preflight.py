@@ -31,7 +31,7 @@ TIMES = 3
 """A backup and its restored copy, and as much again, must fit where the backups are kept, and `ROOM` bytes more."""
 SPARE = 3
 ENABLED = ("enabled", "alias")
-"""A node that comes back must start its member by itself: docs/model.md, transition H."""
+"""A node that comes back must start its member by itself: docs/semantics.md, transition H."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Where a run is in its plan, and where it goes from there: the program of docs/model.md, with no world in it."""
+"""Where a run is in its plan, and where it goes from there: the program of docs/semantics.md, with no world in it."""
 
 from __future__ import annotations
 

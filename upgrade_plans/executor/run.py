@@ -217,7 +217,7 @@ def _listed(findings: Iterable[Finding]) -> str:
 
 
 def _question(task: Task, *, again: bool, first: bool = False) -> Question:
-    """Return what the checks are asked; `first`: as for a step's first act (docs/model.md, E-advance)."""
+    """Return what the checks are asked; `first`: as for a step's first act (docs/semantics.md, E-advance)."""
     later = task.position.act > 0 and not first
     return Question(task.step.nodes, task.from_, task.to, back=task.back, again=again, later=later)
 

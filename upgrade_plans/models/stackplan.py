@@ -1,4 +1,4 @@
-"""A plan for a whole stack as the prover judges it (docs/model.md, part two): where it starts, and its steps, nodes counted."""
+"""A whole stack's plan as the prover judges it (docs/semantics.md, part two): where it starts, and its steps, nodes counted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A state of the model in docs/model.md: the world, the program that changes it, and the one outstanding fault."""
+"""A state of the model in docs/semantics.md: the world, the program that changes it, and the one outstanding fault."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The states that were visited, place by place, as digests: for a checker that finds them again (docs/model.md, 5)."""
+"""The states that were visited, place by place, as digests: for a checker that finds them again (docs/semantics.md, 5)."""
 
 from __future__ import annotations
 

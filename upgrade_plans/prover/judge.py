@@ -1,4 +1,4 @@
-"""The invariants of docs/model.md, section 4, on packed states: levels, clauses, exposures."""
+"""The invariants of docs/semantics.md, section 4, on packed states: levels, clauses, exposures."""
 
 from __future__ import annotations
 

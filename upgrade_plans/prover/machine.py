@@ -1,4 +1,4 @@
-"""The transitions of docs/model.md, section 2, on packed states.
+"""The transitions of docs/semantics.md, section 2, on packed states.
 
 A packed state is a tuple: installed and running (version indices by member, -1: not running), cached (version bits by
 member), cluster (line index), leader (member index, -1: none), saved and proven (line bits), place, acts (by the step's

@@ -39,7 +39,7 @@ def prove(
     """Judge every state that `plan` can reach, from the start that the plan states; `facts` are compared with its digest.
 
     Takes time and memory in proportion to the number of states that are left with `reductions`, which change no verdict and
-    no count. The rules are those of docs/model.md and `knowledge`. `with_evidence`: the verdict carries what a checker needs.
+    no count. The rules are those of docs/semantics.md and `knowledge`. `with_evidence`: the verdict has what a checker needs.
     """
     rules = _rules(plan, knowledge)
     inferred = tuple(rule for rule in rules if knowledge.by_id[rule].confidence is Confidence.INFERRED)

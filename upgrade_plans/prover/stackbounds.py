@@ -1,4 +1,4 @@
-"""Each step judged at its worst, without counting states: docs/model.md, section 10, bounds."""
+"""Each step judged at its worst, without counting states: docs/semantics.md, section 10, bounds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A stack's plan, compiled: classes of units, steps with their quotas, and the static checks (docs/model.md, 7 and 9)."""
+"""A stack's plan, compiled: classes of units, steps with their quotas, and the static checks (docs/semantics.md, 7 and 9)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The invariants of docs/model.md, section 9, on vectors of counts."""
+"""The invariants of docs/semantics.md, section 9, on vectors of counts."""
 
 from __future__ import annotations
 

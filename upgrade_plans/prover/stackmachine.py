@@ -1,4 +1,4 @@
-"""The transitions of docs/model.md, section 8, on vectors of counts."""
+"""The transitions of docs/semantics.md, section 8, on vectors of counts."""
 
 from __future__ import annotations
 

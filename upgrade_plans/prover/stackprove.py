@@ -40,7 +40,7 @@ class StackVerdict:
 
 
 def prove_stack(plan: StackPlan, knowledge: Knowledge, *, count: bool = False) -> StackVerdict:
-    """Judge a stack's plan by docs/model.md, part two. `count`: visit every vector of counts instead of bounding each step.
+    """Judge a stack's plan by docs/semantics.md, part two. `count`: visit every vector of counts instead of bounding each step.
 
     Bounding takes time in proportion to steps and classes, however many nodes a class has. Raises `KubedebError` (REFUSED)
     when there are more than `LIMIT` vectors to count.

@@ -1,4 +1,4 @@
-"""What is wrong with a plan before any state is explored (docs/model.md, section 4)."""
+"""What is wrong with a plan before any state is explored (docs/semantics.md, section 4)."""
 
 from __future__ import annotations
 

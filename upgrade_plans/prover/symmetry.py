@@ -1,7 +1,7 @@
 """Members that are alike are counted, not told apart: one state stands for all that differ by swapping such members.
 
-Exact for what is reached: see docs/model.md, section 6. The group of swaps of a place leaves every place on every way to it as
-it is, so the states reached there are closed under it; on the way on the group can only shrink.
+Exact for what is reached: see docs/semantics.md, section 6. The group of swaps of a place leaves every place on every way to it
+as it is, so the states reached there are closed under it; on the way on the group can only shrink.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Violation:
-    """A broken invariant (its id in docs/model.md), which of its clauses, what is wrong, at which step, by which rules."""
+    """A broken invariant (its id in docs/semantics.md), which of its clauses, what is wrong, at which step, by which rules."""
 
     invariant: str
     clause: str

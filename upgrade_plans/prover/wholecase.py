@@ -1,6 +1,6 @@
 """A whole stack's plan, compiled: what is where at each boundary between two steps, and what each step takes.
 
-`docs/model.md`, 11. Nothing here depends on the way to a boundary: a step taken back leaves what was before it.
+`docs/semantics.md`, 11. Nothing here depends on the way to a boundary: a step taken back leaves what was before it.
 """
 
 from __future__ import annotations

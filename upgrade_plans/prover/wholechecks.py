@@ -1,4 +1,4 @@
-"""What the checks of a step mean in the model of a whole stack's plan (docs/model.md, 13)."""
+"""What the checks of a step mean in the model of a whole stack's plan (docs/semantics.md, 13)."""
 
 from __future__ import annotations
 

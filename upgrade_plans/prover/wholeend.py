@@ -1,4 +1,4 @@
-"""Whether a whole stack's plan ends at its target: what it leaves on another version (docs/model.md, 11)."""
+"""Whether a whole stack's plan ends at its target: what it leaves on another version (docs/semantics.md, 11)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The states of a whole stack's plan that were visited, place by place, as digests (docs/model.md, 17)."""
+"""The states of a whole stack's plan that were visited, place by place, as digests (docs/semantics.md, 17)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The invariants of docs/model.md, 15, on the states of a whole stack's plan."""
+"""The invariants of docs/semantics.md, 15, on the states of a whole stack's plan."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which daemons a step of a whole stack's plan acts on, and what its kind does to them (docs/model.md, 11 and 12)."""
+"""Which daemons a step of a whole stack's plan acts on, and what its kind does to them (docs/semantics.md, 11 and 12)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The transition system of a whole stack's plan (docs/model.md, 12): places, and what leads on."""
+"""The transition system of a whole stack's plan (docs/semantics.md, 12): places, and what leads on."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Move = tuple[str, str, State]
 
 
 class Machine:
-    """Successors of a state, without faults: docs/model.md, 14 says why none is needed."""
+    """Successors of a state, without faults: docs/semantics.md, 14 says why none is needed."""
 
     def __init__(self, case: WholeCase) -> None:
         self.case = case

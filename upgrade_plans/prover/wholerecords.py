@@ -1,6 +1,6 @@
 """What a compiled plan of a whole stack consists of: records of daemons, boundaries between steps, the parts of a step.
 
-`docs/model.md`, 11.
+`docs/semantics.md`, 11.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the clauses of docs/model.md, 15, say to a person."""
+"""What the clauses of docs/semantics.md, 15, say to a person."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The segments of a whole stack's plan that move counted units or members, each judged in its own model, the rest at rest.
 
-`docs/model.md`, 16: API servers, managers and workers in `stack-rolling/1` (one segment, the order of the plan), each hop of
-etcd in `etcd-rolling/1`.
+`docs/semantics.md`, 16: API servers, managers and workers in `stack-rolling/1` (one segment, the order of the plan), each hop
+of etcd in `etcd-rolling/1`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ELSEWHERE = ("packages", "snapshot", "plan", "blocked")
 
 @dataclass(frozen=True)
 class Reductions:
-    """Which reductions are used; none changes a verdict (docs/model.md, 6 and 16)."""
+    """Which reductions are used; none changes a verdict (docs/semantics.md, 6 and 16)."""
 
     groups: bool = True
     """Groups of workers that differ in nothing that the counted model looks at are one class."""

@@ -1,4 +1,4 @@
-"""A state of a whole stack's plan, and what is there in it (docs/model.md, 11)."""
+"""A state of a whole stack's plan, and what is there in it (docs/semantics.md, 11)."""
 
 from __future__ import annotations
 

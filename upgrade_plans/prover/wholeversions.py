@@ -1,4 +1,4 @@
-"""The invariants of docs/model.md, 15, of versions and settings beside each other: skew, blocked versions, flags, leaders."""
+"""The invariants of docs/semantics.md, 15, of versions and settings beside each other: skew, blocked, flags, leaders."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The oracle against cases that were worked out by hand from docs/model.md."""
+"""The oracle against cases that were worked out by hand from docs/semantics.md."""
 
 from __future__ import annotations
 

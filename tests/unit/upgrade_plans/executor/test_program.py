@@ -1,4 +1,4 @@
-"""The program counter of docs/model.md, on a plan of two hops."""
+"""The program counter of docs/semantics.md, on a plan of two hops."""
 
 from __future__ import annotations
 
