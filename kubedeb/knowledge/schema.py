@@ -199,7 +199,10 @@ class Flag(StrictModel):
 
 
 class Rows(StrictModel):
-    """A file of rows; `parts` are the components that `product` consists of and that share its versions."""
+    """A file of rows; `parts` are the components that `product` consists of and that share its versions.
+
+    The hops and stones of the product are about the first of them: API servers, calico-node, Tillers.
+    """
 
     product: str | None = None
     parts: tuple[str, ...] = ()

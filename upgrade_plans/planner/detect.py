@@ -93,7 +93,7 @@ class Look:
                 return self._pair(rule)
             case RuleKind.CAPABILITY:
                 return self._found("running", [one for one in self._running(rule) if one.version and one.version in rule.to])
-        running = self._running(rule)
+        running = self._travelling(rule)
         met = {version for version in {one.version for one in running} if version is not None and self._on_way(rule, version)}
         starts = [one for one in running if one.version in met]
         if not starts or rule.detect.when is None:
@@ -109,6 +109,16 @@ class Look:
         here = self.elements.of("running", rule.component)
         product = self.products.get(rule.component)
         return here if here or product is None else self.elements.of("running", product)
+
+    def _travelling(self, rule: Rule) -> tuple[Element, ...]:
+        """Return what has the way before it that a rule is about.
+
+        Only a product's first part goes line by line, kubelets and clients may skip some: it alone counts where it runs.
+        """
+        parts = self.knowledge.parts.get(rule.component)
+        if rule.kind in (RuleKind.HOP, RuleKind.STONE) and parts:
+            return self.elements.of("running", parts[0]) or self._running(rule)
+        return self._running(rule)
 
     def _has(self, element: Element, rule: Rule) -> bool:
         """Say whether a rule's component runs where an element is: what was not read elsewhere does not matter."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from upgrade_plans.models.facts import Facts
 from upgrade_plans.planner.detect import concerns, detect
 from upgrade_plans.planner.paths import unknown
 
+DC_A = Path(__file__).parents[2] / "cases/clusters/dc-a.facts.json"
 KNOWLEDGE = load()
 AUTO = [rule for rule in KNOWLEDGE.rules if rule.detect.mode is DetectMode.AUTO]
 ROW = """rules:
@@ -125,3 +127,45 @@ def test_what_would_start_on_a_reboot_counts_and_what_is_masked_does_not() -> No
         nodes = {"w1": {"daemons": {"kubelet": daemon}}}
         facts = Facts.model_validate({"cluster": "c", "read_at": "now", "nodes": nodes, "etcd": []})
         assert concerns(facts, {"kubernetes": Version.parse("1.8.15")}, KNOWLEDGE, rule) is not masked
+
+
+def half_done(servers: str, kubelets: str, kubectl: str) -> Facts:
+    """The reference cluster after an upgrade that stopped: control plane, workers and clients on different versions."""
+    facts = json.loads(DC_A.read_text())
+    of = {"kube-apiserver": servers, "kube-controller-manager": servers, "kube-scheduler": servers,
+          "kubelet": kubelets, "kube-proxy": kubelets}  # fmt: skip
+    for node in facts["nodes"].values():
+        for name, daemon in node.get("daemons", {}).items():
+            for settings in (daemon["running"], daemon["disk"]) if name in of else ():
+                settings["version"] = of[name]
+        if "kubectl" in node.get("tools", {}):
+            node["tools"]["kubectl"] = kubectl
+    return Facts.model_validate(facts)
+
+
+@pytest.mark.parametrize(
+    ("servers", "kubelets", "kubectl", "hops"),
+    [
+        ("1.7.16", "1.7.16", "1.7.16", ["kubernetes-hop-1.7-1.8", "kubernetes-hop-1.8-1.9", "kubernetes-hop-1.9-1.10"]),
+        ("1.9.11", "1.7.16", "1.7.16", ["kubernetes-hop-1.9-1.10"]),
+        ("1.10.13", "1.9.11", "1.10.13", []),
+        ("1.10.13", "1.10.13", "1.7.16", []),
+    ],
+)
+def test_a_hop_is_named_while_an_api_server_is_below_it(servers: str, kubelets: str, kubectl: str, hops: list[str]) -> None:
+    found = detect(half_done(servers, kubelets, kubectl), {"kubernetes": Version.parse("1.10.13")}, KNOWLEDGE)
+    seen = {one.rule.id: one.evidence for one in found.seen if "-hop-" in one.rule.id}
+    assert seen == dict.fromkeys(hops, ("a-master[1-2]",))
+
+
+def test_what_a_half_done_upgrade_left_behind_is_named_where_it_is() -> None:
+    facts = half_done("1.9.11", "1.7.16", "1.7.16")
+    found = {one.rule.id: one.evidence for one in detect(facts, {"kubernetes": Version.parse("1.10.13")}, KNOWLEDGE).seen}
+    assert found["kubelet-1.8-swap"] == ("a-w[01-40]",)
+    assert "kube-controller-manager-1.8-lookup-caches" not in found
+
+
+def test_a_product_s_first_part_leads_the_way() -> None:
+    assert {product: parts[0] for product, parts in KNOWLEDGE.parts.items() if parts} == {
+        "kubernetes": "kube-apiserver", "calico": "calico-node", "helm": "tiller",
+    }  # fmt: skip
