@@ -134,6 +134,7 @@ def puts(proxy: FaultProxy) -> list[str]:
     return [path for method, path in proxy.log if method == "PUT" and "/builds/" in path]
 
 
+@pytest.mark.turn("builds that take long")
 def test_an_upload_to_s3_that_dies_counts_as_nothing(
     on_s3: tuple[RunningFarm, FaultProxy, dict[str, str]], tmp_path: Path
 ) -> None:

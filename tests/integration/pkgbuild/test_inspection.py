@@ -111,6 +111,7 @@ def test_dependencies_that_nobody_has_are_told(tmp_path: Path, open_root: OpenRo
     assert error.value.code == ExitCode.FETCH
 
 
+@pytest.mark.turn("builds that take long")
 def test_debians_etcd_server_is_found_out_and_ours_is_clean(
     etcd: Any, kept: Path, open_root: OpenRoot, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -63,6 +63,7 @@ def built(capsys: pytest.CaptureFixture[str], argv: list[str], status: int) -> d
     return {one["recipe"]: one for one in json.loads(capsys.readouterr().out)["builds"]}
 
 
+@pytest.mark.turn("builds that take long")
 def test_order_failures_and_what_stands_on_them(store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "recipes"
     recipe(folder, "zfirst")
@@ -127,6 +128,7 @@ def test_a_package_of_ours_comes_from_an_apt_repository(
     assert together["digest"] == second["digest"]  # the same bytes, wherever they came from
 
 
+@pytest.mark.turn("builds that take long")
 def test_stale_is_what_a_newer_base_concerns(store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = recipe(tmp_path / "recipes", "one")
     recipe(folder, "changed")
