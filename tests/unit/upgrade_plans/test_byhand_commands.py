@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 import byhand
+import etcdcases
 from kubedeb.cli import run
 from kubedeb.errors import ExitCode
-from upgrade_plans import upgradefile
+from upgrade_plans import factsfile, upgradefile
 
 CASES = {str(case["name"]): case["plan"] for case in byhand.cases()}
 
@@ -32,6 +33,19 @@ def test_a_proof_says_what_it_rests_on_and_leaves_a_certificate(capsys: pytest.C
     assert document["states"] == sum(count for count, _ in document["evidence"]["places"].values())
     assert document["levels"]["N"] + document["levels"]["R"] == document["states"]
     assert {"step": "m1", "fault": "host"} in [{key: one[key] for key in ("step", "fault")} for one in document["exposures"]]
+
+
+def test_facts_that_the_plan_was_not_made_from_are_named_by_their_cluster(capsys: pytest.CaptureFixture[str]) -> None:
+    plan = CASES["Kubernetes alone is proven"]
+    upgradefile.save(Path("p.json"), plan)
+    for cluster, says in (
+        ("elsewhere", f"the plan is for {plan.cluster}, and these facts are of elsewhere"),
+        (plan.cluster, f"the plan was made from other facts of {plan.cluster} than these"),
+    ):
+        factsfile.save(Path("f.json"), etcdcases.facts().model_copy(update={"cluster": cluster}))
+        assert run(["prove", "p.json", "--facts", "f.json", "--certificate", "c.json"]) == ExitCode.FACTS
+        assert says in capsys.readouterr().err
+        assert not Path("c.json").exists()
 
 
 def test_a_refusal_tells_the_way_into_it_and_what_is_where(capsys: pytest.CaptureFixture[str]) -> None:

@@ -101,6 +101,21 @@ def test_no_room_for_a_single_node_is_told(policy: Policy, says: str) -> None:
     assert says in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("load", "floor", "says"),
+    [
+        (4_000, Floor(1_100_500, 1_500, "cpu"),
+         "1,200.0 cores there, 1,100.5 cores asked for, 1.5 cores for the largest pod, 4.0 cores a node"),
+        (64 << 30, Floor(18_000 << 30, 1 << 29, "memory"),
+         "19,200.0 GiB there, 18,000.0 GiB asked for, 0.5 GiB for the largest pod, 64.0 GiB a node"),
+        (10, Floor(2_000, 2.5, "seats"), "3,000 there, 2,000 asked for, 2.5 for the largest pod, 10 a node"),
+    ],
+)  # fmt: skip
+def test_capacity_is_told_in_cores_and_gib(load: float, floor: Floor, says: str) -> None:
+    made = roll_out([(nodes(load=load), 300)], Policy(floors={"": floor}))
+    assert [limit.why for limit in made.limits if limit.kind is Kind.CAPACITY] == [says]
+
+
 def test_frozen_nodes_and_budgets_that_allow_nothing_are_findings() -> None:
     made = roll_out([(nodes(), 3), (nodes(frozen=True), 2)], Policy(budgets=(Budget("db", "", 3, 0),)))
     assert made.frozen == 2

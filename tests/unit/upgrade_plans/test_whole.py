@@ -217,6 +217,9 @@ def test_every_worker_is_taken_once_in_each_pass_and_within_the_limits() -> None
                     assert one.window <= 4
                     assert one.per_row is not None
                     assert one.per_row <= (1 if one.bgp else 2)
+                    floor = [bound.why for bound in one.bounds if bound.kind == "capacity"]
+                    assert all(" GiB there, " in why for why in floor)
+                    assert bool(floor) == (one.kind is StepKind.WORKERS)
             assert taken == {crowd.id: crowd.count for crowd in plan.workers}
 
 
