@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from functools import partial
 from typing import TypeVar
 
 from kubedeb.process import end_all
@@ -30,7 +31,7 @@ def in_threads(work: Callable[[Given], Made], items: Sequence[Given], at_once: i
 
     def serve() -> None:
         for future, item in left:
-            settle(future, lambda item=item: work(item))  # type: ignore[misc]  # mypy cannot type the default
+            settle(future, partial(work, item))
 
     threads = [threading.Thread(target=serve, daemon=True) for _ in range(min(at_once, len(items)))]
     try:

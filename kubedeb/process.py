@@ -165,20 +165,20 @@ def _quietly(
         pid = os.posix_spawn(
             program, tuple(words), environment, file_actions=ends, setsid=True, setsigdef=[signal.SIGPIPE, signal.SIGXFSZ]
         )
-        with _known(pid):
-            try:
+        try:
+            with _known(pid):  # until it is waited for: then its number may be another program's
                 out_end.close()
                 err_end.close()
                 if started is not None:
                     started(pid)
                 expired = _read_to_end(dict(zip((out.fileno(), err.fileno()), outputs, strict=True)), pid, timeout)
-            except BaseException:
-                _kill_group(pid)
-                os.waitpid(pid, 0)
-                raise
-            if expired:
-                _kill_group(pid)
-            _, status = os.waitpid(pid, 0)
+        except BaseException:
+            _kill_group(pid)
+            os.waitpid(pid, 0)
+            raise
+        if expired:
+            _kill_group(pid)
+        _, status = os.waitpid(pid, 0)
     return _Ended(os.waitstatus_to_exitcode(status), outputs[0].take(), outputs[1].take(), expired)
 
 
