@@ -11,6 +11,7 @@ from kubedeb.files import canonical_json, sha256_bytes
 from kubedeb.records import ordered
 from kubedeb.versions import DebianVersion
 from pkgbuild.builddeps import names, without
+from pkgbuild.jobs import waits
 from pkgbuild.spec import BuildSpec, Locked
 
 Needs = Mapping[int, Mapping[str, int]]
@@ -56,25 +57,24 @@ def upgrades(specs: Sequence[BuildSpec], needs: Needs) -> dict[int, int]:
     It is none of its needs: a build whose older version failed is made all the same. Where this order and build dependencies
     would go in a circle, there are no upgrades.
     """
-    found = {place: older for place, spec in enumerate(specs) if (older := _older(specs, spec)) is not None}
-    both = {place: {*of.values(), *([found[place]] if place in found else [])} for place, of in needs.items()}
+    versions = [DebianVersion(spec.package_version) for spec in specs]
+    found = {place: older for place in range(len(specs)) if (older := _older(specs, versions, place)) is not None}
     try:
-        graphlib.TopologicalSorter(both).prepare()
+        graphlib.TopologicalSorter(waits({place: of.values() for place, of in needs.items()}, found)).prepare()
     except graphlib.CycleError:
         return {}
     return found
 
 
-def _older(specs: Sequence[BuildSpec], spec: BuildSpec) -> int | None:
+def _older(specs: Sequence[BuildSpec], versions: Sequence[DebianVersion], place: int) -> int | None:
     """Return the place of the newest older spec of the same recipe or with one of the same packages, None without one."""
-    version, made = DebianVersion(spec.package_version), {package.name for package in spec.packages}
-    older = {
-        place: DebianVersion(other.package_version)
-        for place, other in enumerate(specs)
-        if DebianVersion(other.package_version) < version
-        and (other.recipe == spec.recipe or made & {package.name for package in other.packages})
-    }
-    return max(older, key=older.__getitem__, default=None)
+    recipe, made = specs[place].recipe, {package.name for package in specs[place].packages}
+    older = (
+        at for at, other in enumerate(specs)
+        if versions[at] < versions[place]
+        and (other.recipe == recipe or made & {package.name for package in other.packages})
+    )  # fmt: skip
+    return max(older, key=versions.__getitem__, default=None)
 
 
 def _raise_cycle(specs: Sequence[BuildSpec], cycle: Sequence[int]) -> None:

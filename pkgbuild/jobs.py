@@ -26,6 +26,11 @@ class Steps(Protocol[T]):
         """Say whether an outcome keeps others from being begun."""
 
 
+def waits(needs: Mapping[int, Collection[int]], after: Mapping[int, int]) -> dict[int, set[int]]:
+    """Return the places that each place waits for: its needs, and the one that it comes after."""
+    return {place: {*of, *([after[place]] if place in after else [])} for place, of in needs.items()}
+
+
 def work_through(
     needs: Mapping[int, Collection[int]], steps: Steps[T], outcomes: dict[int, T], after: Mapping[int, int] | None = None
 ) -> None:
@@ -34,10 +39,7 @@ def work_through(
     `after`: places that only wait for another one to be over, whatever became of it. Places that are ready are begun in order
     of their number. What `steps` raises ends the work.
     """
-    after = after or {}
-    sorter = graphlib.TopologicalSorter(
-        {place: {*of, *([after[place]] if place in after else [])} for place, of in needs.items()}
-    )
+    sorter = graphlib.TopologicalSorter(waits(needs, after or {}))
     sorter.prepare()
     running: dict[Future[Any], int] = {}
     while sorter.is_active():

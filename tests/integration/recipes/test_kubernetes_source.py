@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from kubedeb.knowledge.loader import load as load_rows
 from kubedeb.versions import Version
 from lab.nodes import Lab
 from pkgbuild.store import Store
+from stacks import run_build
 
 pytestmark = pytest.mark.docker
 IN_CI = pytest.mark.turn("compiled", "kubernetes", alone=True)
@@ -33,19 +33,14 @@ FLAGS = [row for row in load_rows().flags if row.component == "kube-apiserver"]
 
 @dataclass(frozen=True)
 class Room:
-    """Recipe, store and cache of the two versions, as options, and a folder for notes."""
+    """Recipe, store and cache of the two versions, as options."""
 
     where: tuple[str, ...]
-    folder: Path
 
     @cache  # noqa: B019 there is one for the module
     def build(self, version: str) -> dict[str, Any]:
         """Build a version, once, inspected as every build is; return what `kubedeb build` says of it: its JSON."""
-        out = self.folder / f"{version}.json"
-        with out.open("w") as stream, pytest.MonkeyPatch.context() as patch:
-            patch.setattr("sys.stdout", stream)
-            assert run(["build", f"{RECIPE}@{version}", "--json", *self.where]) == ExitCode.DONE
-        (built,) = json.loads(out.read_text())["builds"]
+        (built,) = run_build(f"{RECIPE}@{version}", *self.where)["builds"]
         return dict(built)
 
     def debs(self, version: str) -> list[Path]:
@@ -64,7 +59,7 @@ def room(kept: Path, with_base: Store, tmp_path_factory: pytest.TempPathFactory)
         here = {package["name"] for package in spec["packages"]} == set(PACKAGES)
         if here and (spec["recipe"], spec["version"]) == (RECIPE, RESTAMPED):
             shutil.rmtree(with_base.folder / "builds" / spec["digest"])
-    return Room(where, folder)
+    return Room(where)
 
 
 @pytest.mark.long
