@@ -168,6 +168,7 @@ def somebody() -> Iterator[str]:
         run_process(["userdel", "--remove", USER], code=ExitCode.BUG, ok=(0, 12))
 
 
+@pytest.mark.turn("rarer looks")
 def test_a_user_without_rights_builds_the_same(
     somebody: str, new_store: Callable[[str, Path], Path], with_base: Store, tmp_path: Path
 ) -> None:

@@ -81,7 +81,7 @@ def test_every_variation_has_a_culprit() -> None:
     assert CULPRITS.keys() == {one.name for one in VARIATIONS} - impossible(SandboxKind.DOCKER).keys()
 
 
-@pytest.mark.turn
+@pytest.mark.turn("rarer looks")
 @pytest.mark.parametrize("sandbox", ["docker", "unshare"])
 def test_each_culprit_is_caught(
     sandbox: str, store: Path, with_root: Callable[[Path], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -96,7 +96,7 @@ def test_each_culprit_is_caught(
     assert [one["predicate"]["verdict"] for one in stated if one["predicateType"].endswith("/reproduced/v1")] == ["fail"]
 
 
-@pytest.mark.turn
+@pytest.mark.turn("rarer looks")
 @pytest.mark.parametrize("sandbox", ["docker", "unshare"])
 def test_a_good_package_passes_and_says_what_was_varied(
     sandbox: str, store: Path, with_root: Callable[[Path], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -23,7 +23,7 @@ from kubedeb.process import Result, run
 from objectstore import ACCESS, object_store
 from pkgbuild.store import Store
 
-pytestmark = [pytest.mark.docker, pytest.mark.turn("the farm")]
+pytestmark = [pytest.mark.docker, pytest.mark.turn("builds that take long")]
 KUBEDEB = Path(sys.executable).parent / "kubedeb"
 SLOW = samplerecipe.RULES + "override_dh_auto_configure:\n\tsleep {seconds}\n"
 
@@ -134,7 +134,6 @@ def puts(proxy: FaultProxy) -> list[str]:
     return [path for method, path in proxy.log if method == "PUT" and "/builds/" in path]
 
 
-@pytest.mark.turn("builds that take long")
 def test_an_upload_to_s3_that_dies_counts_as_nothing(
     on_s3: tuple[RunningFarm, FaultProxy, dict[str, str]], tmp_path: Path
 ) -> None:

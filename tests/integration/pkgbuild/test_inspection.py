@@ -131,6 +131,7 @@ def test_debians_etcd_server_is_found_out_and_ours_is_clean(
     assert "root-left: purge deleted the user etcd" in lived
 
 
+@pytest.mark.turn("builds that take long")
 def test_each_version_of_etcd_is_inspected_against_the_one_before(
     etcd: Any, kept: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -213,6 +213,7 @@ def test_a_full_disk_leaves_no_kit(tiny_disk: Path, tmp_path: Path, capsys: pyte
     assert list(tiny_disk.rglob("*.part")) == []
 
 
+@pytest.mark.turn("rarer looks")
 def test_a_mirror_that_is_gone_or_has_other_packages_now(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -36,7 +36,7 @@ def buildinfo(folder: Path) -> Path:
     return next(folder.glob("*.buildinfo"))
 
 
-@pytest.mark.turn("roots")
+@pytest.mark.turn("builds that take long")
 def test_a_build_is_reproduced_and_what_was_changed_is_told(
     built: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -69,7 +69,7 @@ def test_a_build_is_reproduced_and_what_was_changed_is_told(
     assert "make 0.1-1" in capsys.readouterr().err
 
 
-@pytest.mark.turn("roots")
+@pytest.mark.turn("builds that take long")
 @pytest.mark.parametrize("what", ["record", "artifact"])
 def test_a_changed_record_or_artifact_is_told_as_different(
     what: str, built: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

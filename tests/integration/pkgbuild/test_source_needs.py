@@ -16,7 +16,7 @@ from kubedeb.errors import ExitCode
 from kubedeb.process import run as run_process
 from pkgbuild.store import Store
 
-pytestmark = [pytest.mark.docker, pytest.mark.turn("what a .dsc asks for")]
+pytestmark = [pytest.mark.docker, pytest.mark.turn("builds that take long")]
 ASKS = "Build-Depends: debhelper-compat (= 13), no-such-thing [armel] | time (>= 1), no-tests-here <!nocheck>"
 
 
