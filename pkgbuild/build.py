@@ -13,7 +13,7 @@ from typing import IO, cast
 
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
 from kubedeb.files import sha256_of
-from kubedeb.process import begun
+from kubedeb.parallel import begun
 from kubedeb.records import frozen
 from pkgbuild.attest import attest
 from pkgbuild.buildinfo import listed

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from kubedeb.deb import DebError
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import sha256_of
-from kubedeb.process import spread
+from kubedeb.parallel import spread
 from repo.binaries import read_binary
 from repo.models import Package, package_of, pool_folder
 from repo.poolfiles import BUILDINFO, STATEMENTS, PoolFile, objects, parse_files, with_beside

@@ -14,7 +14,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from kubedeb.errors import ExitCode, KubedebError
-from kubedeb.process import ANY_STATUS, Result, run, side_by_side
+from kubedeb.parallel import side_by_side
+from kubedeb.process import ANY_STATUS, Result, run
 from kubedeb.records import frozen
 from repo.keyhome import has_agent, needs_short_name, short_name_prefix, short_names
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import sha256_bytes
-from kubedeb.process import side_by_side
+from kubedeb.parallel import side_by_side
 from kubedeb.records import frozen
 from kubedeb.release import parse_release
 from repo.audit import Record, Why, who

@@ -210,7 +210,7 @@ class FolderStore:
 
     def adopt_all(self, files: Sequence[tuple[str, Path, str]]) -> Adopted:
         """Copy many files in; where they are many, all are made durable at once, while the caller goes on."""
-        from kubedeb.process import begun, spread
+        from kubedeb.parallel import begun, spread
 
         one_by_one = len(files) < MANY
         written = spread(lambda file: self._adopt(*file, sync=one_by_one), files, least=4 * MANY)

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from kubedeb.errors import ExitCode, KubedebError
-from kubedeb.process import ProcessError, background, end_all, run, spread
+from kubedeb.parallel import spread
+from kubedeb.process import ProcessError, background, end_all, run
 
 CODE = ExitCode.BUILD
 
