@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import fcntl
+import itertools
 import os
 import shutil
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ from typing import IO
 from kubedeb.aptrepo import AptRepository
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
 from kubedeb.files import sha256_of
+from kubedeb.inthreads import in_threads
 from kubedeb.places import Place, Web
 from kubedeb.records import frozen
 from repo.foreign import Wanted
@@ -49,24 +50,21 @@ class Downloads:
         self.require_room(size + sum(file.size for file in wanted.values()))
         stoppable, stop = copy(origin), threading.Event()
         stoppable.place = _Stoppable(origin.place, stop)
-        with ThreadPoolExecutor(TOGETHER if isinstance(origin.place, Web) else 1) as pool:
-            jobs = [pool.submit(stoppable.fetch, file.path, file.digest, self.path(file)) for file in missing]
-            try:
-                self._await(jobs, missing, say)
-            except BaseException:
-                stop.set()
-                pool.shutdown(wait=True, cancel_futures=True)
-                raise
-        return size
+        here: list[int] = []  # the sizes of what has come
+        counted = itertools.count(1)
 
-    @staticmethod
-    def _await(jobs: list[Future[None]], files: list[Wanted], say: Say) -> None:
-        done, whole = 0, sum(file.size for file in files)
-        for number, (job, file) in enumerate(zip(jobs, files, strict=True), 1):
-            job.result()
-            done += file.size
-            if number % 50 == 0 or number == len(files):
-                say(f"brought {number} of {len(files)} files, {done >> 20} of {whole >> 20} MiB")
+        def one(file: Wanted) -> None:
+            stoppable.fetch(file.path, file.digest, self.path(file))
+            here.append(file.size)
+            number = next(counted)
+            if number % 50 == 0 or number == len(missing):
+                say(f"brought {number} of {len(missing)} files, {sum(here) >> 20} of {size >> 20} MiB")
+
+        try:
+            in_threads(one, missing, TOGETHER if isinstance(origin.place, Web) else 1)
+        finally:
+            stop.set()
+        return size
 
     def _is_here(self, file: Wanted) -> bool:
         path = self.path(file)

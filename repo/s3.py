@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import CHUNK
+from kubedeb.inthreads import in_threads
 from kubedeb.records import frozen
 from repo.store import Adopted, Raced, cache_control, changed, durable
 
@@ -87,11 +88,8 @@ class S3Store:
 
     def create(self, objects: Mapping[str, bytes]) -> list[str]:
         """Write objects whose names say their content, side by side, and return the names of those that were not there."""
-        from concurrent.futures import ThreadPoolExecutor
-
-        with ThreadPoolExecutor(UPLOADS) as pool:
-            made = pool.map(self._create, objects, objects.values())
-            return [name for name, new in zip(objects, made, strict=True) if new]
+        made = in_threads(lambda one: self._create(*one), list(objects.items()), UPLOADS)
+        return [name for name, new in zip(objects, made, strict=True) if new]
 
     def _create(self, name: str, body: Any) -> bool:
         try:
@@ -134,10 +132,7 @@ class S3Store:
 
     def adopt_all(self, files: Sequence[tuple[str, Path, str]]) -> Adopted:
         """Upload many files, side by side."""
-        from concurrent.futures import ThreadPoolExecutor
-
-        with ThreadPoolExecutor(UPLOADS) as pool:
-            return Adopted(tuple(pool.map(lambda file: self.adopt(*file), files)), durable)
+        return Adopted(tuple(in_threads(lambda file: self.adopt(*file), files, UPLOADS)), durable)
 
     def delete(self, names: Iterable[str]) -> None:
         """Remove objects, a thousand a request."""

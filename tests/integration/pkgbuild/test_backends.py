@@ -32,6 +32,7 @@ from pkgbuild.sandbox import Bind, OpenSandbox, Sandbox, SandboxKind, Surroundin
 from pkgbuild.store import Store
 from pkgbuild.whyfailed import OOM_FILES, kills
 from rootonly import root_only
+from waiting import until
 
 pytestmark = pytest.mark.docker
 KINDS = (SandboxKind.DOCKER, SandboxKind.UNSHARE)
@@ -130,13 +131,6 @@ def running(*command: str) -> list[int]:
             if path.read_text(errors="replace").split("\0")[:-1] == [*command]:
                 found.append(int(path.parent.name))
     return found
-
-
-def until(true: Callable[[], bool], seconds: float = 30) -> None:
-    ends = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < ends, f"not within {seconds} s"
-        time.sleep(0.05)
 
 
 @pytest.mark.turn("sample in both sandboxes")

@@ -21,6 +21,7 @@ from kubedeb.errors import ExitCode
 from kubedeb.process import run as run_process
 from pkgbuild import dockerd
 from pkgbuild.store import Store
+from waiting import until
 
 pytestmark = pytest.mark.docker
 KUBEDEB = Path(sys.executable).parent / "kubedeb"
@@ -160,13 +161,6 @@ def begun(argv: list[str], store: Path, tmp_path: Path, judges: Sequence[str] = 
     }  # fmt: skip
     command = [str(KUBEDEB), "build", *argv, *judges, "--sandbox", "docker"]
     return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
-
-
-def until(true: Callable[[], bool], seconds: float = 60, pause: float = 0.1) -> None:
-    ends = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < ends, f"not within {seconds} s"
-        time.sleep(pause)
 
 
 def sandboxes(store: Path) -> int:

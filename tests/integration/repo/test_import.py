@@ -5,6 +5,10 @@ from __future__ import annotations
 import json
 import lzma
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +22,7 @@ from kubedeb.errors import ExitCode
 from repositories import Made
 from smalldisk import small_disk
 from uploads import Signer, write_source
+from waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -324,6 +329,20 @@ def test_a_server_that_says_nothing_more(
     with Shaky(theirs.root, cut=10_000, after=100, hang=0.9) as web:
         assert ours.repo("import", "-s", "bookworm", "--keyring", keyring, web.url) == ExitCode.FOREIGN
     assert "cannot be read" in capsys.readouterr().err
+
+
+def test_ctrl_c_does_not_wait_for_a_server(ours: Made, theirs: HandMade, packages: list[Path], keyring: Path) -> None:
+    theirs.publish(stanza(packages[0]), packages[:1])
+    with Shaky(theirs.root, cut=10_000, after=100, hang=6) as web:
+        argv = ("import", "-r", ours.root, "-s", "bookworm", "--keyring", keyring, web.url)
+        with subprocess.Popen([sys.executable, "-m", "kubedeb", "repo", *map(str, argv)]) as importing:
+            until(lambda: bool(web.asked()), pause=0.01)
+            began = time.monotonic()
+            importing.send_signal(signal.SIGINT)
+            assert importing.wait(30) == ExitCode.INTERRUPTED
+        assert time.monotonic() - began < 4
+    with Shaky(theirs.root) as web:
+        assert ours.repo(*argv[:1], *argv[3:-1], web.url) == 0
 
 
 def test_a_part_that_was_damaged_here_is_not_built_upon(
