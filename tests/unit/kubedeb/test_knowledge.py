@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,14 @@ def test_at_most_one_rule_in_ten_is_left_to_a_person() -> None:
     rules = load().rules
     manual = [rule.id for rule in rules if rule.detect.mode is DetectMode.MANUAL]
     assert len(manual) <= len(rules) / 10, manual
+
+
+def test_the_remedy_of_a_hop_sends_nobody_to_the_line_that_he_stands_on() -> None:
+    """`cluster findings` names the hops that are ahead, so the remedy is read by one who may stand on `from` already."""
+    hops = [rule for rule in load().rules if rule.kind is RuleKind.HOP]
+    assert len(hops) > 50
+    wrong = [rule.id for rule in hops if re.search(r"^(Go|Bring|Move|Upgrade)\b.* to \S+ first", rule.remedy)]
+    assert wrong == []
 
 
 def test_the_hops_make_one_way_up() -> None:
