@@ -12,7 +12,7 @@ from upgrade_plans.models.fact import fact
 from upgrade_plans.models.kubefacts import KubernetesFacts
 from upgrade_plans.models.nodefacts import AvailablePackage, NodeFacts, PackageFacts
 from upgrade_plans.models.nodesets import spread
-from upgrade_plans.models.words import Identifier, Name, NodeName, NodeSetText, VersionText
+from upgrade_plans.models.words import Identifier, Moment, Name, NodeName, NodeSetText, VersionText
 
 FORMAT = 2
 READABLE = (1, 2)
@@ -67,7 +67,7 @@ class Facts(Sparse):
 
     format: Literal[1, 2] = fact("format of this file", "kubedeb", FORMAT)
     cluster: Name = fact("the cluster's name", "the cluster file")
-    read_at: str = fact("when it was read, ISO 8601, UTC", "date -u")
+    read_at: Moment = fact("when it was read, ISO 8601, UTC", "date -u")
     nodes: dict[NodeSetText, NodeFacts] = fact("nodes by node set", "see NodeFacts")
     etcd: tuple[MemberFacts, ...] = fact("etcd members", "see MemberFacts")
     store: StoreFacts | None = fact("the stores; null: not read", "see StoreFacts", None)

@@ -7,7 +7,7 @@ from enum import StrEnum
 from kubedeb.yamlfile import StrictModel
 from upgrade_plans.models.fact import fact
 from upgrade_plans.models.uses import Use
-from upgrade_plans.models.words import Identifier, Namespace, NodeName, NodeSetText, VersionText
+from upgrade_plans.models.words import Identifier, Namespace, NodeName, NodeSetText, Share, VersionText
 
 
 class WorkloadKind(StrEnum):
@@ -61,8 +61,8 @@ class DisruptionBudget(StrictModel):
     namespace: Namespace = fact("namespace", "kubectl get pdb -o json: metadata.namespace")
     name: Identifier = fact("name", "metadata.name")
     workloads: tuple[str, ...] = fact("names of the workloads whose pods it selects", "spec.selector, resolved", ())
-    min_available: str | None = fact("pods that must stay, a number or a percentage", "spec.minAvailable", None)
-    max_unavailable: str | None = fact("pods that may be away, a number or a percentage", "spec.maxUnavailable", None)
+    min_available: Share | None = fact("pods that must stay, a number or a percentage", "spec.minAvailable", None)
+    max_unavailable: Share | None = fact("pods that may be away, a number or a percentage", "spec.maxUnavailable", None)
 
 
 class Webhook(StrictModel):

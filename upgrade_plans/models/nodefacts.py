@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from kubedeb.yamlfile import StrictModel
 from upgrade_plans.models.fact import fact
-from upgrade_plans.models.words import AbsolutePath, DebianText, Digest, Identifier, MountPoint, Name, PackageName, VersionText
+from upgrade_plans.models.words import (
+    AbsolutePath,
+    DebianText,
+    Digest,
+    Identifier,
+    Moment,
+    MountPoint,
+    Name,
+    PackageName,
+    VersionText,
+)
 
 Text = str | int | bool
 API_NODE = "kubectl get nodes -o json"
@@ -98,7 +108,7 @@ class Certificate(StrictModel):
     """A certificate or token that a daemon uses."""
 
     path: AbsolutePath = fact("where it lies", "the daemon's arguments and kubeconfig")
-    not_after: str = fact("end of validity, ISO 8601", "openssl x509 -enddate")
+    not_after: Moment = fact("end of validity, ISO 8601", "openssl x509 -enddate")
     names: tuple[str, ...] = fact("its SANs", "openssl x509 -ext subjectAltName", ())
     loaded: bool = fact("the running daemon has this one loaded", "openssl s_client -connect: the same serial", True)
 

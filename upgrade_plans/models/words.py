@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import Annotated, get_args
 
 from pydantic import AfterValidator, StringConstraints, WithJsonSchema
@@ -69,6 +70,24 @@ Taint = Annotated[
                 "as in dedicated=ingress:NoSchedule", longest=255)
 ]  # fmt: skip
 Namespace = Annotated[str, *_text("a namespace", r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?", "a-z, 0-9 and -", longest=63)]
+
+
+def moment(text: str) -> datetime:
+    """Return a `Moment`; one that names no zone is in UTC. Raises `ValueError` when it is none."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{text[:60]!r} is no date (expected: ISO 8601, as in 2018-07-02T06:00:00+00:00)") from None
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+
+
+def _moment(text: str) -> str:
+    moment(text)
+    return text
+
+
+Moment = Annotated[str, AfterValidator(_moment)]
+"""A date, with or without a time of day and a zone."""
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 

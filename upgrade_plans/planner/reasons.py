@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+AGAIN = "Then read the facts again: kubedeb inspect."
+
 
 @dataclass(frozen=True)
 class Reason:

@@ -98,7 +98,7 @@ def test_names_a_path_that_leads_nowhere(tmp_path: Path, when: str, says: str) -
 def test_what_was_not_read_is_said(tmp_path: Path) -> None:
     (tmp_path / "rows.yaml").write_text(ROW.format(when="{field: 'kubernetes.uses[cron-job]', present: true}"))
     nodes = {"w[1-3]": {"daemons": {"kubelet": {"running": {"version": "1.7.16"}}}}}
-    facts = Facts.model_validate({"cluster": "c", "read_at": "now", "nodes": nodes, "etcd": []})
+    facts = Facts.model_validate({"cluster": "c", "read_at": "2026-01-01", "nodes": nodes, "etcd": []})
     found = detect(facts, {"kubelet": Version.parse("1.8.15")}, load(tmp_path))
     assert found.seen == ()
     assert [(rule.id, what) for rule, what in found.untold] == [("a-rule", "kubernetes")]
@@ -114,7 +114,7 @@ def test_evidence_is_folded_and_one_thing_must_have_it_all(tmp_path: Path) -> No
         }
 
     nodes = {"w[1-3]": kubelet(a="1"), "w[4-5]": kubelet(a="1", b="1"), "w6": kubelet(), "w7": kubelet(a="2")}
-    facts = Facts.model_validate({"cluster": "c", "read_at": "now", "nodes": nodes, "etcd": []})
+    facts = Facts.model_validate({"cluster": "c", "read_at": "2026-01-01", "nodes": nodes, "etcd": []})
     (seen,) = detect(facts, {"kubelet": Version.parse("1.8.15")}, load(tmp_path)).seen
     assert seen.evidence == ("w[1-3,7]",)
 
@@ -125,7 +125,7 @@ def test_what_would_start_on_a_reboot_counts_and_what_is_masked_does_not() -> No
     for masked in (False, True):
         daemon = {"running": {"version": "1.7.16"}, "disk": {**disk, "masked": masked}}
         nodes = {"w1": {"daemons": {"kubelet": daemon}}}
-        facts = Facts.model_validate({"cluster": "c", "read_at": "now", "nodes": nodes, "etcd": []})
+        facts = Facts.model_validate({"cluster": "c", "read_at": "2026-01-01", "nodes": nodes, "etcd": []})
         assert concerns(facts, {"kubernetes": Version.parse("1.8.15")}, KNOWLEDGE, rule) is not masked
 
 

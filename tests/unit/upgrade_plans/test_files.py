@@ -151,6 +151,12 @@ def remove_node(tree: dict[str, Any]) -> None:
         ),
         (lambda tree: tree.update(cluster="a/b"), "'a/b' is not a name"),
         (lambda tree: tree.update(read_at="\ud800"), "holds half of a surrogate pair"),
+        (lambda tree: tree.update(read_at="yesterday"), "'yesterday' is no date"),
+        (lambda tree: tree["nodes"]["etcd1"].update(certificates=[{"path": "/c", "not_after": "Jan  1 2030"}]), "is no date"),
+        (
+            lambda tree: tree.update(kubernetes={"budgets": [{"namespace": "s", "name": "b", "min_available": "most"}]}),
+            "'most' is not a share",
+        ),
         (remove_node, "no node facts for the members etcd2"),
     ],
 )

@@ -9,10 +9,9 @@ from upgrade_plans.models.nodefacts import NodeFacts
 from upgrade_plans.models.upgrade import Asked, Balancer, Daemon, Host, Inputs, Upgrade, Where, Workers
 from upgrade_plans.planner.whole.passes import needed
 from upgrade_plans.planner.whole.survey import Survey
+from upgrade_plans.planner.whole.unfit import ON_HOSTS, TOOLS
 from upgrade_plans.planner.whole.wishes import Request
-from upgrade_plans.planner.whole.world import TOOLS, tillers
-
-ON_HOSTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
+from upgrade_plans.planner.whole.world import tillers
 
 
 def people(found: Survey, request: Request) -> Upgrade:

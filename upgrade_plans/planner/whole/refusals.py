@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from kubedeb.knowledge import Knowledge, Severity
 from kubedeb.versions import Version
@@ -11,10 +11,11 @@ from upgrade_plans.models.nodefacts import PackageFacts
 from upgrade_plans.models.nodesets import edges, spread
 from upgrade_plans.models.upgradekinds import Store
 from upgrade_plans.models.upstream import upstream_of
-from upgrade_plans.planner.reasons import Reason
+from upgrade_plans.models.words import moment
+from upgrade_plans.planner.reasons import AGAIN, Reason
 from upgrade_plans.planner.whole.catalogue import configuration, procedures
 from upgrade_plans.planner.whole.order import COMPONENTS, Order
-from upgrade_plans.planner.whole.survey import AGAIN, Survey
+from upgrade_plans.planner.whole.survey import Survey
 
 GIB = 1 << 30
 PUBLISH = "The repository must publish it: kubedeb build {component}@{version}, then kubedeb repo add --publish."
@@ -114,14 +115,11 @@ def _offers(found: Survey, package: str) -> Iterator[tuple[str, set[Version]]]:
 
 def expiring(found: Survey, p95: float) -> Iterator[Reason]:
     """Yield certificates that end before the plan does, at its 95th percentile."""
-    end = datetime.fromisoformat(found.facts.read_at) + timedelta(seconds=p95)
+    begin = moment(found.facts.read_at)
+    end = begin + min(timedelta(seconds=p95), datetime.max.replace(tzinfo=UTC) - begin)
     for where, node in found.facts.nodes.items():
         for one in node.certificates:
-            try:
-                until = datetime.fromisoformat(one.not_after)
-            except ValueError:
-                continue
-            if until < end:
+            if (until := moment(one.not_after)) < end:
                 yield Reason(
                     f"{one.path} on {where} ends on {until:%Y-%m-%d %H:%M}, and the plan may last until {end:%Y-%m-%d %H:%M}",
                     f"Renew it and restart what has it loaded. {AGAIN}", "certs",

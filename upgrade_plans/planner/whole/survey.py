@@ -15,10 +15,10 @@ from upgrade_plans.models.nodefacts import NodeFacts
 from upgrade_plans.models.nodesets import fold
 from upgrade_plans.models.upgradekinds import Store
 from upgrade_plans.models.upstream import version_of
-from upgrade_plans.planner.reasons import Reason, RefusedError
+from upgrade_plans.planner.reasons import AGAIN, Reason, RefusedError
 from upgrade_plans.planner.start import read_start
+from upgrade_plans.planner.whole.unfit import unfit
 
-AGAIN = "Then read the facts again: kubedeb inspect."
 STORES = {"etcd2": Store.V2, "etcd3": Store.V3}
 STORAGE = {Store.V2: Version(2, 0), Store.V3: Version(3, 0)}
 DAEMONS = {
@@ -95,7 +95,7 @@ def survey(facts: Facts, cluster: Cluster, knowledge: Knowledge) -> Survey:
     crowds = tuple(_crowds(facts, cluster))
     apiservers = cluster.roles.get(Role.APISERVER, ())
     managers = tuple(dict.fromkeys((*cluster.roles.get(Role.CONTROLLER_MANAGER, ()), *cluster.roles.get(Role.SCHEDULER, ()))))
-    reasons = [*_differing(facts, apiservers, managers, crowds), *_apart(crowds)]
+    reasons = [*unfit(facts, cluster, dict.fromkeys(crowd.key for crowd in crowds))]
     store, said = _store(facts, apiservers)
     reasons += said
     if reasons:
@@ -140,52 +140,6 @@ def _crowds(facts: Facts, cluster: Cluster) -> Iterator[Crowd]:
         name = "-".join(word for word in words if word)
         used[name] = used.get(name, 0) + 1
         yield Crowd(name + (f".{used[name]}" if used[name] > 1 else ""), tuple(nodes), here, facts.nodes[key], key)
-
-
-def _differing(
-    facts: Facts, apiservers: tuple[str, ...], managers: tuple[str, ...], crowds: tuple[Crowd, ...]
-) -> Iterator[Reason]:
-    """Yield daemons of which another version would start than runs, or none runs although its role says so."""
-    looked: list[tuple[str, NodeFacts, tuple[str, ...]]] = [
-        *((member.node, facts.of(member.node), ("etcd",)) for member in facts.etcd),
-        *((node, facts.of(node), DAEMONS["apiservers"]) for node in apiservers),
-        *((node, facts.of(node), DAEMONS["managers"]) for node in managers),
-        *((crowd.folded, crowd.facts, ("kubelet", "kube-proxy", "calico-node")) for crowd in _once(crowds)),
-    ]
-    for where, node, names in looked:
-        for name in names:
-            daemon = node.daemons.get(name)
-            if daemon is None or daemon.disk is None or daemon.running is None:
-                continue
-            runs, starts = version_of(daemon.running.version), version_of(daemon.disk.version)
-            if runs is not None and starts is not None and runs != starts:
-                yield Reason(
-                    f"{where} runs {name} {runs} but would start {starts} on a reboot",
-                    f"End the run that left it so (kubedeb resume, kubedeb rollback), or install what runs. {AGAIN}",
-                    "installed-running",
-                )
-
-
-def _apart(crowds: tuple[Crowd, ...]) -> Iterator[Reason]:
-    """Yield workers whose kube-proxy and kubelet, which move together, differ in their minor."""
-    for crowd in _once(crowds):
-        kubelet, proxy = (version_of(daemon.running.version) if (daemon := crowd.facts.daemons.get(name)) and daemon.running
-                          else None for name in ("kubelet", "kube-proxy"))  # fmt: skip
-        if kubelet is not None and proxy is not None and kubelet.line != proxy.line:
-            yield Reason(
-                f"{crowd.folded} runs kube-proxy {proxy} beside a kubelet {kubelet}: they are moved together only",
-                f"Bring the one that lags to the other's minor, node by node. {AGAIN}",
-                "skew-proxy",
-            )
-
-
-def _once(crowds: tuple[Crowd, ...]) -> Iterator[Crowd]:
-    """Yield one crowd for each entry of the facts: what it says is the same for all."""
-    seen: set[str] = set()
-    for crowd in crowds:
-        if crowd.key not in seen:
-            seen.add(crowd.key)
-            yield crowd
 
 
 def _store(facts: Facts, apiservers: tuple[str, ...]) -> tuple[Store | None, list[Reason]]:

@@ -12,6 +12,7 @@ from upgrade_plans.models.upstream import version_of
 from upgrade_plans.planner.whole.catalogue import On, Template, procedures
 from upgrade_plans.planner.whole.order import COMPONENTS
 from upgrade_plans.planner.whole.survey import Crowd, Survey
+from upgrade_plans.planner.whole.unfit import TOOLS
 
 MANY = {On.WORKERS: "workers", On.NETWORKED: "calico"}
 """What takes whole crowds, and the group whose versions it is about."""
@@ -21,7 +22,6 @@ GROUP_OF = {
     StepKind.MANAGERS: "managers",
     StepKind.CLIENTS: "helm",
 }
-TOOLS = ("kubectl", "helm", "calicoctl")
 
 
 @dataclass(frozen=True)
