@@ -40,6 +40,8 @@ COMMANDS = {
 }
 
 
+COMPLETE = "_KUBEDEB_COMPLETE"
+"""By this a shell asks how a command line may go on, instead of having one run."""
 COLLECTED = 100_000
 """How many new objects make Python look for garbage: what is loaded stays; to look through it takes much of a short command."""
 
@@ -60,7 +62,12 @@ def run(argv: Sequence[str] | None = None) -> int:
     gc.set_threshold(COLLECTED)
 
     def command() -> object:
-        result = kubedeb.main(args=list(argv) if argv is not None else None, prog_name="kubedeb", standalone_mode=False)
+        try:
+            result = kubedeb.main(args=list(argv) if argv is not None else None, prog_name="kubedeb", standalone_mode=False)
+        except SystemExit as done:
+            if COMPLETE not in os.environ:
+                raise
+            result = done.code  # click leaves when it has answered a shell
         sys.stdout.flush()
         return result
 

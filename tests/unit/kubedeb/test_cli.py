@@ -59,6 +59,20 @@ def test_an_exit_that_is_not_of_a_closed_pipe_is_a_bug(
     assert "SystemExit: 3" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("asked", "said"), [("zsh_source", "#compdef kubedeb"), ("bash_complete", "plain,recipe\n"), ("bash_nothing", "")]
+)
+def test_a_shell_is_told_how_a_command_line_may_go_on(
+    monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes], asked: str, said: str
+) -> None:
+    for name, value in {"_KUBEDEB_COMPLETE": asked, "COMP_WORDS": "kubedeb rec", "COMP_CWORD": "1"}.items():
+        monkeypatch.setenv(name, value)
+    assert cli.run([]) == (1 if asked == "bash_nothing" else ExitCode.DONE)
+    out, err = capfdbinary.readouterr()
+    assert said in out.decode()
+    assert err == b""
+
+
 def test_an_unexpected_exception_is_a_bug_without_a_traceback(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
