@@ -101,7 +101,7 @@ def programs(package: Path) -> Iterator[bytes]:
     """Yield the first bytes of each ELF file of a package."""
     data = subprocess.run(["dpkg-deb", "--fsys-tarfile", package], check=True, capture_output=True).stdout
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
-        heads = [stream.read(64) for member in tar if (stream := tar.extractfile(member))]
+        heads = [stream.read(64) for member in tar if member.isreg() and (stream := tar.extractfile(member))]
     yield from (head for head in heads if head.startswith(b"\x7fELF"))
 
 
