@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import sha256_bytes
@@ -37,8 +38,8 @@ class BuildInfo:
         return {name: sha256 for name, sha256 in self.files.items() if name.endswith(".deb")}
 
 
-def parse(text: str) -> BuildInfo:
-    """Return what a .buildinfo says, signed or not. Raises `KubedebError` (PACKAGE) when it is none."""
+def parse(text: str, file: Path) -> BuildInfo:
+    """Return what a .buildinfo says, signed or not; `file` is what messages name. Raises `KubedebError` (PACKAGE) for none."""
     from debian.deb822 import Deb822
 
     stanza = Deb822(text)
@@ -55,11 +56,11 @@ def parse(text: str) -> BuildInfo:
         )
     except (KeyError, ValueError, IndexError) as error:
         raise KubedebError(
-            "this is not a .buildinfo file", details=f"What is missing or wrong: {error}",
+            f"{file} is not a .buildinfo file", details=f"What is missing or wrong: {error}",
             hint="dpkg-buildpackage, and so kubedeb build, writes one beside each .changes file.", code=ExitCode.PACKAGE,
         ) from error  # fmt: skip
     if not all(map(is_plain, found.files)):
-        raise KubedebError("a .buildinfo names files by name, not by path", code=ExitCode.PACKAGE)
+        raise KubedebError(f"{file}: a .buildinfo names files by name, not by path", code=ExitCode.PACKAGE)
     return found
 
 

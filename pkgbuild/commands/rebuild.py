@@ -71,9 +71,10 @@ def rebuild(
 
 def _read(file: Path) -> buildinfo.BuildInfo:
     try:
-        info = buildinfo.parse(file.read_text())
+        info = buildinfo.parse(file.read_text(), file)
     except (OSError, UnicodeDecodeError) as error:
-        raise KubedebError(f"cannot read {file}", details=str(error), code=ExitCode.PACKAGE) from error
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise KubedebError(f"cannot read {file}", details=str(reason), code=ExitCode.PACKAGE) from error
     if not info.debs:
         raise KubedebError(f"{file} records no package", code=ExitCode.PACKAGE)
     return info

@@ -298,7 +298,7 @@ def test_a_changes_file_that_is_none_or_leads_elsewhere_is_refused(text: str) ->
 
 
 def test_a_buildinfo_is_read() -> None:
-    found = parse(BUILDINFO.format("a" * 64, "x", "C.UTF-8"))
+    found = parse(BUILDINFO.format("a" * 64, "x", "C.UTF-8"), Path("x.buildinfo"))
     assert (found.source, found.version) == ("hello", "1.10-1~deb12u1")
     assert found.installed == {"base-files": "12.4+deb12u12", "libc6": "2.36-9+deb12u13"}
     assert found.debs == {"hello_1.10-1~deb12u1_amd64.deb": "a" * 64}
@@ -309,5 +309,5 @@ def test_a_buildinfo_is_read() -> None:
     "text", ["", "Source: x\n", BUILDINFO.replace("(= 2", "(>= 2"), BUILDINFO.replace("hello_1", "../hello_1")]
 )
 def test_what_is_no_buildinfo_is_refused(text: str) -> None:
-    with pytest.raises(KubedebError):
-        parse(io.StringIO(text).read())
+    with pytest.raises(KubedebError, match=r"x\.buildinfo"):
+        parse(io.StringIO(text).read(), Path("x.buildinfo"))

@@ -104,6 +104,8 @@ WRONG = {
     "an architecture without sources": (["build", "etcd", "--arch", "arm64"], ExitCode.RECIPE, "has no sources for arm64"),
     "a suite": (["build", "etcd", "--suite", "buster"], ExitCode.USAGE, "'buster' is not one of"),
     "a folder that is not there": (["recipe", "list", "--recipes", "/nowhere"], ExitCode.USAGE, "does not exist"),
+    "a record that is not there": (["rebuild", "/nowhere"], ExitCode.PACKAGE, "cannot read /nowhere\n  No such file"),
+    "a record that is none": (["rebuild", "/proc/version"], ExitCode.PACKAGE, "/proc/version is not a .buildinfo file"),
 }
 
 
