@@ -252,15 +252,17 @@ def _pairs(rule: Rule, knowledge: Knowledge) -> Iterator[Case]:
     if against == "storage":
         lines = [Version(2, 0, 0), Version(3, 0, 0)]
     few = [one for one in (*lines, *_candidates()) if one in rule.from_]
-    for mine in few:
-        others = [one for one in lines if one in rule.to]
-        good = next((one for one in others if allows(mine, one)), None)
-        refused = [one for one in others if not allows(mine, one)]
-        bad = next((one for one in refused if good and one.major == good.major), refused[0] if refused else None)
-        if good and bad:
-            for other, hits in ((bad, True), (good, False)):
-                yield Case(rule.id, f"{against} {other}", _facts(rule, mine, {}, {against: other}), {}, hits)
-            return
+    others = [one for one in lines if one in rule.to]
+    # Within one major the distance alone tells; another major is out of reach of any skew.
+    for near in (True, False):
+        for mine in few:
+            good = next((one for one in others if allows(mine, one)), None)
+            refused = (one for one in others if not allows(mine, one))
+            bad = next((one for one in refused if good and (not near or one.major == good.major)), None)
+            if good and bad:
+                for other, hits in ((bad, True), (good, False)):
+                    yield Case(rule.id, f"{against} {other}", _facts(rule, mine, {}, {against: other}), {}, hits)
+                return
     raise AssertionError(f"no pair for {rule.id}")
 
 

@@ -1,7 +1,7 @@
 """Facts and plans with values exchanged for others of their kind: planned and proven, or refused; never a bug.
 
-What reads these files takes most of them, so what is tried is what comes after reading. A plan that is made is proven:
-where the prover refuses, the planner should have said why there is none.
+What reads these files takes most of them, so what is tried is what comes after reading. A plan that is made is proven: where
+the prover refuses, the planner should have said why there is none.
 """
 
 from __future__ import annotations

@@ -31,11 +31,11 @@ def unfit(facts: Facts, cluster: Cluster, workers: Iterable[str]) -> Iterator[Re
     for member in facts.etcd:
         yield from _daemons(member.node, facts.of(member.node), ("etcd",), needed=False)
     for where in workers:
-        node = facts.nodes[where]
-        moved = (*TOGETHER, *({NETWORK} & node.daemons.keys()))
-        yield from _daemons(where, node, moved, needed=node.ready is not False)
-        yield from _daemons(where, node, sorted(node.daemons.keys() - {*ON_HOSTS, *moved}), needed=False)
-        yield from _apart(where, node)
+        here = facts.nodes[where]
+        moved = (*TOGETHER, *({NETWORK} & here.daemons.keys()))
+        yield from _daemons(where, here, moved, needed=here.ready is not False)
+        yield from _daemons(where, here, sorted(here.daemons.keys() - {*ON_HOSTS, *moved}), needed=False)
+        yield from _apart(where, here)
     yield from _unread(facts)
 
 
