@@ -129,12 +129,13 @@ def _whole(
     members = MemberReductions(symmetry="symmetry" not in without, rows="rows" not in without)
     reductions = Reductions(groups="groups" not in without, hops="hops" not in without, members=members)
     verdict = prove_whole(plan, knowledge, facts, reductions)
-    document = certificate(plan, knowledge, verdict)
-    if certificate_file is not None:
-        with storage_errors("the certificate", ExitCode.PLAN):
-            write_text(certificate_file, canonical_json(document))
-    if as_json:
-        print_json(document)
+    if certificate_file is not None or as_json:
+        document = certificate(plan, knowledge, verdict)
+        if certificate_file is not None:
+            with storage_errors("the certificate", ExitCode.PLAN):
+                write_text(certificate_file, canonical_json(document))
+        if as_json:
+            print_json(document)
     if not verdict.proven:
         first, *more = wholerender.refusal(verdict, knowledge)
         raise KubedebError(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.knowledge import Knowledge
@@ -40,7 +41,7 @@ class Happening:
 class SequenceVerdict:
     """The outcome; `states` is None when the plan was refused without exploring.
 
-    `reached`: how many places (direction, step, how far each part is) the states are at.
+    `reached`: how many places (direction, step, how far each part is) the states are at. `visited`: the states themselves.
     """
 
     violations: tuple[Violation, ...]
@@ -52,13 +53,18 @@ class SequenceVerdict:
     inferred: tuple[str, ...] = ()
     story: tuple[Happening, ...] = ()
     there: tuple[str, ...] = ()
-    places: dict[str, tuple[int, str]] = field(default_factory=dict)
     reached: int = 0
+    visited: Sequence[State] = field(default=(), repr=False, compare=False)
 
     @property
     def proven(self) -> bool:
         """Say whether no reachable state violates an invariant."""
         return not self.violations
+
+    @cached_property
+    def places(self) -> dict[str, tuple[int, str]]:
+        """Return the evidence for a checker, by place; worked out once a certificate asks for it."""
+        return evidence(self.visited)
 
 
 def prove_sequence(plan: Upgrade, knowledge: Knowledge) -> SequenceVerdict:
@@ -110,7 +116,7 @@ def _explore(case: WholeCase, knowledge: Knowledge) -> SequenceVerdict:
         violations, len(states), dict(sorted(judge.levels.items())),
         tuple((step, fault, count) for (step, fault), count in sorted(judge.exposures.items())), dict(judge.warned),
         used, tuple(rule for rule in used if _inferred(knowledge, rule)), story,
-        tuple(_there(machine, states[order[0][1]])) if order else (), evidence(states), len({state[:3] for state in states}),
+        tuple(_there(machine, states[order[0][1]])) if order else (), len({state[:3] for state in states}), states,
     )  # fmt: skip
 
 
