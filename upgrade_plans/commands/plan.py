@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.output import json_option, print_json
 from upgrade_plans.commands.makeplan import make
 from upgrade_plans.commands.outline import outline
@@ -52,6 +53,11 @@ def show(plan_file: Path, runs: Path | None, back_from: str | None, back_to: str
 
     read = upgradefile.load_any(plan_file)
     if not isinstance(read, Plan):
+        if runs is not None:
+            raise KubedebError(
+                "--journal is for the plan of etcd alone", details="Runs of a whole stack's plan keep none to learn from.",
+                hint="Leave it out: the times come from the table of priors.", code=ExitCode.USAGE,
+            )  # fmt: skip
         show_whole(read, as_json=as_json)
         return
     known = observed(runs if runs is not None else path_setting("state") / "runs")

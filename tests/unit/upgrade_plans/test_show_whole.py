@@ -157,6 +157,11 @@ def test_show_and_explain_take_both_formats(plan_file: str, capsys: pytest.Captu
     assert "did you mean 'pass-1'?" in capsys.readouterr().err
 
 
+def test_no_journal_is_taken_that_teaches_nothing(plan_file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["plan", "show", plan_file, "--journal", str(tmp_path)]) == ExitCode.USAGE
+    assert "--journal is for the plan of etcd alone" in capsys.readouterr().err
+
+
 def test_the_way_back_past_a_block_that_names_no_phase_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plan = mission()
     last = plan.phases[-1]
