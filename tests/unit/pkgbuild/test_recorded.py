@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -126,8 +127,9 @@ def test_a_cross_build_names_both_architectures() -> None:
         "Source: a\nVersion: 1\nBuild-Architecture: amd64\nHost-Architecture: arm64\nChecksums-Sha256:\n 00 1 a_1_arm64.deb\n"
         "Installed-Build-Depends:\n dash (= 1)\n"
     )
-    assert (parse(text).build_architecture, parse(text).host_architecture) == ("amd64", "arm64")
-    assert parse(text.replace("Host-Architecture: arm64\n", "")).host_architecture == "amd64"
+    read = parse(text, Path("a.buildinfo"))
+    assert (read.build_architecture, read.host_architecture) == ("amd64", "arm64")
+    assert parse(text.replace("Host-Architecture: arm64\n", ""), Path("a.buildinfo")).host_architecture == "amd64"
 
 
 def test_the_index_of_a_root_says_where_its_files_are() -> None:
