@@ -50,6 +50,7 @@ def test_agree_on_small_cases() -> None:
     assert {one for outcome in outcomes for one in outcome.violated} >= {"etcd-quorum", "packages", "no-dead-end", "plan"}
 
 
+@pytest.mark.turn("agreement")
 def test_illegal_mutants_are_refused() -> None:
     assert refused(compared(agreement.part, range(FIRST, FIRST + 150))).total() >= 50
 

@@ -25,6 +25,7 @@ def agree(count: int, most: int) -> Counter[str]:
     return verdicts
 
 
+@pytest.mark.turn("agreement")
 def test_agree_on_small_stacks() -> None:
     assert set(agree(150, 4_000)) >= {"proven", "reaches-end", "capacity", "skew-kubelet"}
 

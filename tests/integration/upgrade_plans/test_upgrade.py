@@ -183,6 +183,7 @@ def kill_and_resume(oldest: Planned, kills: int, dice: Random, log: Path) -> Non
     judge(oldest, writer.summary, log)
 
 
+@pytest.mark.turn("kills on real nodes")
 def test_killed_from_outside_it_reaches_the_same_end(cluster: Make, published: Published, tmp_path: Path) -> None:
     start, target = published.versions[-2:]
     last = planned(cluster(start), start, target, tmp_path)
@@ -224,6 +225,7 @@ def pruned(lab: Lab) -> Iterator[Callable[[], None]]:
     shell("apt-get update")
 
 
+@pytest.mark.turn("kills on real nodes")
 def test_the_way_back_leads_through_kills_and_needs_no_repository(
     cluster: Make, published: Published, pruned: Callable[[], None], tmp_path: Path
 ) -> None:
