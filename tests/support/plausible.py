@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
+from copy import deepcopy
 from random import Random
 from typing import Any
 
@@ -18,7 +18,7 @@ def plausible(tree: Any, number: int, seed: str) -> Iterator[Any]:
     """Yield `number` copies of a tree in which one to four values are exchanged, left out, doubled, or taken from elsewhere."""
     for index in range(number):
         chance = Random(f"{seed} {index}")  # noqa: S311 - tests, not secrets
-        copy = json.loads(json.dumps(tree))
+        copy = deepcopy(tree)
         for _ in range(chance.randint(1, 4)):
             here, key = chance.choice(list(_places(copy)))
             _exchange(here, key, copy, chance)
@@ -37,9 +37,9 @@ def _exchange(here: Any, key: Any, whole: Any, chance: Random) -> None:
     if kind == 0:
         del here[key]
     elif kind == 1 and isinstance(here, list):
-        here.insert(key, json.loads(json.dumps(here[key])))
+        here.insert(key, deepcopy(here[key]))
     elif kind == 2:
-        here[key] = json.loads(json.dumps(_alike(here[key], whole, chance)))
+        here[key] = deepcopy(_alike(here[key], whole, chance))
     else:
         here[key] = _another(here[key], chance)
 

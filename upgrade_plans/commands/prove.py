@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +11,8 @@ from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.output import json_option, print_json
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
     from kubedeb.knowledge import Knowledge
     from upgrade_plans.models.facts import Facts
     from upgrade_plans.models.plan import Plan
@@ -47,8 +49,6 @@ def prove(
     as_json: bool,
 ) -> None:
     """Prove that no state which PLAN can reach violates an invariant, or show the nearest one that does."""
-    from kubedeb.errors import storage_errors
-    from kubedeb.files import canonical_json, write_text
     from kubedeb.knowledge import load as load_knowledge
     from upgrade_plans import factsfile, upgradefile
     from upgrade_plans.models.plan import Plan
@@ -72,21 +72,8 @@ def prove(
         raise KubedebError(f"--without {of_whole[0]} is for plans of a whole stack (format 2)", code=ExitCode.USAGE)
     reductions = Reductions(symmetry="symmetry" not in without, rows="rows" not in without)
     verdict = judge(read, facts, knowledge, reductions, with_evidence=as_json or certificate_file is not None)
-    document = certificate(read, knowledge, verdict)
-    if certificate_file is not None:
-        with storage_errors("the certificate", ExitCode.PLAN):
-            write_text(certificate_file, canonical_json(document))
-    if as_json:
-        print_json(document)
-    if not verdict.proven:
-        first, *more = refusal(verdict, knowledge)
-        raise KubedebError(
-            f"the plan is refused ({first.removeprefix('REFUSED: ')})", details="\n".join(more), code=ExitCode.REFUSED,
-            hint="Let the planner make it (kubedeb plan make), or mend the step that the story ends in.",
-        )  # fmt: skip
-    if not as_json:
-        for line in verdict_text(verdict, knowledge):
-            click.echo(line)
+    said = verdict_text(verdict, knowledge) if verdict.proven else refusal(verdict, knowledge)
+    _tell(lambda: certificate(read, knowledge, verdict), said, certificate_file, proven=verdict.proven, as_json=as_json)
 
 
 def _whole(
@@ -99,8 +86,6 @@ def _whole(
     as_json: bool,
 ) -> None:
     """Prove the plan of a whole stack."""
-    from kubedeb.errors import storage_errors
-    from kubedeb.files import canonical_json, write_text
     from kubedeb.knowledge import load as load_knowledge
     from upgrade_plans import factsfile, wholerender
     from upgrade_plans.canonical import digest
@@ -129,21 +114,32 @@ def _whole(
     members = MemberReductions(symmetry="symmetry" not in without, rows="rows" not in without)
     reductions = Reductions(groups="groups" not in without, hops="hops" not in without, members=members)
     verdict = prove_whole(plan, knowledge, facts, reductions)
-    if certificate_file is not None or as_json:
-        document = certificate(plan, knowledge, verdict)
-        if certificate_file is not None:
+    said = wholerender.proof(plan, verdict, knowledge) if verdict.proven else wholerender.refusal(verdict, knowledge)
+    _tell(lambda: certificate(plan, knowledge, verdict), said, certificate_file, proven=verdict.proven, as_json=as_json)
+
+
+def _tell(
+    certificate: Callable[[], Mapping[str, Any]], said: Iterable[str], file: Path | None, *, proven: bool, as_json: bool
+) -> None:
+    """Hand over a certificate where one is asked for, and say the verdict. Raises `KubedebError` (REFUSED) for a refusal."""
+    from kubedeb.errors import storage_errors
+    from kubedeb.files import canonical_json, write_text
+
+    if file is not None or as_json:
+        document = certificate()
+        if file is not None:
             with storage_errors("the certificate", ExitCode.PLAN):
-                write_text(certificate_file, canonical_json(document))
+                write_text(file, canonical_json(document))
         if as_json:
             print_json(document)
-    if not verdict.proven:
-        first, *more = wholerender.refusal(verdict, knowledge)
+    if not proven:
+        first, *more = said
         raise KubedebError(
             f"the plan is refused ({first.removeprefix('REFUSED: ')})", details="\n".join(more), code=ExitCode.REFUSED,
             hint="Let the planner make it (kubedeb plan make), or mend the step that the story ends in.",
         )  # fmt: skip
     if not as_json:
-        for line in wholerender.proof(plan, verdict, knowledge):
+        for line in said:
             click.echo(line)
 
 

@@ -113,7 +113,7 @@ def test_a_build_dies_with_whoever_began_it(with_base: Store, unpacked: str, tmp
     argv = [sys.executable, "-c", BUILDS_ALONE, str(with_base.folder / unpacked), str(tmp_path), marked]
     with subprocess.Popen(argv, cwd=TOP) as building:
         try:
-            until(lambda: len(running("sleep", marked)) == 2)
+            until(lambda: len(running("sleep", marked)) == 2, 30)
             building.kill()
             building.wait(timeout=30)
             until(lambda: running("sleep", marked) == [], 5)

@@ -76,7 +76,7 @@ def test_arm64_is_amd64_but_for_its_programs(stack: Stack) -> None:
         assert {origin.machine for origin in programs.values()} <= {ARM64}, key
 
 
-@pytest.mark.turn("the stack again")  # every day but those on which Kubernetes is compiled
+@pytest.mark.turn("stack again")  # every day but those on which Kubernetes is compiled, as lintian below
 def test_a_version_is_the_same_again_with_everything_varied(stack: Stack) -> None:
     """One version of each recipe in turn; the whole of it is the long test's."""
     rows = [choose(find([stack.recipes]), [name]) for name in stack.names]
@@ -121,7 +121,7 @@ def test_each_version_was_upgraded_from_the_one_before_in_a_clean_root(stack: St
     assert said == wanted
 
 
-@pytest.mark.turn("lintian of the stack", "lintian")
+@pytest.mark.turn("lintian of upstream's releases", "lintian")
 def test_lintian_finds_nothing_in_any_version(stack: Stack) -> None:
     """Half of the builds in each of two calls, side by side, each build's packages together: they are one group to lintian."""
     builds = [[Path(package["file"]) for package in build["packages"]] for build in stack.builds["amd64"]]
@@ -132,7 +132,7 @@ def test_lintian_finds_nothing_in_any_version(stack: Stack) -> None:
     assert sum(map(len, halves)) == BUILT["amd64"]
 
 
-@pytest.mark.turn("lintian of the stack", "lintian")
+@pytest.mark.turn("lintian of upstream's releases", "lintian")
 def test_lintian_finds_nothing_in_a_version_for_arm64(stack: Stack) -> None:
     """One in turn; every one is the long test's."""
     wanted = stack.wanted("arm64")

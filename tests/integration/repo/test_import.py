@@ -333,16 +333,17 @@ def test_a_server_that_says_nothing_more(
 
 def test_ctrl_c_does_not_wait_for_a_server(ours: Made, theirs: HandMade, packages: list[Path], keyring: Path) -> None:
     theirs.publish(stanza(packages[0]), packages[:1])
+    wanted = ("-s", "bookworm", "--keyring", keyring)
     with Shaky(theirs.root, cut=10_000, after=100, hang=6) as web:
-        argv = ("import", "-r", ours.root, "-s", "bookworm", "--keyring", keyring, web.url)
-        with subprocess.Popen([sys.executable, "-m", "kubedeb", "repo", *map(str, argv)]) as importing:
+        argv = [sys.executable, "-m", "kubedeb", "repo", "import", "-r", ours.root, *wanted, web.url]
+        with subprocess.Popen(argv) as importing:
             until(lambda: bool(web.asked()), pause=0.01)
             began = time.monotonic()
             importing.send_signal(signal.SIGINT)
             assert importing.wait(30) == ExitCode.INTERRUPTED
         assert time.monotonic() - began < 4
     with Shaky(theirs.root) as web:
-        assert ours.repo(*argv[:1], *argv[3:-1], web.url) == 0
+        assert ours.repo("import", *wanted, web.url) == 0
 
 
 def test_a_part_that_was_damaged_here_is_not_built_upon(

@@ -19,7 +19,7 @@ TOGETHER = ("kubelet", "kube-proxy")
 """What runs on every worker that answers, and moves in one step."""
 NETWORK = "calico-node"
 """What the plan moves beside them where there is one."""
-ON_HOSTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
+ON_HOSTS = ("etcd", *(name for names in OF_ROLE.values() for name in names))
 TOOLS = ("kubectl", "helm", "calicoctl")
 
 
