@@ -56,7 +56,7 @@ def made(case: dict[str, Any]) -> Upgrade | NoPlan:
     to = DOCUMENT["targets"].get(case["to"], ()) if isinstance(case["to"], str) else case["to"]
     limits = {str(name): str(text) for name, text in case.get("limits", {}).items()}
     request = Request(dict(map(pair, to)), Mode(case.get("mode", "usual")), limits, patches(case.get("via", ()), OF_PRODUCT),
-                      depool=case.get("depool") == "true")  # fmt: skip
+                      tuple(case.get("also", ())), depool=case.get("depool") == "true")  # fmt: skip
     return make_upgrade(facts, cluster, request, load())
 
 
@@ -133,6 +133,8 @@ def test_case(case: dict[str, Any]) -> None:
         places = [ids.index(identity) for identity in listed]
         assert places == sorted(places), [ids[place] for place in sorted(places)]
     assert [name for name in case.get("has", ()) if not any(one.endswith(name) for one in ids)] == []
+    moved = {one.id: list(one.moves) for one in plan.steps}
+    assert {name: moved[name] for name in case.get("moved", ())} == case.get("moved", {})
     assert [name for name in case.get("lacks", ()) if any(one.endswith(name) for one in ids)] == []
     _check_rest(case, plan)
 

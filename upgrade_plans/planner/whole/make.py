@@ -83,6 +83,11 @@ def _document(writer: Writer) -> Upgrade:
 def _findings(writer: Writer) -> Iterator[Finding]:
     for severity, what, remedy in remarks(writer.found):
         yield Finding(severity=severity, what=what, remedy=remedy)
+    if writer.request.also and not any(stage.move.group == "workers" for stage in writer.order.stages):
+        yield Finding(
+            severity="warn", what=f"{', '.join(writer.request.also)}: left out, because this plan empties no worker",
+            remedy="Ask for it with a plan that moves the workers.",
+        )  # fmt: skip
     if not writer.order.stages:
         return
     yield from _stand_ins(writer)

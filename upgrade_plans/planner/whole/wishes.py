@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from kubedeb.versions import Version
 from upgrade_plans.models.upgradekinds import Mode
 from upgrade_plans.planner.reasons import Reason, RefusedError
-from upgrade_plans.planner.stack import BY_NAME, OF_PRODUCT
+from upgrade_plans.planner.stack import BY_NAME, KEPT, OF_PRODUCT
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,11 @@ class Request:
         for name in sorted(self.target, key=lambda name: name in BY_NAME and name not in OF_PRODUCT):
             groups = OF_PRODUCT.get(name, (name,))
             if not set(groups) & BY_NAME.keys():
-                known = ", ".join(sorted({*OF_PRODUCT, *BY_NAME}))
-                raise RefusedError(Reason(f"no rules are known for {name}", f"Targets that can be planned for: {known}."))
+                known = ", ".join(sorted({*OF_PRODUCT, *BY_NAME} - {KEPT}))
+                raise RefusedError(Reason(
+                    f"no plan has a version of {name} as its target",
+                    f"Targets are {known}. What else moves on an empty worker is asked for by --also, as in --also docker.",
+                ))  # fmt: skip
             here = [group for group in groups if group in at]
             if not here:
                 raise RefusedError(Reason(
