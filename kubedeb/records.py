@@ -10,9 +10,15 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable
 from dataclasses import MISSING, Field, FrozenInstanceError, dataclass, field, fields
-from typing import Any, NoReturn, TypeVar, dataclass_transform
+from typing import Any, ClassVar, NoReturn, TypeVar, dataclass_transform
 
 Class = TypeVar("Class")
+
+
+class Strict:
+    """A record of what people write in a file: where pydantic reads one, a key that it does not know is an error."""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))

@@ -7,15 +7,14 @@ model says what a field is.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from types import UnionType
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Generic, TypeVar
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 
 from kubedeb.errors import ExitCode, KubedebError
 
@@ -24,6 +23,7 @@ LOADER: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 FLOAT_LIKE = re.compile(r"[-+]?\d+\.\d+")
 DEEPEST = 50
 M = TypeVar("M", bound=BaseModel)
+T = TypeVar("T")
 
 
 class Scalar(str):
@@ -155,102 +155,42 @@ def validate(document: Document, model: type[M], *, code: ExitCode) -> M:
     try:
         return model.model_validate(document.data)
     except ValidationError as error:
-        findings = sorted(_finding(document, model, item) for item in error.errors())
-    first, *more = (text for _, text in findings)
-    raise KubedebError(first, details="\n".join(more), hint=f"Mend {document.path} and run the command again.", code=code)
+        raise _refused(document, error, model, {}, code) from None
 
 
-SAID = {
-    "tuple_type": "a list is expected, as in [one, two]",
-    "list_type": "a list is expected, as in [one, two]",
-    "dict_type": "a mapping is expected, as in {key: value}",
-    "model_type": "a mapping is expected, as in {key: value}",
-    "dataclass_type": "a mapping is expected, as in {key: value}",
-    "too_short": "it is empty",
-}
-"""What people are told where pydantic speaks of Python's types, by the error's type."""
+class Form(Generic[T]):
+    """The form of a file that is read into a dataclass, whose own module then need not load pydantic.
+
+    `names` are what the annotations of it, and of the dataclasses within, are made of. `refuse` raises `ValueError` with what
+    is wrong with all of it together.
+    """
+
+    def __init__(self, kind: type[T], names: Mapping[str, Any], refuse: Callable[[T], None]) -> None:
+        """Keep what is asked of a file."""
+        self.kind, self.names, self._refuse = kind, names, refuse
+
+    @cached_property
+    def adapter(self) -> TypeAdapter[T]:
+        """Return what validates, and knows the JSON schema."""
+        kind: Any = Annotated[self.kind, AfterValidator(self._checked)]
+        adapter: TypeAdapter[T] = TypeAdapter(kind)
+        adapter.rebuild(_types_namespace=self.names)
+        return adapter
+
+    def validate(self, document: Document, *, code: ExitCode) -> T:
+        """Return a document as the dataclass. Raises `KubedebError` as `load_model` does."""
+        try:
+            return self.adapter.validate_python(document.data)
+        except ValidationError as error:
+            raise _refused(document, error, self.kind, self.names, code) from None
+
+    def _checked(self, value: T) -> T:
+        self._refuse(value)
+        return value
 
 
-def _finding(document: Document, model: type[BaseModel], item: ErrorDetails) -> tuple[int, str]:
-    """Return the line of a finding and the sentence about it."""
-    keys = document_keys(document, item["loc"])
-    where = [part for part in item["loc"] if part in keys]
-    line = document.line_of(where)
-    place = f"{document.path}:{line}"
-    if item["type"] == "extra_forbidden":
-        import difflib  # only a file that is refused waits for it
+def _refused(document: Document, error: ValidationError, kind: type, names: Mapping[str, Any], code: ExitCode) -> KubedebError:
+    from kubedeb.yamlfindings import finding  # only a file that is refused waits for it
 
-        known = sorted(field.alias or key for key, field in _model_at(model, item["loc"][:-1]).items())
-        near = difflib.get_close_matches(str(item["loc"][-1]), known, n=1, cutoff=0.5)
-        advice = f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(known)}"
-        return line, f"{place}: unknown key {str(item['loc'][-1])!r}: {advice}"
-    if item["type"] == "missing":
-        return line, f"{place}: {'.'.join(str(part) for part in [*where, item['loc'][-1]])!r} is missing"
-    name = ".".join(str(part) for part in where) or "the file"
-    if item["type"] == "string_pattern_mismatch":
-        return line, f"{place}: {name}: {str(item['input'])!r} does not match {item['ctx']['pattern']}"
-    said = SAID.get(item["type"]) or item["msg"].removeprefix("Value error, ")
-    return line, f"{place}: {name}: {said}{_near_choice(item)}"
-
-
-def _near_choice(item: ErrorDetails) -> str:
-    """Return which of a closed set was probably meant, empty when none is near."""
-    if item["type"] not in ("enum", "literal_error"):
-        return ""
-    import difflib
-
-    choices = re.findall(r"'([^']*)'", str(item.get("ctx", {}).get("expected", "")))
-    near = difflib.get_close_matches(str(item["input"]), choices, n=1, cutoff=0.5)
-    return f"; did you mean {near[0]!r}?" if near else ""
-
-
-def document_keys(document: Document, where: Sequence[str | int]) -> set[str | int]:
-    """Return the parts of a pydantic location that are keys of the file (a union adds names of its own)."""
-    keys: set[str | int] = set()
-    value = document.data
-    for part in where:
-        if isinstance(value, dict) and part in value:
-            value = value[str(part)]
-            keys.add(part)
-        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
-            value = value[part]
-            keys.add(part)
-    return keys
-
-
-def _model_at(model: type[BaseModel], where: Sequence[str | int]) -> dict[str, Any]:
-    """Return the fields that are known at a location: of the model there, or of all that a union allows there."""
-    here: list[Any] = [model]
-    for part in where:
-        here = [inner for kind in here for inner in _inside(kind, part)]
-    return {name: field for kind in here if isinstance(kind, type) and issubclass(kind, BaseModel)
-            for name, field in kind.model_fields.items()}  # fmt: skip
-
-
-def _inside(kind: Any, part: str | int) -> Iterator[Any]:
-    if isinstance(kind, type) and issubclass(kind, BaseModel):
-        for name, field in kind.model_fields.items():
-            if part in (name, field.alias):
-                yield from _flat(field.annotation)
-        if part == kind.__name__ or part in _tags(kind):
-            yield kind
-    else:
-        yield from (inner for argument in get_args(kind) for inner in _flat(argument))
-
-
-def _tags(kind: type[BaseModel]) -> Iterator[Any]:
-    """Yield what a union of models is told apart by: the values of the model's literal fields."""
-    for field in kind.model_fields.values():
-        if get_origin(field.annotation) is Literal:
-            yield from get_args(field.annotation)
-
-
-def _flat(kind: Any) -> Iterator[Any]:
-    """Yield the members of a union, of an optional, of an annotated type."""
-    if get_origin(kind) in (Union, UnionType):
-        for member in get_args(kind):
-            yield from _flat(member)
-    elif get_origin(kind) is Annotated:
-        yield from _flat(get_args(kind)[0])
-    else:
-        yield kind
+    first, *more = (text for _, text in sorted(finding(document, kind, names, item) for item in error.errors()))
+    return KubedebError(first, details="\n".join(more), hint=f"Mend {document.path} and run the command again.", code=code)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -118,11 +119,9 @@ class _Finder:
                 code=ExitCode.RECIPE,
             )
         checksum, because = found
-        kept = source.model_dump(mode="json", exclude_none=True, exclude={"sha256", "sha512", "unpinned"})
-        signature = kept.pop("signature", None)
-        return Found(
-            {**kept, checksum.algorithm.value: checksum.value, **({"signature": signature} if signature else {})}, because
-        )
+        kept = {"kind": source.kind, "name": source.name, "url": source.url}
+        signature = {"signature": asdict(source.signature)} if source.signature else {}
+        return Found({**kept, checksum.algorithm.value: checksum.value, **signature}, because)
 
     def _stated_if_any(self, url: str, fill: Callable[[str], str]) -> tuple[Checksum, str] | None:
         """Return what upstream states; where bytes are accepted anyway, it may have no checksum file."""
@@ -182,8 +181,8 @@ class _Finder:
         pin = SourcePin(source.kind, source.package, self._version, Checksum.sha256(""), architecture.value, file=file)
         with tempfile.TemporaryDirectory(dir=self._folder) as name:
             digest = Checksum.sha256("").of(download(pin, Path(name))).value
-        kept = source.model_dump(mode="json", exclude={"unpinned"})
-        row = {**kept, "version": self._version, "file": file, "sha256": digest}
+        row = {**asdict(source), "version": self._version, "file": file, "sha256": digest}
+        del row["unpinned"]
         return Found(row, f"accepted: what pip brought now for {file}, vouched for by nobody")
 
     def _debian(self, source: DebSource | DscSource, architecture: Architecture) -> Found:
@@ -197,7 +196,7 @@ class _Finder:
                 listed = archive.show_sources(source.package) if is_source else archive.show([source.package])
             if fitting := [entry for entry in listed if upstream_part(entry.version) == self._version]:
                 entry = fitting[0]
-                row = {**source.model_dump(mode="json"), "suite": suite, "version": entry.version, "sha256": entry.sha256}
+                row = {**asdict(source), "suite": suite, "version": entry.version, "sha256": entry.sha256}
                 return Found(row, f"the signed index of {suite}: {source.package} {entry.version}")
         raise KubedebError(
             f"no signed index lists {source.package} {self._version}", details=f"Asked: {', '.join(suites)}.",

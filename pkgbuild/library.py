@@ -10,10 +10,11 @@ from pathlib import Path
 from kubedeb.config import resolve
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.records import frozen
-from kubedeb.yamlfile import Document, validate
+from kubedeb.yamlfile import Document
 from kubedeb.yamlfile import load as load_yaml
 from pkgbuild.patches import near, read_patches
 from pkgbuild.recipe import Architecture, Kind, Recipe, Row, Suite
+from pkgbuild.recipeform import FORM
 from pkgbuild.sources import ArchiveSource
 
 RECIPE_FILE = "recipe.yaml"
@@ -76,7 +77,7 @@ def load(folder: Path) -> LoadedRecipe:
     """Read one recipe. Raises `KubedebError` (RECIPE) with file and line."""
     path = folder / RECIPE_FILE
     document = load_yaml(path, code=ExitCode.RECIPE)
-    recipe = validate(document, Recipe, code=ExitCode.RECIPE)
+    recipe = FORM.validate(document, code=ExitCode.RECIPE)
     if recipe.name != folder.name:
         raise KubedebError(
             f"{path}: the recipe is named {recipe.name!r} but lies in the folder {folder.name!r}",

@@ -1,47 +1,26 @@
-"""What people write in `recipe.yaml`: a header, the packages, and a flat list of versions with pinned sources."""
+"""What `recipe.yaml` says: a header, the packages, and a flat list of versions with pinned sources.
+
+Plain values, which take no pydantic: `recipeform.py` says how they are written, and reads them.
+"""
 
 from __future__ import annotations
 
 import datetime
-import re
+from dataclasses import field, replace
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import TYPE_CHECKING
 
-from pydantic import AfterValidator, Field, model_validator
+from kubedeb.records import Strict, frozen
+from pkgbuild.sources import ArchiveSource, WheelSource
 
-from kubedeb.yamlfile import Quoted, StrictModel
-from pkgbuild.sources import ArchiveSource, Name, Source, UpstreamFiles, WheelSource
+if TYPE_CHECKING:
+    from typing import Annotated
 
+    from pydantic import Field
 
-def _not_empty(value: Any) -> Any:
-    """Refuse an empty list; as a validator of its own it stays silent when the list is empty for being wrong inside."""
-    if not value:
-        raise ValueError("at least one is needed")
-    return value
-
-
-NotEmpty = AfterValidator(_not_empty)
-AbsolutePath = Annotated[
-    str,
-    Field(
-        pattern=r"^(/([A-Za-z0-9+_.@:~-]|\{series\})*([A-Za-z0-9+_@:~-]|\{series\}))+$",
-        description="A path in the package; `{series}` is filled in: 3.4 for version 3.4.23.",
-    ),
-]
-PackageName = Annotated[
-    str,
-    Field(
-        pattern=r"^[a-z0-9]([a-z0-9+.-]|\{series\})+$",
-        description="A binary package; `{series}` is filled in: 3.4 for version 3.4.23.",
-    ),
-]
-SourcePath = Annotated[
-    str,
-    Field(
-        pattern=r"^[a-z0-9][a-z0-9+.-]+(/([A-Za-z0-9+_.@:~-]|\{version\}|\{architecture\})*([A-Za-z0-9+_@:~-]|\{version\}|\{architecture\}))+$",
-        description="SOURCE/path/in/it, where SOURCE is the source's name; `{version}` and `{architecture}` are filled in.",
-    ),
-]
+    from kubedeb.yamlfile import Quoted
+    from pkgbuild.recipeform import AbsolutePath, Name, NotEmpty, PackageName, RelativePath, SourcePath
+    from pkgbuild.sources import Source, UpstreamFiles
 
 
 class Architecture(StrEnum):
@@ -87,46 +66,55 @@ class GoMode(StrEnum):
     GOPATH = "gopath"
 
 
-RelativePath = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9+_.-]*(/[A-Za-z0-9_][A-Za-z0-9+_.-]*)*$")]
-
-
-class Generate(StrictModel):
+@frozen
+class Generate(Strict):
     """Source files that a `go` recipe makes before it compiles; kept with what is compiled, by what they are made from."""
 
-    script: RelativePath = Field(
-        description="A file of debian/, run by sh in the sources' folder; $GO is the toolchain, $SCRATCH a folder of its own."
-    )
-    makes: Annotated[tuple[RelativePath, ...], NotEmpty] = Field(
-        description="Every file that it makes and the build needs, below the sources' folder."
-    )
+    script: Annotated[
+        RelativePath,
+        Field(
+            description="A file of debian/, run by sh in the sources' folder; "
+            "$GO is the toolchain, $SCRATCH a folder of its own."
+        ),
+    ]
+    makes: Annotated[
+        tuple[RelativePath, ...],
+        NotEmpty,
+        Field(description="Every file that it makes and the build needs, below the sources' folder."),
+    ]
 
 
-class Go(StrictModel):
+@frozen
+class Go(Strict):
     """How a `go` recipe is compiled; the variables and the target for it are generated into debian/kubedeb.mk."""
 
-    source: Name = Field(description="The source that is the tree: an archive (its single top folder is left out) or a dsc.")
+    source: Annotated[
+        Name, Field(description="The source that is the tree: an archive (its single top folder is left out) or a dsc.")
+    ]
+    toolchain: Annotated[
+        Name, Field(description="golang-X.Y-go or golang-go of `build_depends`, or an archive among the sources.")
+    ]
     mode: GoMode = GoMode.MODULE
-    import_path: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._~/-]*$")] | None = Field(
-        default=None, description="Where the tree lies below GOPATH/src; for mode gopath."
-    )
-    toolchain: Name = Field(description="golang-X.Y-go or golang-go of `build_depends`, or an archive among the sources.")
-    stamps: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9._~/-]+$")], Annotated[str, Field(pattern=r"^[^'\"\s$\\`#]*$")]] = (
+    import_path: Annotated[
+        Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._~/-]*$")] | None,
+        Field(description="Where the tree lies below GOPATH/src; for mode gopath."),
+    ] = None
+    stamps: Annotated[
+        dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9._~/-]+$")], Annotated[str, Field(pattern=r"^[^'\"\s$\\`#]*$")]],
         Field(
-            default_factory=dict,
-            description="Variables that the linker sets (-X); `{version}`, `{major}`, `{series}` and `{date}` are filled in.",
-        )
-    )
-    generate: Generate | None = Field(default=None, description="For sources that are not whole without generated files.")
+            description="Variables that the linker sets (-X); `{version}`, `{major}`, `{series}` and `{date}` are filled in."
+        ),
+    ] = field(default_factory=dict)
+    generate: Annotated[Generate | None, Field(description="For sources that are not whole without generated files.")] = None
     tags: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9_.]+$")], ...] = ()
     cgo: bool = False
 
-    @model_validator(mode="after")
-    def _placed(self) -> Go:
+    def __post_init__(self) -> None:
+        """Refuse an import path where none is wanted, a lack of one, and one that leads elsewhere."""
         if (self.mode is GoMode.GOPATH) != (self.import_path is not None):
             raise ValueError("import_path is for mode gopath, and needed there")
         if self.import_path and ".." in self.import_path.split("/"):
             raise ValueError("import_path leaves GOPATH")
-        return self
 
 
 def as_upstream(version: str) -> str:
@@ -134,7 +122,8 @@ def as_upstream(version: str) -> str:
     return version.replace("~", "-")
 
 
-class Row(StrictModel):
+@frozen
+class Row(Strict):
     """One version: what is built, from which bytes, with which date."""
 
     version: Annotated[
@@ -142,23 +131,31 @@ class Row(StrictModel):
         Field(pattern=r"^[0-9][A-Za-z0-9.+~]*$", description="The upstream version, in quotes; a candidate is 1.11.0~rc.1."),
     ]
     revision: Annotated[int, Field(ge=1, description="Of the packaging; the suite's suffix is added: 1 → 1~deb12u1.")]
-    date: datetime.date = Field(description="The changelog's date: every timestamp in the packages is 12:00 UTC of it.")
+    date: Annotated[
+        datetime.date, Field(description="The changelog's date: every timestamp in the packages is 12:00 UTC of it.")
+    ]
     changes: Annotated[tuple[str, ...], NotEmpty, Field(description="The changelog's lines.")]
-    build_options: tuple[Annotated[str, Field(pattern=r"^[a-z][a-z0-9=_-]*$")], ...] = Field(
-        default=(), description="Words of DEB_BUILD_OPTIONS for this version: nocheck, nodoc, …"
-    )
-    build_profiles: tuple[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.+-]*$")], ...] = Field(
-        default=(), description="Words of DEB_BUILD_PROFILES for this version; they decide which of a .dsc's needs apply."
-    )
-    without: tuple[PackageName, ...] = Field(default=(), description="Packages of the recipe that this version does not have.")
-    suites: Annotated[tuple[Suite, ...], NotEmpty] = Field(
-        default=tuple(Suite), description="What it can be built for, where the build needs what only these suites have."
-    )
-    parts: dict[Name, Quoted] = Field(
-        default_factory=dict,
-        description="Versions of sources and packages that have their own: `{version}` in what concerns them is that.",
-    )
-    sources: Annotated[dict[Architecture, tuple[Source, ...]], NotEmpty]
+    sources: Annotated[dict[Architecture, tuple[Annotated[Source, Field(discriminator="kind")], ...]], NotEmpty]
+    build_options: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^[a-z][a-z0-9=_-]*$")], ...],
+        Field(description="Words of DEB_BUILD_OPTIONS for this version: nocheck, nodoc, …"),
+    ] = ()
+    build_profiles: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.+-]*$")], ...],
+        Field(description="Words of DEB_BUILD_PROFILES for this version; they decide which of a .dsc's needs apply."),
+    ] = ()
+    without: Annotated[
+        tuple[PackageName, ...], Field(description="Packages of the recipe that this version does not have.")
+    ] = ()
+    suites: Annotated[
+        tuple[Suite, ...],
+        NotEmpty,
+        Field(description="What it can be built for, where the build needs what only these suites have."),
+    ] = tuple(Suite)
+    parts: Annotated[
+        dict[Name, Quoted],
+        Field(description="Versions of sources and packages that have their own: `{version}` in what concerns them is that."),
+    ] = field(default_factory=dict)
 
     def package_version(self, suite: Suite) -> str:
         """Return the version of the row's packages in a suite: `3.5.16-1~deb12u1`."""
@@ -192,91 +189,108 @@ class Row(StrictModel):
         return text.replace("{series}", self.series)
 
 
-class Says(StrictModel):
+@frozen
+class Says(Strict):
     """A command of the package that is run after the build, and what its output must hold: is the right version inside?"""
 
     command: Annotated[tuple[str, ...], NotEmpty, Field(description="The first word is a path in the package.")]
-    environment: dict[str, str] = Field(default_factory=dict)
-    output: str = Field(description="`{version}` stands for the version of the source that the command is from.")
+    output: Annotated[str, Field(description="`{version}` stands for the version of the source that the command is from.")]
+    environment: dict[str, str] = field(default_factory=dict)
 
 
-class Environment(StrictModel):
+@frozen
+class Environment(Strict):
     """A Python environment: every wheel of a version, laid out whole, bit for bit."""
 
-    prefix: AbsolutePath = Field(description="The folder of the environment: modules lie in lib/pythonX.Y/site-packages below.")
+    prefix: Annotated[
+        AbsolutePath,
+        Field(description="The folder of the environment: modules lie in lib/pythonX.Y/site-packages below."),
+    ]
     python: Annotated[Quoted, Field(pattern=r"^3\.[0-9]+$", description="The Python that runs it, in quotes.")]
 
 
-class Package(StrictModel):
+@frozen
+class Package(Strict):
     """One binary package: exactly these files, from there."""
 
     name: PackageName
-    copies: dict[AbsolutePath, SourcePath] = Field(
-        default_factory=dict, description="Path in the package: file in a source, bit for bit."
-    )
-    programs: dict[AbsolutePath, Annotated[str, Field(pattern=r"^\.?[A-Za-z0-9._~/-]*$")]] = Field(
-        default_factory=dict, description="Path in the package: the Go package that is compiled to it, ./cmd/hello."
-    )
-    environment: Environment | None = Field(default=None, description="Of the version's wheels, for kind prebuilt.")
-    contents: tuple[AbsolutePath, ...] = Field(
-        default=(), description="Every other file in it; changelog and copyright go without saying."
-    )
-    conffiles: tuple[AbsolutePath, ...] = Field(
-        default=(), description="Those of `contents` that dpkg treats as configuration. None that operators tune."
-    )
-    unit: str | None = Field(default=None, description="Its systemd unit: never started or stopped but by a removal.")
+    copies: Annotated[
+        dict[AbsolutePath, SourcePath], Field(description="Path in the package: file in a source, bit for bit.")
+    ] = field(default_factory=dict)
+    programs: Annotated[
+        dict[AbsolutePath, Annotated[str, Field(pattern=r"^\.?[A-Za-z0-9._~/-]*$")]],
+        Field(description="Path in the package: the Go package that is compiled to it, ./cmd/hello."),
+    ] = field(default_factory=dict)
+    environment: Annotated[Environment | None, Field(description="Of the version's wheels, for kind prebuilt.")] = None
+    contents: Annotated[
+        tuple[AbsolutePath, ...], Field(description="Every other file in it; changelog and copyright go without saying.")
+    ] = ()
+    conffiles: Annotated[
+        tuple[AbsolutePath, ...],
+        Field(description="Those of `contents` that dpkg treats as configuration. None that operators tune."),
+    ] = ()
+    unit: Annotated[str | None, Field(description="Its systemd unit: never started or stopped but by a removal.")] = None
     says: Says | None = None
 
     def of(self, row: Row) -> Package:
         """Return the package of one version: `{series}` filled in."""
-        says = self.says and self.says.model_copy(update={"command": tuple(row.fill(word) for word in self.says.command)})
-        return self.model_copy(
-            update={
-                "name": row.fill(self.name),
-                "copies": {row.fill(path): origin for path, origin in self.copies.items()},
-                "programs": {row.fill(path): program for path, program in self.programs.items()},
-                "contents": tuple(row.fill(path) for path in self.contents),
-                "conffiles": tuple(row.fill(path) for path in self.conffiles),
-                "says": says,
-            }
+        says = self.says and replace(self.says, command=tuple(row.fill(word) for word in self.says.command))
+        return replace(
+            self,
+            name=row.fill(self.name),
+            copies={row.fill(path): origin for path, origin in self.copies.items()},
+            programs={row.fill(path): program for path, program in self.programs.items()},
+            contents=tuple(row.fill(path) for path in self.contents),
+            conffiles=tuple(row.fill(path) for path in self.conffiles),
+            says=says,
         )
 
 
-class Recipe(StrictModel):
+@frozen
+class Recipe(Strict):
     """A component: what it is, its packages, its versions."""
 
     name: Name
-    product: Name | None = Field(
-        default=None, description="What kubedeb's rules call it; lint refuses versions that they block (default: name)."
-    )
     summary: str
-    licence: str = Field(description="SPDX expression.")
+    licence: Annotated[str, Field(description="SPDX expression.")]
     homepage: str
     maintainer: Annotated[str, Field(pattern=r"^[^<>]+ <[^<>@ ]+@[^<>@ ]+>$", description="Name <address>")]
     kind: Kind
-    copyright: SourcePath | None = Field(
-        default=None,
-        description="The copyright file that every package ships, where `debian/copyright` of the recipe is none; "
-        "a `debian` recipe's is its source's own.",
-    )
-    go: Go | None = Field(default=None, description="For kind go.")
-    compression: Annotated[str, Field(pattern=r"^(xz|gzip)-[0-9]$")] = Field(
-        default="xz-1", description="Of the packages: compressor and level."
-    )
-    build_depends: tuple[Name, ...] = Field(
-        default=(), description="Debian packages that the build needs beside debhelper; locked by `kubedeb base update`."
-    )
-    source_build_depends: bool | None = Field(
-        default=None,
-        description="Take what the .dsc build-depends on as well (default: for kind debian; a go recipe may ask for it).",
-    )
-    upstream: UpstreamFiles | None = None
-    common: Name | None = Field(
-        default=None,
-        description="A folder beside the recipe's, whose `debian/` and `files/` are shared; the recipe's own files come first.",
-    )
     packages: Annotated[tuple[Package, ...], NotEmpty]
     versions: Annotated[tuple[Row, ...], NotEmpty]
+    product: Annotated[
+        Name | None,
+        Field(description="What kubedeb's rules call it; lint refuses versions that they block (default: name)."),
+    ] = None
+    copyright: Annotated[
+        SourcePath | None,
+        Field(
+            description="The copyright file that every package ships, where `debian/copyright` of the recipe is none; "
+            "a `debian` recipe's is its source's own."
+        ),
+    ] = None
+    go: Annotated[Go | None, Field(description="For kind go.")] = None
+    compression: Annotated[str, Field(pattern=r"^(xz|gzip)-[0-9]$", description="Of the packages: compressor and level.")] = (
+        "xz-1"
+    )
+    build_depends: Annotated[
+        tuple[Name, ...],
+        Field(description="Debian packages that the build needs beside debhelper; locked by `kubedeb base update`."),
+    ] = ()
+    source_build_depends: Annotated[
+        bool | None,
+        Field(
+            description="Take what the .dsc build-depends on as well (default: for kind debian; a go recipe may ask for it)."
+        ),
+    ] = None
+    upstream: UpstreamFiles | None = None
+    common: Annotated[
+        Name | None,
+        Field(
+            description="A folder beside the recipe's, whose `debian/` and `files/` are shared; "
+            "the recipe's own files come first."
+        ),
+    ] = None
 
     @property
     def takes_source_needs(self) -> bool:
@@ -286,92 +300,3 @@ class Recipe(StrictModel):
     def packages_of(self, row: Row) -> tuple[Package, ...]:
         """Return the packages that one version is built into."""
         return tuple(package.of(row) for package in self.packages if package.name not in row.without)
-
-    @model_validator(mode="after")
-    def _whole(self) -> Recipe:
-        """Refuse what no single field shows: a version twice, a file from a source that is not there."""
-        known: set[str] = set()
-        for row in self.versions:
-            if row.version in known:
-                raise ValueError(f"version {row.version} is listed twice")
-            known.add(row.version)
-            for architecture, sources in row.sources.items():
-                self._check_sources(row, architecture, [source.name for source in sources])
-            if unknown := set(row.without) - {package.name for package in self.packages}:
-                raise ValueError(
-                    f"version {row.version} is without {', '.join(sorted(unknown))}, which the recipe does not have"
-                )
-            if not self.packages_of(row):
-                raise ValueError(f"version {row.version} is without every package")
-            self._check_parts(row)
-        if wrong := wrong_for_kind(self):
-            raise ValueError(wrong)
-        names = [package.name for package in self.packages]
-        if len(set(names)) < len(names):
-            raise ValueError("a package is listed twice")
-        for package in self.packages:
-            if unlisted := set(package.conffiles) - set(package.contents):
-                raise ValueError(f"conffiles of {package.name} that are not in its contents: {', '.join(sorted(unlisted))}")
-        return self
-
-    def _check_parts(self, row: Row) -> None:
-        named = {source.name for sources in row.sources.values() for source in sources}
-        if unknown := set(row.parts) - named - {package.name for package in self.packages_of(row)}:
-            raise ValueError(
-                f"version {row.version} has parts that are neither a source nor a package: {', '.join(sorted(unknown))}"
-            )
-
-    def _check_sources(self, row: Row, architecture: Architecture, given: list[str]) -> None:
-        if len(set(given)) < len(given):
-            raise ValueError(f"version {row.version}, {architecture}: a source is listed twice")
-        given_away = [self.copyright] if self.copyright else []
-        wanted = [*given_away, *(path for package in self.packages_of(row) for path in package.copies.values())]
-        for path in wanted:
-            source = path.partition("/")[0]
-            if source not in given:
-                raise ValueError(
-                    f"version {row.version}, {architecture}: {path} is from source {source!r}, "
-                    f"but its sources are {', '.join(given) or 'none'}"
-                )
-
-
-def wrong_for_kind(recipe: Recipe) -> str:
-    """Return what a recipe's kind forbids or lacks, empty when all is well; pure."""
-    if (recipe.kind is Kind.GO) != (recipe.go is not None):
-        return "the key go is for kind go, and needed there"
-    if recipe.kind is not Kind.GO and any(package.programs for package in recipe.packages):
-        return "programs are compiled by recipes of kind go only"
-    if recipe.kind is not Kind.PREBUILT and any(package.environment for package in recipe.packages):
-        return "an environment of wheels is laid out by recipes of kind prebuilt only"
-    if recipe.kind is Kind.DEBIAN:
-        return _wrong_for_debian(recipe)
-    return _wrong_for_go(recipe, recipe.go) if recipe.go else ""
-
-
-def _wrong_for_debian(recipe: Recipe) -> str:
-    if recipe.copyright or any(package.copies for package in recipe.packages):
-        return "a debian recipe copies nothing from sources: its source package says what is in its packages"
-    for row in recipe.versions:
-        for architecture, sources in row.sources.items():
-            if [(source.kind, source.name) for source in sources] != [("dsc", recipe.name)]:
-                return f"version {row.version}, {architecture}: a debian recipe has one source, the dsc of {recipe.name}"
-            if architecture is not BUILD_ARCHITECTURE:
-                return f"version {row.version}: a debian recipe is built for {BUILD_ARCHITECTURE}, not for {architecture}"
-    return ""
-
-
-def _wrong_for_go(recipe: Recipe, go: Go) -> str:
-    for row in recipe.versions:
-        for architecture, sources in row.sources.items():
-            kinds = {source.name: source.kind for source in sources}
-            where = f"version {row.version}, {architecture}"
-            origins = [origin for package in recipe.packages for origin in package.copies.values()]
-            if unread := [origin for origin in origins if kinds.get(origin.partition("/")[0]) == "dsc"]:
-                return f"{where}: {unread[0]} is from a dsc, which is compiled, not copied from"
-            if kinds.get(go.source) not in ("archive", "dsc"):
-                return f"{where}: go.source {go.source!r} is no archive or dsc of its sources"
-            if go.toolchain not in recipe.build_depends and kinds.get(go.toolchain) != "archive":
-                return f"{where}: go.toolchain {go.toolchain!r} is neither in build_depends nor an archive"
-    if not re.fullmatch(r"golang-([0-9]+\.[0-9]+-)?go", go.toolchain) and go.toolchain in recipe.build_depends:
-        return f"go.toolchain {go.toolchain!r} is not golang-X.Y-go or golang-go"
-    return ""

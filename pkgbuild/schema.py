@@ -1,13 +1,13 @@
-"""`recipes/recipe.schema.json`: the JSON schema of `recipe.yaml`, from the model, so that editors complete it."""
+"""`recipes/recipe.schema.json`: the JSON schema of `recipe.yaml`, from the form, so that editors complete it."""
 
 from __future__ import annotations
 
 from kubedeb.files import canonical_json
-from pkgbuild.recipe import Recipe
+from pkgbuild.recipeform import FORM
 
 SCHEMA_FILE = "recipe.schema.json"
 
 
 def schema() -> str:
     """Return the schema as the file's text."""
-    return canonical_json({"$schema": "https://json-schema.org/draft/2020-12/schema", **Recipe.model_json_schema()})
+    return canonical_json({"$schema": "https://json-schema.org/draft/2020-12/schema", **FORM.adapter.json_schema()})

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
-
-from pydantic import Field, model_validator
+from typing import TYPE_CHECKING
 
 from kubedeb.errors import ExitCode, KubedebError
-from kubedeb.yamlfile import Quoted, StrictModel
+from kubedeb.records import Strict, frozen
 from pkgbuild.checksum import Algorithm, Checksum
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]+$", description="A Debian package or source name.")]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="The file's sha256: 64 lower-case hex digits.")]
-Sha512 = Annotated[str, Field(pattern=r"^[0-9a-f]{128}$", description="The file's sha512: 128 lower-case hex digits.")]
+if TYPE_CHECKING:
+    from typing import Annotated, Literal
+
+    from pydantic import Field
+
+    from kubedeb.yamlfile import Quoted
+    from pkgbuild.recipeform import Name, Sha256, Sha512
 
 
-class _Packaged(StrictModel):
+@frozen
+class _Packaged(Strict):
     """A source that a package index names, by package and version."""
 
     package: Name
@@ -27,6 +30,7 @@ class _Packaged(StrictModel):
         return self.package
 
 
+@frozen
 class _Pinned(_Packaged):
     """One that is pinned by sha256, always."""
 
@@ -38,54 +42,64 @@ class _Pinned(_Packaged):
         return Checksum.sha256(self.sha256)
 
 
+@frozen
 class DebSource(_Pinned):
     """A binary Debian package that is re-used. It names no host: the machine's own apt sources know where Debian is."""
 
     kind: Literal["deb"]
-    suite: Name = Field(description="The Debian suite whose signed index lists the package.")
+    suite: Annotated[Name, Field(description="The Debian suite whose signed index lists the package.")]
 
 
+@frozen
 class DscSource(_Pinned):
     """A Debian source package. The `.dsc` is pinned, and names its other files by sha256."""
 
     kind: Literal["dsc"]
-    suite: Name = Field(description="The Debian suite whose signed index lists the source package.")
-    sha256: Sha256 = Field(description="Of the .dsc file.")
+    suite: Annotated[Name, Field(description="The Debian suite whose signed index lists the source package.")]
+    sha256: Annotated[Sha256, Field(description="Of the .dsc file.")]
 
 
-class Signature(StrictModel):
+@frozen
+class Signature(Strict):
     """A detached signature by upstream."""
 
-    url: str = Field(description="Where it lies; `{version}` and `{architecture}` are filled in.")
-    keyring: str = Field(description="The file of the recipe's `keyring/` folder that holds upstream's keys.")
+    url: Annotated[str, Field(description="Where it lies; `{version}` and `{architecture}` are filled in.")]
+    keyring: Annotated[str, Field(description="The file of the recipe's `keyring/` folder that holds upstream's keys.")]
 
 
-class UpstreamFiles(StrictModel):
+@frozen
+class UpstreamFiles(Strict):
     """What upstream publishes beside its releases; `kubedeb recipe bump` takes digests from it."""
 
-    checksums: str = Field(
-        description="A checksum file; `{version}`, `{architecture}`, `{url}` (the archive's), `{file}` (its name) filled in."
-    )
+    checksums: Annotated[
+        str,
+        Field(
+            description="A checksum file; `{version}`, `{architecture}`, `{url}` (the archive's), `{file}` (its name) "
+            "filled in."
+        ),
+    ]
 
 
-class ArchiveSource(StrictModel):
+@frozen
+class ArchiveSource(Strict):
     """An upstream release: a tar or zip archive, or a single file."""
 
     kind: Literal["archive"]
-    name: Name = Field(description="What paths into it begin with.")
-    url: str = Field(pattern=r"^https?://", description="Where it lies; `{version}` and `{architecture}` are filled in.")
+    name: Annotated[Name, Field(description="What paths into it begin with.")]
+    url: Annotated[
+        str, Field(pattern=r"^https?://", description="Where it lies; `{version}` and `{architecture}` are filled in.")
+    ]
     sha256: Sha256 | None = None
     sha512: Sha512 | None = None
-    unpinned: str | None = Field(
-        default=None, min_length=1, description="Why it has no digest yet. It is listed by lint and never built."
-    )
+    unpinned: Annotated[
+        str | None, Field(min_length=1, description="Why it has no digest yet. It is listed by lint and never built.")
+    ] = None
     signature: Signature | None = None
 
-    @model_validator(mode="after")
-    def _pinned(self) -> ArchiveSource:
+    def __post_init__(self) -> None:
+        """Refuse more pins than one, and none."""
         if sum(pin is not None for pin in (self.sha256, self.sha512, self.unpinned)) != 1:
             raise ValueError("an archive is pinned by sha256 or by sha512, by one of them (or `unpinned: REASON`, for now)")
-        return self
 
     @property
     def version(self) -> str:
@@ -103,20 +117,22 @@ class ArchiveSource(StrictModel):
         return Checksum.sha256(self.sha256) if self.sha256 else Checksum(Algorithm.SHA512, self.sha512 or "")
 
 
+@frozen
 class WheelSource(_Packaged):
     """A Python wheel. It names no host: the machine's own pip knows where its index is."""
 
     kind: Literal["wheel"]
-    package: Name = Field(description="The distribution's name, as its index normalises it.")
-    file: str = Field(pattern=r"^[A-Za-z0-9._+-]+\.whl$", description="The wheel's file name: tags decide which one it is.")
+    package: Annotated[Name, Field(description="The distribution's name, as its index normalises it.")]
+    file: Annotated[
+        str, Field(pattern=r"^[A-Za-z0-9._+-]+\.whl$", description="The wheel's file name: tags decide which one it is.")
+    ]
     sha256: Sha256 | None = None
-    unpinned: str | None = Field(default=None, min_length=1, description="Why it has no digest: it is never built then.")
+    unpinned: Annotated[str | None, Field(min_length=1, description="Why it has no digest: it is never built then.")] = None
 
-    @model_validator(mode="after")
-    def _pinned(self) -> WheelSource:
+    def __post_init__(self) -> None:
+        """Refuse more pins than one, and none."""
         if (self.sha256 is None) != (self.unpinned is not None):
             raise ValueError("a wheel is pinned by sha256 (or `unpinned: REASON`)")
-        return self
 
     @property
     def checksum(self) -> Checksum:
@@ -128,4 +144,4 @@ class WheelSource(_Packaged):
         return Checksum.sha256(self.sha256)
 
 
-Source = Annotated[DebSource | DscSource | ArchiveSource | WheelSource, Field(discriminator="kind")]
+Source = DebSource | DscSource | ArchiveSource | WheelSource

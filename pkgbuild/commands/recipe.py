@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -13,7 +15,6 @@ from kubedeb.errors import ExitCode, KubedebError, storage_errors
 from kubedeb.files import write_bytes
 from kubedeb.output import json_option, print_json, print_table
 from kubedeb.progress import progress
-from kubedeb.yamlfile import parse, validate
 from pkgbuild.baselock import BaseLock
 from pkgbuild.commands import options
 from pkgbuild.layers import Wants, wants_of
@@ -37,7 +38,7 @@ def list_recipes(recipes: tuple[Path, ...], *, as_json: bool) -> None:
     """List every recipe, its packages and its versions."""
     loaded = [load(folder) for folder in options.known_recipes(recipes).values()]
     if as_json:
-        print_json([{**one.recipe.model_dump(mode="json"), "folder": str(one.folder)} for one in loaded])
+        print_json([{**_data(one.recipe), "folder": str(one.folder)} for one in loaded])
         return
     rows = [
         (one.recipe.name, ", ".join(package.name for package in one.recipe.packages),
@@ -194,8 +195,10 @@ def bump_recipe(
 
     Digests come from upstream's checksum file, from what its signature covers, or from Debian's signed index.
     """
+    from kubedeb.yamlfile import parse
     from pkgbuild.bump import edited
     from pkgbuild.fetch import network
+    from pkgbuild.recipeform import FORM
 
     chosen = choose(options.known_recipes(recipes), [name])[0].loaded
     file, target, shown = chosen.folder / RECIPE_FILE, options.target("bookworm", "amd64", None, cache), progress()
@@ -203,7 +206,7 @@ def bump_recipe(
     with file.open(newline="") as stream:
         text = stream.read()
     done = edited(text, chosen, version, (day or datetime.now(UTC)).date(), net, target.cache.folder / "bump", accept=accept)
-    validate(parse(done.text, file, code=ExitCode.RECIPE), Recipe, code=ExitCode.RECIPE)
+    FORM.validate(parse(done.text, file, code=ExitCode.RECIPE), code=ExitCode.RECIPE)
     with storage_errors(str(file), ExitCode.BUILD_STORAGE):
         write_bytes(file, done.text.encode())
     if as_json:
@@ -230,6 +233,12 @@ def _expand_one(name: str, recipes: tuple[Path, ...], suite: str, arch: str, sto
         raise click.UsageError(f"Name one version of {name}: {name}@VERSION with VERSION one of {versions}.")
     lock = target.store.base(target.suite, BUILD_ARCHITECTURE)
     return expand(chosen[0], target.suite, target.architecture, _locked(target, lock, chosen[0]))
+
+
+def _data(recipe: Recipe) -> dict[str, Any]:
+    """Return a recipe as JSON-able data."""
+    rows = [{**asdict(row), "date": row.date.isoformat()} for row in recipe.versions]
+    return {**asdict(recipe), "versions": rows}
 
 
 def _wants(target: Target, chosen: Sequence[Chosen], lock: BaseLock) -> set[Wants]:

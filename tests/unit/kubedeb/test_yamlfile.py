@@ -1,13 +1,20 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import Field
 
 from kubedeb.errors import ExitCode, KubedebError
-from kubedeb.yamlfile import Quoted, Scalar, StrictModel, load, load_model, parse, validate
+from kubedeb.records import Strict, frozen
+from kubedeb.yamlfile import Form, Quoted, Scalar, StrictModel, load, load_model, parse, validate
+
+if TYPE_CHECKING:
+    NotTooMuch = int
 
 
 class Row(StrictModel):
@@ -20,6 +27,30 @@ class Sample(StrictModel):
     versions: list[Row]
 
 
+@frozen
+class PlainRow(Strict):
+    """What a dataclass' annotations name need not be there when it is made."""
+
+    version: Quoted
+    revision: NotTooMuch = 1
+
+
+@frozen
+class PlainSample(Strict):
+    name: str
+    versions: list[PlainRow]
+
+    def __post_init__(self) -> None:
+        if self.name == "none":
+            raise ValueError("a name of its own is needed")
+
+
+def no_row_twice(sample: PlainSample) -> None:
+    if len({row.version for row in sample.versions}) < len(sample.versions):
+        raise ValueError("a version is there twice")
+
+
+FORM = Form(PlainSample, {"Quoted": Quoted, "PlainRow": PlainRow, "NotTooMuch": Annotated[int, Field(lt=1000)]}, no_row_twice)
 GOOD = """\
 name: etcd
 versions:
@@ -55,14 +86,20 @@ def read(text: str) -> Sample:
     return validate(parse(text, Path("x.yaml"), code=ExitCode.RECIPE), Sample, code=ExitCode.RECIPE)
 
 
+def read_plain(text: str) -> PlainSample:
+    return FORM.validate(parse(text, Path("x.yaml"), code=ExitCode.RECIPE), code=ExitCode.RECIPE)
+
+
 def test_good() -> None:
     assert read(GOOD) == Sample(name="etcd", versions=[Row(version="1.10", revision=2)])
+    assert read_plain(GOOD) == PlainSample("etcd", [PlainRow("1.10", 2)])
 
 
+@pytest.mark.parametrize("reader", [read, read_plain], ids=["model", "dataclass"])
 @pytest.mark.parametrize(("text", "expected"), BROKEN.values(), ids=BROKEN)
-def test_broken(text: str, expected: list[str]) -> None:
+def test_broken(text: str, expected: list[str], reader: Callable[[str], object]) -> None:
     with pytest.raises(KubedebError) as caught:
-        read(text)
+        reader(text)
     assert caught.value.code == ExitCode.RECIPE
     for line in expected:
         assert line in caught.value.render()
@@ -75,6 +112,20 @@ def test_every_finding_is_told() -> None:
     assert "unknown key 'nam'" in message
     assert "'name' is missing" in message
     assert "x.yaml:3: versions.0.version" in message
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (GOOD.replace("2", "1000"), "x.yaml:4: versions.0.revision: Input should be less than 1000"),
+        ("name: none\nversions: []\n", "x.yaml:1: the file: a name of its own is needed"),
+        (GOOD + GOOD.partition("versions:\n")[2], "x.yaml:1: the file: a version is there twice"),
+    ],
+)
+def test_a_form_says_what_a_dataclass_and_what_all_of_it_refuses(text: str, said: str) -> None:
+    with pytest.raises(KubedebError) as caught:
+        read_plain(text)
+    assert said in caught.value.render()
 
 
 def test_unreadable(tmp_path: Path) -> None:
