@@ -6,6 +6,10 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class ExitCode(IntEnum):
@@ -143,4 +147,15 @@ def storage_errors(what: str, code: ExitCode) -> Iterator[None]:
             details=f"{where}{error.strerror or error}",
             hint=ONE_FILE_SYSTEM if error.errno == errno.EXDEV else MEND,
             code=code,
+        ) from error
+
+
+def read_text(path: Path, *, code: ExitCode) -> str:
+    """Return the text of a file that people write. Raises `KubedebError` with `code`."""
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise KubedebError(
+            f"cannot read {path}", details=str(reason), hint="Check the path and its rights.", code=code
         ) from error

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Generic, TypeVar
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 
-from kubedeb.errors import ExitCode, KubedebError
+from kubedeb.errors import ExitCode, KubedebError, read_text
 
 # libyaml is ten times faster than the pure Python loader, and not built on every platform.
 LOADER: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
@@ -74,14 +74,7 @@ class Document:
 
 def load(path: Path, *, code: ExitCode) -> Document:
     """Read one YAML document; unreadable, not YAML or a duplicate key raise `KubedebError` with `code`, with the line."""
-    try:
-        text = path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise KubedebError(
-            f"cannot read {path}", details=str(reason), hint="Check the path and its rights.", code=code
-        ) from error
-    return parse(text, path, code=code)
+    return parse(read_text(path, code=code), path, code=code)
 
 
 def parse(text: str, path: Path, *, code: ExitCode) -> Document:

@@ -6,16 +6,17 @@ import sys
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kubedeb.config import resolve
-from kubedeb.errors import ExitCode, KubedebError
+from kubedeb.errors import ExitCode, KubedebError, read_text
 from kubedeb.records import frozen
-from kubedeb.yamlfile import Document
-from kubedeb.yamlfile import load as load_yaml
 from pkgbuild.patches import near, read_patches
 from pkgbuild.recipe import Architecture, Kind, Recipe, Row, Suite
-from pkgbuild.recipeform import FORM
 from pkgbuild.sources import ArchiveSource
+
+if TYPE_CHECKING:
+    from pkgbuild.keep import Keep
 
 RECIPE_FILE = "recipe.yaml"
 TEMPLATE = ".j2"
@@ -26,17 +27,24 @@ TEMPLATE = ".j2"
 class LoadedRecipe:
     """A recipe and what lies beside it: `debian/` (templates end in .j2) as text, `files/` as (bytes, executable).
 
+    `text` is that of its `recipe.yaml`.
     `patches` are (name, bytes) by version, in the order of their series; `keyring` is {file: its text, armoured}. `shared` are
     the paths of what lies in the folder that the recipe shares with others: `debian/rules.j2`.
     """
 
     recipe: Recipe
+    text: str
     folder: Path
     debian: dict[str, str]
     files: dict[str, tuple[bytes, bool]]
     patches: dict[str, tuple[tuple[str, bytes], ...]] = field(default_factory=dict)
     keyring: dict[str, str] = field(default_factory=dict)
     shared: frozenset[str] = frozenset()
+
+    @property
+    def templates(self) -> dict[str, str]:
+        """Return the templates among `debian`."""
+        return {name: text for name, text in self.debian.items() if name.endswith(TEMPLATE)}
 
     def place(self, path: str) -> Path:
         """Return where a file of `debian/` or `files/` lies, for messages."""
@@ -73,17 +81,23 @@ def find(folders: Iterable[Path]) -> dict[str, Path]:
     return found
 
 
-def load(folder: Path) -> LoadedRecipe:
-    """Read one recipe. Raises `KubedebError` (RECIPE) with file and line."""
+def load(folder: Path, keep: Keep | None = None) -> LoadedRecipe:
+    """Read one recipe; what `keep` knows is not validated again. Raises `KubedebError` (RECIPE) with file and line."""
     path = folder / RECIPE_FILE
-    document = load_yaml(path, code=ExitCode.RECIPE)
-    recipe = FORM.validate(document, code=ExitCode.RECIPE)
+    text = read_text(path, code=ExitCode.RECIPE)
+
+    def read() -> Recipe:
+        from pkgbuild.recipeform import read
+
+        return read(text, path)
+
+    recipe = keep.recipe(path, text, read) if keep else read()
     if recipe.name != folder.name:
         raise KubedebError(
             f"{path}: the recipe is named {recipe.name!r} but lies in the folder {folder.name!r}",
             hint="Give both the same name.", code=ExitCode.RECIPE,
         )  # fmt: skip
-    trees, shared = _trees(document, recipe, folder)
+    trees, shared = _trees(recipe, folder)
     try:
         debian = {name: file.read_text() for name, file in trees["debian"].items()}
         files = {name: (file.read_bytes(), bool(file.stat().st_mode & 0o100)) for name, file in trees["files"].items()}
@@ -97,11 +111,11 @@ def load(folder: Path) -> LoadedRecipe:
             f"{folder / 'patches'}: a prebuilt recipe has no source tree to patch", code=ExitCode.RECIPE,
             hint="Its binaries stay bit for bit; kind go or debian builds from source.",
         )  # fmt: skip
-    _check_keyrings(document, recipe, keyring)
-    return LoadedRecipe(recipe, folder, debian, files, patches, keyring, shared)
+    _check_keyrings(path, recipe, keyring)
+    return LoadedRecipe(recipe, text, folder, debian, files, patches, keyring, shared)
 
 
-def _trees(document: Document, recipe: Recipe, folder: Path) -> tuple[dict[str, dict[str, Path]], frozenset[str]]:
+def _trees(recipe: Recipe, folder: Path) -> tuple[dict[str, dict[str, Path]], frozenset[str]]:
     """Return the recipe's `debian` and `files` by name, and which of them are those of the folder that it shares.
 
     A file of the recipe's own hides the shared one of its name, as a template does the file that it becomes.
@@ -109,7 +123,7 @@ def _trees(document: Document, recipe: Recipe, folder: Path) -> tuple[dict[str, 
     common = folder.parent / recipe.common if recipe.common else None
     if common is not None and not common.is_dir():
         raise KubedebError(
-            f"{document.path}:{document.line_of(('common',))}: there is no folder {recipe.common} beside the recipe's",
+            f"{_line(folder / RECIPE_FILE, 'common')}: there is no folder {recipe.common} beside the recipe's",
             details=near(str(recipe.common), [path.name for path in folder.parent.iterdir() if path.is_dir()]),
             hint="It holds debian/ and files/, and goes where the recipe goes.", code=ExitCode.RECIPE,
         )  # fmt: skip
@@ -130,18 +144,25 @@ def _rendered(tree: str, path: str) -> str:
     return path.removesuffix(TEMPLATE) if tree == "debian" else path
 
 
-def _check_keyrings(document: Document, recipe: Recipe, keyring: Collection[str]) -> None:
+def _check_keyrings(path: Path, recipe: Recipe, keyring: Collection[str]) -> None:
     """Refuse a signature whose keyring is not in the recipe's folder."""
     for row_place, row in enumerate(recipe.versions):
         for architecture, sources in row.sources.items():
             for place, source in enumerate(sources):
                 signature = source.signature if isinstance(source, ArchiveSource) else None
                 if signature and signature.keyring not in keyring:
-                    where = ("versions", row_place, "sources", architecture.value, place, "signature", "keyring")
+                    where = _line(path, "versions", row_place, "sources", architecture.value, place, "signature", "keyring")
                     raise KubedebError(
-                        f"{document.path}:{document.line_of(where)}: there is no keyring/{signature.keyring}",
+                        f"{where}: there is no keyring/{signature.keyring}",
                         details=near(signature.keyring, keyring), code=ExitCode.RECIPE,
                     )  # fmt: skip
+
+
+def _line(path: Path, *where: str | int) -> str:
+    """Return FILE:LINE of what stands in a recipe at these keys, for messages."""
+    from kubedeb.yamlfile import load
+
+    return f"{path}:{load(path, code=ExitCode.RECIPE).line_of(where)}"
 
 
 def _tree(folder: Path) -> list[tuple[str, Path]]:
@@ -170,12 +191,15 @@ def folder_of(name: str, found: dict[str, Path]) -> Path:
     return found[name]
 
 
-def choose(found: dict[str, Path], wanted: Sequence[str]) -> list[Chosen]:
-    """Return what `RECIPE` (all its versions) and `RECIPE@VERSION` name. Raises `KubedebError` with a near match."""
+def choose(found: dict[str, Path], wanted: Sequence[str], keep: Keep | None = None) -> list[Chosen]:
+    """Return what `RECIPE` (all its versions) and `RECIPE@VERSION` name, read as `load` does.
+
+    Raises `KubedebError` with a near match.
+    """
     chosen: dict[tuple[str, str], Chosen] = {}
     for text in wanted:
         name, at, version = text.partition("@")
-        loaded = load(folder_of(name, found))
+        loaded = load(folder_of(name, found), keep)
         rows = [row for row in loaded.recipe.versions if not at or row.version == version]
         if not rows:
             known = [row.version for row in loaded.recipe.versions]

@@ -1,4 +1,4 @@
-"""What builds left that can be made again and is of no use any more: images, unpacked roots, packed bases; compile caches."""
+"""What builds left that can be made again and is of no use any more: images, roots, packed bases, caches, what recipes gave."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from kubedeb.records import frozen
 from pkgbuild import compilecache, dockerd
 from pkgbuild.backends import base_name
 from pkgbuild.compilecache import Limits
+from pkgbuild.keep import KEPT
 from pkgbuild.stage import sandbox_stage
 from pkgbuild.store import Store
 from pkgbuild.unsharesandbox import remove_tree
@@ -27,6 +28,7 @@ SHORT = 12
 STALE = "its base is no longer the current one"
 OTHER_STAGE = "it was made with another first stage of the Dockerfile"
 UNUSED = "no build has used it for {:g} days"
+READ = "it was read more than {:g} days ago"
 SURPLUS = "the compile caches are too old or too many"
 
 
@@ -39,6 +41,7 @@ class Sort(StrEnum):
     BASE = "base image"
     UNPACKED = "unpacked root"
     PACKED = "packed base"
+    KEPT = "kept recipe"
     COMPILED = "compile cache"
 
 
@@ -75,6 +78,8 @@ class Needed:
 
 def why_goes(piece: Piece, needed: Needed, now: float, days: float) -> str:
     """Return why a piece goes, "" when it stays; pure. What is of a base that the store never had is another store's."""
+    if piece.sort is Sort.KEPT:
+        return READ.format(days) if piece.made < now - days * 86400 else ""
     if piece.busy or piece.name in needed.names or piece.base not in needed.known:
         return ""
     if piece.base not in needed.bases:
@@ -119,6 +124,12 @@ def roots(store: Store) -> Iterator[Piece]:
         yield Piece(Sort.PACKED, path.name, path.name[:SHORT], path.stat().st_size, path.stat().st_ctime)
 
 
+def readings(store: Store) -> Iterator[Piece]:
+    """Give what a store keeps of recipes; one that has changed, or whose folder is gone, is never asked for again."""
+    for path in (store.folder / KEPT).glob("[!.]*"):
+        yield Piece(Sort.KEPT, path.name, size=path.stat().st_size, made=path.stat().st_mtime)
+
+
 def needed_by(store: Store) -> Needed:
     """Return what a store needs."""
     stage, locks = sandbox_stage(), store.bases()
@@ -136,7 +147,7 @@ def prune(
 
     Raises `KubedebError` (SANDBOX) when docker fails.
     """
-    pieces, needed, now = [*(images(client) if client else ()), *roots(store)], needed_by(store), time.time()
+    pieces, needed, now = [*(images(client) if client else ()), *roots(store), *readings(store)], needed_by(store), time.time()
     order = list(Sort)
     going = [(piece, why) for piece in sorted(pieces, key=lambda piece: (order.index(piece.sort), piece.name))
              if (why := why_goes(piece, needed, now, days))]  # fmt: skip
@@ -152,6 +163,8 @@ def _remove(pieces: Sequence[Piece], store: Store, client: DockerClient | None) 
             remove_tree(store.folder / f"roots-{os.getuid()}" / piece.name)
         elif piece.sort is Sort.PACKED:
             (store.folder / "bases" / Path(piece.name).name).unlink(missing_ok=True)
+        elif piece.sort is Sort.KEPT:
+            (store.folder / KEPT / Path(piece.name).name).unlink(missing_ok=True)
         elif client is not None:
             dockerd.remove_images(client, [piece.name])
         store.forget_use(piece.name)

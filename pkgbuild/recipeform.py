@@ -5,11 +5,13 @@ Apart from the values, since pydantic is loaded for a tenth of a second: whoever
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from kubedeb.yamlfile import Form, Quoted
+from kubedeb.errors import ExitCode
+from kubedeb.yamlfile import Form, Quoted, parse
 from pkgbuild import recipe, sources
 from pkgbuild.recipecheck import refuse
 
@@ -56,3 +58,8 @@ NAMES = {
 }  # fmt: skip
 """What the annotations of a recipe's dataclasses are made of."""
 FORM = Form(recipe.Recipe, NAMES, refuse)
+
+
+def read(text: str, path: Path) -> recipe.Recipe:
+    """Return the recipe that a file says. Raises `KubedebError` (RECIPE) with every finding and its line."""
+    return FORM.validate(parse(text, path, code=ExitCode.RECIPE), code=ExitCode.RECIPE)

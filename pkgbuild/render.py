@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import datetime
-from functools import cache
+from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
 from textwrap import TextWrapper
-from typing import TYPE_CHECKING, Any
 
 from kubedeb.dates import written
 from kubedeb.errors import ExitCode, KubedebError
@@ -14,9 +13,6 @@ from kubedeb.files import sha256_bytes
 from kubedeb.records import frozen
 from pkgbuild.library import TEMPLATE, Chosen
 from pkgbuild.recipe import Architecture, Kind, Package, Recipe, Row, Suite
-
-if TYPE_CHECKING:
-    import jinja2
 
 LAID_OUT = "tree"
 """The folder that holds each package's files as they will lie on the target: `tree/etcd-server/usr/bin/etcd`."""
@@ -65,7 +61,24 @@ class Rendered:
     date: datetime.datetime
 
 
-def render(chosen: Chosen, about: Rendered) -> dict[str, TreeFile]:
+def pages(chosen: Chosen, about: Rendered) -> dict[str, str]:
+    """Return {name: text} of what a version's templates become; pure. Raises `KubedebError` (RECIPE)."""
+    from pkgbuild.templates import fill  # who has kept the pages does without Jinja
+
+    row = chosen.row
+    values = {
+        "recipe": chosen.loaded.recipe, "row": row, "version": row.version, "series": row.series,
+        "package_version": about.package_version, "suite": about.suite.value, "architecture": about.architecture.value,
+    }  # fmt: skip
+    texts = chosen.loaded.templates
+    return {name: fill(text, values, str(chosen.loaded.place(f"debian/{name}"))) for name, text in texts.items()}
+
+
+Pages = Callable[[Chosen, Rendered], Mapping[str, str]]
+"""`pages`, or what gives those that it gave before."""
+
+
+def render(chosen: Chosen, about: Rendered, pages: Pages = pages) -> dict[str, TreeFile]:
     """Return {path: file} of the whole source tree but the copies from sources. Raises `KubedebError` (RECIPE)."""
     loaded, row = chosen.loaded, chosen.row
     recipe = loaded.recipe
@@ -75,17 +88,13 @@ def render(chosen: Chosen, about: Rendered) -> dict[str, TreeFile]:
     else:
         tree = {"debian/changelog": entry, "debian/source/format": TreeFile(b"3.0 (quilt)\n")}
     tree.update({f"{PATCHES}/{name}": TreeFile(data) for name, data in loaded.patches.get(row.version, ())})
-    values = {
-        "recipe": recipe, "row": row, "version": row.version, "series": row.series, "package_version": about.package_version,
-        "suite": about.suite.value, "architecture": about.architecture.value,
-    }  # fmt: skip
-    for name, text in loaded.debian.items():
-        where = loaded.place(f"debian/{name}")
-        path = f"debian/{row.fill(name).removesuffix(TEMPLATE)}"
+    paths = {name: f"debian/{row.fill(name).removesuffix(TEMPLATE)}" for name in loaded.debian}
+    for name, path in paths.items():
         if path in GENERATED or (path == COPYRIGHT and recipe.copyright):
+            where = loaded.place(f"debian/{name}")
             raise KubedebError(f"{where}: this file is generated", hint="Remove it.", code=ExitCode.RECIPE)
-        shown = _fill(text, values, str(where)) if name.endswith(TEMPLATE) else text
-        tree[path] = TreeFile(shown.encode(), executable=path == "debian/rules")
+    shown = {**loaded.debian, **pages(chosen, about)}
+    tree.update({path: TreeFile(shown[name].encode(), executable=path == "debian/rules") for name, path in paths.items()})
     if about.suite.value in WITHOUT_VARIABLES:
         tree[COMPRESSOR] = TreeFile(OWN_DPKG_DEB, executable=True)
     if recipe.kind is not Kind.DEBIAN and recipe.copyright is None and COPYRIGHT not in tree:
@@ -121,41 +130,3 @@ def install_list(package: Package, files: list[str]) -> str:
         laid.append(f"{package.name}{package.environment.prefix}")
     lines = [f"{LAID_OUT}/{path} {PurePosixPath(path).relative_to(package.name).parent}\n" for path in laid]
     return "".join(lines)
-
-
-def _fill(text: str, values: dict[str, Any], where: str) -> str:
-    import jinja2
-
-    try:
-        return _template(text).render(values)
-    except jinja2.TemplateSyntaxError as error:
-        raise KubedebError(f"{where}:{error.lineno}: {error.message}", code=ExitCode.RECIPE) from error
-    except jinja2.UndefinedError as error:
-        known = ", ".join(sorted(values))
-        place = f"{where}:{_line_of(error)}"
-        raise KubedebError(f"{place}: {error.message}", hint=f"Templates know: {known}.", code=ExitCode.RECIPE) from error
-    except Exception as error:  # a template computes: it may divide by zero, or call what cannot be called
-        raise KubedebError(f"{where}:{_line_of(error)}: {type(error).__name__}: {error}", code=ExitCode.RECIPE) from error
-
-
-@cache
-def _template(text: str) -> jinja2.Template:
-    """Return a template, compiled once for all versions of a recipe."""
-    return _environment().from_string(text)
-
-
-@cache
-def _environment() -> jinja2.Environment:
-    import jinja2.sandbox
-
-    return jinja2.sandbox.ImmutableSandboxedEnvironment(
-        undefined=jinja2.StrictUndefined, keep_trailing_newline=True, trim_blocks=True, lstrip_blocks=True
-    )
-
-
-def _line_of(error: Exception) -> int:
-    """Return the line of the template that an error is from: Jinja rewrites its traceback."""
-    import traceback
-
-    frames = traceback.walk_tb(error.__traceback__)
-    return max((line for frame, line in frames if frame.f_code.co_filename == "<template>"), default=1)

@@ -16,7 +16,7 @@ from pkgbuild.checksum import Checksum
 from pkgbuild.gomake import GENERATOR, MAKEFILE, GenerateSpec, GoSpec, makefile
 from pkgbuild.library import Chosen
 from pkgbuild.recipe import Architecture, Go, Package, Recipe, Row, Suite
-from pkgbuild.render import Rendered, TreeFile, render
+from pkgbuild.render import Pages, Rendered, TreeFile, pages, render
 from pkgbuild.sources import ArchiveSource, DscSource, Source, WheelSource
 
 FORMAT = 3
@@ -178,7 +178,9 @@ class Expanded:
     tree: dict[str, TreeFile]
 
 
-def expand(chosen: Chosen, suite: Suite, architecture: Architecture, room: Locked = NOTHING_LOCKED) -> Expanded:
+def expand(
+    chosen: Chosen, suite: Suite, architecture: Architecture, room: Locked = NOTHING_LOCKED, pages: Pages = pages
+) -> Expanded:
     """Return the whole build of one row for one suite and architecture; pure. Raises `KubedebError` (RECIPE)."""
     recipe, row = chosen.loaded.recipe, chosen.row
     sources = row.sources.get(architecture)
@@ -197,7 +199,7 @@ def expand(chosen: Chosen, suite: Suite, architecture: Architecture, room: Locke
     noon = datetime.datetime.combine(row.date, datetime.time(12), datetime.UTC)
     go = _go(recipe, recipe.go, row) if recipe.go else None
     rendered = Rendered(package_version, suite, architecture, noon)
-    tree = render(chosen, rendered)
+    tree = render(chosen, rendered, pages)
     if go:
         tree[MAKEFILE] = TreeFile(_makefile(go, chosen, architecture).encode())
         tree.update(_generator(go, tree, recipe.name))

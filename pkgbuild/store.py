@@ -59,7 +59,7 @@ class BuildResult:
 
 @frozen
 class Store:
-    """A folder: `builds/DIGEST/`, `checked/`, `bases/`, `logs/`, `locks/`."""
+    """A folder: `builds/DIGEST/`, `checked/`, `bases/`, `logs/`, `locks/`; what recipes gave is in `kept/` (`keep.Keep`)."""
 
     folder: Path
 

@@ -11,6 +11,7 @@ from kubedeb.records import frozen
 from pkgbuild.baselock import BaseLock
 from pkgbuild.builddeps import names, without
 from pkgbuild.graph import Needs, OwnPackage, needs, with_own
+from pkgbuild.keep import Keep
 from pkgbuild.library import Chosen
 from pkgbuild.plan import Action, Verb, earlier, plan, stale
 from pkgbuild.recipe import Architecture, Suite
@@ -44,7 +45,8 @@ class Survey:
         self._chosen, self._ground, self._store, self._lacking = chosen, ground, store, lacking
         self._check, self._verify = check, verify
         self._results: dict[str, BuildResult | None] = {}
-        self.expanded = [expand(one, ground.suite, ground.architecture, ground.locked) for one in chosen]
+        self._pages = Keep(store.folder).pages
+        self.expanded = [expand(one, ground.suite, ground.architecture, ground.locked, self._pages) for one in chosen]
         self.needs: Needs = needs([one.spec for one in self.expanded])
         self.actions: dict[int, Action] = {}
         for place in graphlib.TopologicalSorter({place: set(of.values()) for place, of in self.needs.items()}).static_order():
@@ -82,7 +84,8 @@ class Survey:
         """Expand a place once more with the packages of ours that its root will hold, and return what is to be done."""
         if own:
             locked = with_own(self._ground.locked, self.expanded[place].spec.build_depends, own)
-            self.expanded[place] = expand(self._chosen[place], self._ground.suite, self._ground.architecture, locked)
+            one, ground = self._chosen[place], self._ground
+            self.expanded[place] = expand(one, ground.suite, ground.architecture, locked, self._pages)
         spec = self.expanded[place].spec
         result = self.result(place)
         before = earlier(spec, self.stored) if result is None else None

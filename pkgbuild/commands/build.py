@@ -17,6 +17,7 @@ from pkgbuild import dsse
 from pkgbuild.attest import STATEMENTS, sign_files
 from pkgbuild.commands import options
 from pkgbuild.conditions import Conditions
+from pkgbuild.keep import Keep
 from pkgbuild.library import choose, fitting
 from pkgbuild.outcome import Outcome, summary, trouble
 from pkgbuild.plan import Verb
@@ -107,8 +108,8 @@ def build(
         raise click.UsageError("--sign goes with -o: the store keeps unsigned statements.")
     signer = dsse.private_key(key) if key else None
     found = options.known_recipes(recipes)
-    chosen = choose(found, recipes_wanted or sorted(found))
     target = options.target(suite, arch, store, cache, shared_cache)
+    chosen = choose(found, recipes_wanted or sorted(found), Keep(target.store.folder))
     chosen, left_out = fitting(chosen, recipes_wanted, target.suite, target.architecture)
     if shell and (len(chosen) != 1 or as_json or farm or not sys.stdin.isatty()):
         raise click.UsageError("--shell needs a terminal and one RECIPE@VERSION, and neither --json nor --farm.")

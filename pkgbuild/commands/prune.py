@@ -26,7 +26,7 @@ from pkgbuild.commands import options
 @options.store_option
 @json_option
 def prune(days: float, compile_size: int, store: Path | None, *, dry: bool, as_json: bool) -> None:
-    """Remove images, roots and compile caches that builds need no more; what is needed again is made again.
+    """Remove images, roots, compile caches and kept recipes that builds need no more; what is needed again is made again.
 
     Images of bases that this store never had stay: they are another store's. So does what a container runs.
     """

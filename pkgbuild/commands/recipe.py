@@ -11,12 +11,14 @@ from typing import Any
 
 import click
 
+from kubedeb.config import path_setting
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
 from kubedeb.files import write_bytes
 from kubedeb.output import json_option, print_json, print_table
 from kubedeb.progress import progress
 from pkgbuild.baselock import BaseLock
 from pkgbuild.commands import options
+from pkgbuild.keep import Keep
 from pkgbuild.layers import Wants, wants_of
 from pkgbuild.library import RECIPE_FILE, Chosen, choose, fitting, load
 from pkgbuild.recipe import BUILD_ARCHITECTURE, Architecture, Recipe
@@ -36,7 +38,8 @@ def recipe() -> None:
 @json_option
 def list_recipes(recipes: tuple[Path, ...], *, as_json: bool) -> None:
     """List every recipe, its packages and its versions."""
-    loaded = [load(folder) for folder in options.known_recipes(recipes).values()]
+    keep = Keep(path_setting("store"))
+    loaded = [load(folder, keep) for folder in options.known_recipes(recipes).values()]
     if as_json:
         print_json([{**_data(one.recipe), "folder": str(one.folder)} for one in loaded])
         return
@@ -195,10 +198,9 @@ def bump_recipe(
 
     Digests come from upstream's checksum file, from what its signature covers, or from Debian's signed index.
     """
-    from kubedeb.yamlfile import parse
     from pkgbuild.bump import edited
     from pkgbuild.fetch import network
-    from pkgbuild.recipeform import FORM
+    from pkgbuild.recipeform import read
 
     chosen = choose(options.known_recipes(recipes), [name])[0].loaded
     file, target, shown = chosen.folder / RECIPE_FILE, options.target("bookworm", "amd64", None, cache), progress()
@@ -206,7 +208,7 @@ def bump_recipe(
     with file.open(newline="") as stream:
         text = stream.read()
     done = edited(text, chosen, version, (day or datetime.now(UTC)).date(), net, target.cache.folder / "bump", accept=accept)
-    FORM.validate(parse(done.text, file, code=ExitCode.RECIPE), code=ExitCode.RECIPE)
+    read(done.text, file)
     with storage_errors(str(file), ExitCode.BUILD_STORAGE):
         write_bytes(file, done.text.encode())
     if as_json:
@@ -226,13 +228,14 @@ def print_schema() -> None:
 
 
 def _expand_one(name: str, recipes: tuple[Path, ...], suite: str, arch: str, store: Path | None) -> Expanded:
-    chosen: list[Chosen] = choose(options.known_recipes(recipes), [name])
     target = options.target(suite, arch, store, None)
+    keep = Keep(target.store.folder)
+    chosen: list[Chosen] = choose(options.known_recipes(recipes), [name], keep)
     if len(chosen) != 1:
         versions = ", ".join(one.row.version for one in chosen)
         raise click.UsageError(f"Name one version of {name}: {name}@VERSION with VERSION one of {versions}.")
     lock = target.store.base(target.suite, BUILD_ARCHITECTURE)
-    return expand(chosen[0], target.suite, target.architecture, _locked(target, lock, chosen[0]))
+    return expand(chosen[0], target.suite, target.architecture, _locked(target, lock, chosen[0]), keep.pages)
 
 
 def _data(recipe: Recipe) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from pkgbuild.backends import base_name
 from pkgbuild.baselock import BaseLock
 from pkgbuild.compilecache import Limits
 from pkgbuild.indexentry import IndexEntry
-from pkgbuild.pruning import OTHER_STAGE, STALE, UNUSED, Needed, Piece, Sort, base_of, prune, sort_of, why_goes
+from pkgbuild.pruning import OTHER_STAGE, READ, STALE, UNUSED, Needed, Piece, Sort, base_of, prune, sort_of, why_goes
 from pkgbuild.session import alone, session
 from pkgbuild.store import Store
 
@@ -40,6 +40,8 @@ PIECES: dict[str, tuple[Piece, str]] = {
     "another store's packages": (Piece(Sort.PACKAGES, "foreign", FOREIGN), ""),
     "what does not say of what base it is": (Piece(Sort.ROOT_TESTS, "x"), ""),
     "an old root": (Piece(Sort.UNPACKED, "base-b", OLD), STALE),
+    "what was read lately": (Piece(Sort.KEPT, "hello.json", made=NOW - DAY), ""),
+    "what was read long ago": (Piece(Sort.KEPT, "hello.json", made=NOW - 31 * DAY), READ.format(30)),
     "an old packed base": (Piece(Sort.PACKED, "b.tar.zst", OLD), STALE),
 }
 
@@ -79,7 +81,11 @@ def test_what_lies_in_the_store_goes_with_its_base(tmp_path: Path) -> None:
         store.note_use(name, base_name(of))
     (roots / "layer-of-before").mkdir()  # made when uses were not written down yet
     os.utime(tmp_path / "used/layer-unused", (time.time() - 40 * DAY,) * 2)
+    for name, days in (("hello-0123.json", 1), ("hello_1.10_trixie_amd64-0123.json", 40)):
+        write_text(tmp_path / "kept" / name, "{}")
+        os.utime(tmp_path / "kept" / name, (time.time() - days * DAY,) * 2)
     expected = [
+        ("hello_1.10_trixie_amd64-0123.json", READ.format(30)),
         (base_name(old), STALE), ("layer-old", STALE), ("layer-unused", UNUSED.format(30)), (store.root_file(old).name, STALE),
     ]  # fmt: skip
     for dry in (True, False):
@@ -89,6 +95,7 @@ def test_what_lies_in_the_store_goes_with_its_base(tmp_path: Path) -> None:
         assert (roots / "layer-old").exists() is dry
     assert {path.name for path in roots.iterdir()} == {base_name(new), "layer-used", "layer-of-before"}
     assert [path.name for path in (tmp_path / "bases").glob("*.zst")] == [store.root_file(new).name]
+    assert [path.name for path in (tmp_path / "kept").iterdir()] == ["hello-0123.json"]
     assert set(store.uses()) == {"layer-used"}
     assert store.past_base(old.digest) == old  # what was built on it still says so
     with alone(tmp_path):
