@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import graphlib
 from collections.abc import Collection, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, wait
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 T = TypeVar("T")
 
@@ -39,6 +41,8 @@ def work_through(
     `after`: places that only wait for another one to be over, whatever became of it. Places that are ready are begun in order
     of their number. What `steps` raises ends the work.
     """
+    from concurrent.futures import FIRST_COMPLETED, Future, wait  # a run that finds nothing to do waits for none
+
     sorter = graphlib.TopologicalSorter(waits(needs, after or {}))
     sorter.prepare()
     running: dict[Future[Any], int] = {}

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import tarfile
 from collections.abc import Collection, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.progress import Progress
 from kubedeb.records import frozen
-from pkgbuild.apt import PrivateApt, suite_apt
 from pkgbuild.baselock import BaseLock
 from pkgbuild.cache import Cache
 from pkgbuild.layers import Layer, LayerUpdate, Wants, bring, gone, lacking, news, resolve
 from pkgbuild.store import Store
+
+if TYPE_CHECKING:
+    from pkgbuild.apt import PrivateApt
 
 DPKG_STATUS = "./var/lib/dpkg/status"
 REMAKE = "Make the base anew: kubedeb base update"
@@ -43,6 +45,8 @@ class Layering:
         if missing and self.offline:
             raise gone(missing, "build dependencies", "the network is off")
         if missing:
+            from pkgbuild.apt import suite_apt
+
             where = self.store.folder / "tmp"
             with suite_apt(self.lock.suite, self.lock.architecture, self.mirror, where, self.progress) as apt:
                 bring(missing, "build dependencies", self.cache, apt, self.progress)
@@ -86,6 +90,8 @@ def _renewed(store: Store, lock: BaseLock, want: Wants, apt: PrivateApt, progres
 
 def _status(store: Store, lock: BaseLock) -> str:
     """Return dpkg's status file of a base, from its kept root."""
+    import tarfile
+
     import zstandard
 
     path = store.root_file(lock)

@@ -102,7 +102,7 @@ def load(folder: Path, keep: Keep | None = None) -> LoadedRecipe:
         debian = {name: file.read_text() for name, file in trees["debian"].items()}
         files = {name: (file.read_bytes(), bool(file.stat().st_mode & 0o100)) for name, file in trees["files"].items()}
         keyring = {name: file.read_text() for name, file in _tree(folder / "keyring")}
-        _refuse_links(folder / "patches")
+        _below(folder / "patches")  # for the links that it refuses
         patches = read_patches(folder / "patches", [row.version for row in recipe.versions])
     except (OSError, UnicodeDecodeError) as error:
         raise KubedebError(f"cannot read the recipe in {folder}", details=str(error), code=ExitCode.RECIPE) from error
@@ -166,19 +166,20 @@ def _line(path: Path, *where: str | int) -> str:
 
 
 def _tree(folder: Path) -> list[tuple[str, Path]]:
-    """Return (relative name, path) of every regular file below, sorted. Raises as `_refuse_links`."""
-    _refuse_links(folder)
-    return [(path.relative_to(folder).as_posix(), path) for path in sorted(folder.rglob("*")) if path.is_file()]
+    """Return (relative name, path) of every regular file below, sorted. Raises as `_below`."""
+    return [(path.relative_to(folder).as_posix(), path) for path in _below(folder) if path.is_file()]
 
 
-def _refuse_links(folder: Path) -> None:
-    """Raise `KubedebError` (RECIPE) for a link at or below a folder."""
-    for path in (folder, *sorted(folder.rglob("*"))):
+def _below(folder: Path) -> list[Path]:
+    """Return what is below a folder, sorted. Raises `KubedebError` (RECIPE) for a link there, or in its place."""
+    found = sorted(folder.rglob("*"))
+    for path in (folder, *found):
         if path.is_symlink():
             raise KubedebError(
                 f"{path} is a link", details="It may lead out of the recipe, and to another file elsewhere.",
                 hint="Put the file itself there; a package's own link goes into debian/PACKAGE.links.", code=ExitCode.RECIPE,
             )  # fmt: skip
+    return found
 
 
 def folder_of(name: str, found: dict[str, Path]) -> Path:

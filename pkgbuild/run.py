@@ -17,7 +17,6 @@ from kubedeb.records import frozen
 from pkgbuild.conditions import NO_CONDITIONS, Conditions
 from pkgbuild.finding import ROOTS, lacking
 from pkgbuild.graph import upgrades
-from pkgbuild.halting import Halt
 from pkgbuild.jobs import work_through
 from pkgbuild.layering import Layering
 from pkgbuild.layers import wants_of
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from pkgbuild.baselock import BaseLock
     from pkgbuild.builders import Builder, Job
     from pkgbuild.farm import Farm
+    from pkgbuild.halting import Halt
     from pkgbuild.inspectbuild import Inspector
     from pkgbuild.ours import Offer
     from pkgbuild.sandbox import Backend, OpenSandbox
@@ -205,6 +205,7 @@ def local_builder(target: Target, lock: BaseLock, options: RunOptions, progress:
     """Give what carries builds out: threads of this process with sandboxes of the chosen kind."""
     from pkgbuild.backends import backend
     from pkgbuild.builders import LocalBuilder
+    from pkgbuild.halting import Halt
 
     halt = Halt()
     with backend(options.sandbox, target.store, progress, run_file, halt) as sandboxes:

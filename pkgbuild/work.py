@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,8 @@ from pkgbuild.survey import Survey
 from pkgbuild.target import Target
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from pkgbuild.builders import Builder
     from pkgbuild.ours import Offer
     from pkgbuild.run import RunOptions

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,8 +13,6 @@ import click
 from kubedeb.config import resolve
 from kubedeb.output import json_option, print_json, print_table, table
 from kubedeb.progress import Progress, progress
-from pkgbuild import dsse
-from pkgbuild.attest import STATEMENTS, sign_files
 from pkgbuild.commands import options
 from pkgbuild.conditions import Conditions
 from pkgbuild.keep import Keep
@@ -106,7 +104,7 @@ def build(
     options.refuse_both_or_none(recipes_wanted, everything=everything, none_is_all=run_options.stale)
     if key and not output:
         raise click.UsageError("--sign goes with -o: the store keeps unsigned statements.")
-    signer = dsse.private_key(key) if key else None
+    signer = _signer(key) if key else None
     found = options.known_recipes(recipes)
     target = options.target(suite, arch, store, cache, shared_cache)
     chosen = choose(found, recipes_wanted or sorted(found), Keep(target.store.folder))
@@ -119,7 +117,7 @@ def build(
     outcomes = run_builds(chosen, target, shown, run_options)
     placed = export(outcomes, target.store, output) if output else []
     if signer:
-        sign_files([path for path in placed if path.name.endswith(STATEMENTS)], signer)
+        signer(placed)
     if as_json:
         print_json(
             {
@@ -134,6 +132,15 @@ def build(
         shown.say("nothing to do: no build was made with an older base or toolchain")
     if error := trouble(outcomes):
         raise error
+
+
+def _signer(key: Path) -> Callable[[Sequence[Path]], None]:
+    """Return what signs the statements among files with a key, which is read now. Raises as `dsse.private_key`."""
+    from pkgbuild.attest import STATEMENTS, sign_files
+    from pkgbuild.dsse import private_key
+
+    private = private_key(key)
+    return lambda files: sign_files([path for path in files if path.name.endswith(STATEMENTS)], private)
 
 
 def _farm(address: str | None, **flags: str | None) -> Farm | None:
