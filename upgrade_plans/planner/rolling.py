@@ -7,29 +7,35 @@ limit lets through now are passed over and put back.
 from __future__ import annotations
 
 from bisect import insort
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
 from heapq import heapify, heappop, heappush
-from typing import TYPE_CHECKING
+from operator import attrgetter
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from upgrade_plans.planner.rollout import Group, Limit, Nodes
 
-Marks = dict[tuple[str, str], list[int]]
+Marks = dict[tuple[str, str], tuple[int, ...]]
+OWN: tuple[tuple[str, Callable[[Nodes], str]], ...] = (
+    ("architecture", attrgetter("architecture")), ("hardware", attrgetter("hardware")), ("taints", attrgetter("taints")),
+    ("unseen row", attrgetter("row")),
+)  # fmt: skip
+"""What sets nodes apart that the early batches are to meet."""
+T = TypeVar("T")
+
+
+def members_by(groups: Sequence[Group], key: Callable[[Nodes], T]) -> dict[T, tuple[int, ...]]:
+    """Return the groups (indices, ascending) by what `key` says of their nodes, in its order."""
+    found = defaultdict[T, list[int]](list)
+    for index, (nodes, _) in enumerate(groups):
+        found[key(nodes)].append(index)
+    return {name: tuple(members) for name, members in sorted(found.items())}
 
 
 def marks_of(groups: Sequence[Group]) -> Marks:
     """Return what sets nodes apart, each with the groups that have it: the early batches meet each of it once."""
-    found: Marks = {}
-    for index, (nodes, _) in enumerate(groups):
-        for mark in _own(nodes):
-            found.setdefault(mark, []).append(index)
-    return dict(sorted(found.items()))
-
-
-def _own(nodes: Nodes) -> tuple[tuple[str, str], ...]:
-    kinds = ("architecture", nodes.architecture), ("hardware", nodes.hardware), ("taints", nodes.taints)
-    return (*kinds, ("unseen row", nodes.row))
+    return {(kind, name): members for kind, key in OWN for name, members in members_by(groups, key).items()}
 
 
 class Window:
@@ -44,17 +50,16 @@ class Window:
         self.left = sum(self.waiting)
         self._free = [limit.allowed for limit in found]
         self._allowed = [limit.allowed for limit in found]
-        self._work = [sum(groups[index][0].seconds * self.waiting[index] for index in limit.groups) for limit in found]
+        work = [nodes.seconds * count for (nodes, _), count in zip(groups, self.waiting, strict=True)]
+        self._work = [sum([work[index] for index in limit.groups]) for limit in found]
         self._of: list[list[int]] = [[] for _ in groups]
         for number, limit in enumerate(found):
             for index in limit.groups:
                 self._of[index].append(number)
         self._rows: dict[str, dict[str, dict[str, list[int]]]] = {}
         """By taint group, row and rack the groups that wait; the rack that was picked from last stands last."""
-        for index, (nodes, _) in enumerate(groups):
-            if self.waiting[index]:
-                racks = self._rows.setdefault(nodes.taints, {}).setdefault(nodes.row, {})
-                racks.setdefault(nodes.rack, []).append(index)
+        for (taints, row, rack), members in self._places().items():
+            self._rows.setdefault(taints, {}).setdefault(row, {})[rack] = members
         self._left: dict[tuple[str, str], int] = {}
         self._fullest: dict[str, list[tuple[int, str]]] = {}
         """By taint group a heap of its rows with what waited in them, negated, when they were put in."""
@@ -68,6 +73,15 @@ class Window:
                 self._shared[taints, row] = _common([self._shared[taints, row, rack] for rack in racks])
             self._shared[(taints,)] = _common([self._shared[taints, row] for row in rows])
         self._rank()
+
+    def _places(self) -> dict[tuple[str, str, str], list[int]]:
+        """Return the groups that wait by taint group, row and rack, in the order of their first one."""
+        found = defaultdict[tuple[str, str, str], list[int]](list)
+        for index, count in enumerate(self.waiting):
+            if count:
+                nodes = self.groups[index][0]
+                found[nodes.taints, nodes.row, nodes.rack].append(index)
+        return found
 
     def _rank(self) -> None:
         for taints, rows in self._rows.items():
@@ -166,8 +180,8 @@ class Window:
             index = self._fresh(marks, first=size == 1)
             if index is None and (index := self.pick()) is None:
                 break
-            for mark in _own(self.groups[index][0]):
-                marks.pop(mark, None)
+            for kind, key in OWN:
+                marks.pop((kind, key(self.groups[index][0])), None)
             self.begin(index)
             taken[index] += 1
         for index, count in taken.items():
@@ -178,14 +192,14 @@ class Window:
     def _fresh(self, marks: Marks, *, first: bool) -> int | None:
         """Return a group with a mark that was not met; the canary is of the commonest kind."""
         if first:
-            return max(range(len(self.groups)), key=lambda index: (self.groups[index][1], -index))
+            counts = [count for _, count in self.groups]
+            return counts.index(max(counts))
         able = (i for ids in marks.values() for i in ids if self.waiting[i] and self._open(self._of[i]))
         return next(able, None)
 
 
 def _common(listed: list[list[int]]) -> list[int]:
     """Return what is in all of some lists, ascending."""
-    common = set(listed[0])
-    for numbers in listed[1:]:
-        common.intersection_update(numbers)
-    return sorted(common)
+    first, *others = listed
+    others = [numbers for numbers in others if numbers != first]
+    return sorted(set(first).intersection(*others)) if others else first

@@ -6,23 +6,24 @@ the next one begins, as long as no limit is exceeded. The canary is one node; ba
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from math import floor
+from operator import attrgetter
+from typing import NamedTuple
 
-from upgrade_plans.planner.rolling import Window, marks_of
+from kubedeb.garbage import no_search_for_garbage
+from upgrade_plans.planner.rolling import Window, marks_of, members_by
 
 Group = tuple["Nodes", int]
 """Nodes that are alike and how many of them."""
 
 
-@dataclass(frozen=True, order=True)
-class Nodes:
+class Nodes(NamedTuple):
     """Nodes that are alike: where they stand, what may run on them, what they are made of, how long one takes (mean seconds).
 
-    `load` is what one of them can carry, in the unit of `Floor`.
+    `load` is what one of them can carry, in the unit of `Floor`. A named tuple: tens of thousands are hashed and sorted.
     """
 
     row: str
@@ -147,14 +148,15 @@ class Rollout:
         return max([slowest, *map(self.work, self.limits)]) + self.soaks
 
 
+@no_search_for_garbage()
 def roll_out(fleet: Sequence[Group], policy: Policy) -> Rollout:
     """Return the pass over a fleet. Pure; the same fleet in any order gives the same pass.
 
     Raises `ValueError` when a limit leaves no room for a single node: it names the domain and the figures.
     """
-    counted: Counter[Nodes] = Counter()
+    counted = dict[Nodes, int]()
     for nodes, count in fleet:
-        counted[nodes] += count
+        counted[nodes] = counted.get(nodes, 0) + count
     groups = tuple(sorted((nodes, count) for nodes, count in counted.items() if count and not nodes.frozen))
     frozen = sum(count for nodes, count in counted.items() if nodes.frozen)
     found = tuple(limits(groups, policy))
@@ -178,7 +180,7 @@ def limits(groups: Sequence[Group], policy: Policy) -> Iterator[Limit]:
     everywhere = tuple(range(len(groups)))
     if policy.in_all is not None and groups:
         yield _limit(Kind.ALL, "", policy.in_all, everywhere, "at most so many in all")
-    rows = _by(groups, lambda nodes: nodes.row)
+    rows = members_by(groups, attrgetter("row"))
     for row, members in rows.items():
         if policy.per_row is not None:
             yield _limit(Kind.ROW, row, _most(policy.per_row, row), members, "at most so many in a row")
@@ -187,21 +189,15 @@ def limits(groups: Sequence[Group], policy: Policy) -> Iterator[Limit]:
                 why = f"nodes of a row whose {family} sessions are down"
                 yield _limit(Kind.BGP, f"{row} {family}", policy.bgp, members, why)
     if policy.per_rack is not None:
-        for rack, members in _by(groups, lambda nodes: f"{nodes.row}/{nodes.rack}").items():
+        racks = members_by(groups, attrgetter("row", "rack"))
+        for rack, members in sorted((f"{row}/{name}", members) for (row, name), members in racks.items()):
             yield _limit(Kind.RACK, rack, _most(policy.per_rack, rack), members, "at most so many in a rack")
-    for taints, members in _by(groups, lambda nodes: nodes.taints).items():
+    for taints, members in members_by(groups, attrgetter("taints")).items():
         yield from _of_taints(groups, taints, members, policy)
 
 
 def _most(allowed: int | Mapping[str, int], domain: str) -> int:
     return allowed if isinstance(allowed, int) else allowed[domain]
-
-
-def _by(groups: Sequence[Group], key: Callable[[Nodes], str]) -> dict[str, tuple[int, ...]]:
-    found: dict[str, list[int]] = {}
-    for index, (nodes, _) in enumerate(groups):
-        found.setdefault(key(nodes), []).append(index)
-    return {name: tuple(found[name]) for name in sorted(found)}
 
 
 def _limit(kind: Kind, domain: str, allowed: int, members: tuple[int, ...], why: str) -> Limit:
@@ -211,15 +207,15 @@ def _limit(kind: Kind, domain: str, allowed: int, members: tuple[int, ...], why:
 
 
 def _of_taints(groups: Sequence[Group], taints: str, members: tuple[int, ...], policy: Policy) -> Iterator[Limit]:
-    count = sum(groups[index][1] for index in members)
+    count = sum([groups[index][1] for index in members])
     if (share := policy.unavailable.get(taints)) is not None:
         allowed = max(1, floor(share * count))
         yield _limit(Kind.TAINTS, taints, allowed, members, f"{share:.0%} of {count} nodes, and at least one")
     if (most := policy.per_taints.get(taints)) is not None:
         yield _limit(Kind.TAINTS, taints, most, members, f"{most} of {count} nodes")
     if (least := policy.floors.get(taints)) is not None:
-        whole = sum(groups[index][0].load * groups[index][1] for index in members)
-        largest = max(groups[index][0].load for index in members)
+        loads = [(groups[index][0].load, groups[index][1]) for index in members]
+        whole, largest = sum([load * some for load, some in loads]), max(loads)[0]
         spare = whole - least.requested - least.largest_pod
         amounts = [_amount(one, least.unit) for one in (whole, least.requested, least.largest_pod, largest)]
         why = "{} there, {} asked for, {} for the largest pod, {} a node".format(*amounts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from kubedeb.garbage import no_search_for_garbage
 from kubedeb.knowledge import Knowledge
 from upgrade_plans.canonical import digest
 from upgrade_plans.models.claims import FAULTS, NOT_CLAIMED, RECOVERY
@@ -43,6 +44,7 @@ class WholeVerdict:
         return not self.violations
 
 
+@no_search_for_garbage()
 def prove_whole(plan: Upgrade, knowledge: Knowledge, facts: str | None = None, reductions: Reductions = ALL) -> WholeVerdict:
     """Judge a whole stack's plan. `facts`: sha256 of the facts that it was compared with. Raises `KubedebError` (REFUSED)."""
     sequence = prove_sequence(plan, knowledge)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from kubedeb.garbage import no_search_for_garbage
 from kubedeb.knowledge import Knowledge, RuleKind
 from kubedeb.knowledge.journey import NEWEST
 from kubedeb.versions import Version
@@ -24,6 +25,7 @@ from upgrade_plans.planner.whole.wishes import Request
 from upgrade_plans.planner.whole.writer import Writer
 
 
+@no_search_for_garbage()
 def make_upgrade(
     facts: Facts, cluster: Cluster, request: Request, knowledge: Knowledge, *, with_alternatives: bool = False
 ) -> Upgrade | NoPlan:
