@@ -45,7 +45,7 @@ class Compiler:
         texts = [*(one.nodes for one in plan.settings), *(change.nodes for change in plan.changes.values())]
         self._nodes = {text: frozenset(expand(text)) for text in dict.fromkeys(texts)}
         self._within: dict[str, frozenset[str]] = {}
-        self._records: dict[Record, Record] = {}
+        self._records: dict[tuple[object, ...], Record] = {}
         self._begun: dict[tuple[str, frozenset[str], str | None, str | None], Record] = {}
         self._made: dict[tuple[str, frozenset[str], Record], _Made] = {}
         self.first = {group.id: _first(group.nodes) for group in plan.workers}
@@ -80,7 +80,7 @@ class Compiler:
 
     def _once(self, record: Record) -> Record:
         """Return the one record that stands for all that are equal to this one."""
-        return self._records.setdefault(record, record)
+        return self._records.setdefault(record.content, record)
 
     def _settings(self, name: str, where: str) -> Lines:
         found: dict[str, str] = {}
@@ -171,7 +171,7 @@ class Compiler:
         for name in names:
             before = self.here.hosts.get((name, where))
             if before is None and begins is not None:
-                before = Record(begins, begins)
+                before = self._once(Record(begins, begins))
             if before is None:
                 self._bad(step, f"takes {name} of {where}, which the plan does not know")
                 continue
@@ -183,19 +183,15 @@ class Compiler:
 
     def _move(self, step: Step, alike: Alike, there: dict[Record, int], count: int) -> int:
         """Move `count` units of a group and return how many are missing; those that the step does nothing to come last."""
+        if len(there) == 1:  # as nearly always
+            record = next(iter(there))
+            one = self._after(step, alike, record)
+            return count - _taken(there, record, one, count) if one.able else count
         made = [(record, self._after(step, alike, record)) for record in there]
         able = [(record, one) for record, one in made if one.able]
-        if len(able) > 1:
-            able.sort(key=lambda pair: pair[1].after is pair[0])
+        able.sort(key=lambda pair: pair[1].after is pair[0])
         for record, one in able:
-            some = min(count, there[record])
-            if some and one.after is not record:
-                one.count += some
-                there[one.after] = there.get(one.after, 0) + some
-                there[record] -= some
-                if not there[record]:
-                    del there[record]
-            count -= some
+            count -= _taken(there, record, one, count)
         return count
 
     def _after(self, step: Step, alike: Alike, before: Record) -> _Made:
@@ -277,6 +273,20 @@ class Compiler:
     def _until(self, number: int) -> str:
         outage = self.plan.steps[number].outage
         return outage.until if outage is not None else ""
+
+
+def _taken(there: dict[Record, int], record: Record, one: _Made, count: int) -> int:
+    """Move at most `count` units that are in a record to what becomes of them; return how many there were."""
+    here = there[record]
+    some = min(count, here)
+    if some and one.after is not record:
+        one.count += some
+        there[one.after] = there.get(one.after, 0) + some
+        if some == here:
+            del there[record]
+        else:
+            there[record] = here - some
+    return some
 
 
 def _begins(step: Step) -> Version | None:

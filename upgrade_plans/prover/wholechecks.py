@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 
 from kubedeb.versions import Version
 from upgrade_plans.models.upgrade import Step
@@ -71,6 +70,7 @@ def _serving(asked: Asked) -> bool:
     return asked.view.there.serving or not asked.case.apiservers
 
 
+Means = tuple[Callable[[Asked], bool], ...]
 MEANS: dict[Check, Callable[[Asked], bool]] = {
     Check.REST: _rest,
     Check.MEMBERS_HEALTHY: lambda asked: asked.standing("etcd"),
@@ -91,7 +91,6 @@ MEANS: dict[Check, Callable[[Asked], bool]] = {
 """The others hold always: they ask about what the model leaves out, or what another model judges."""
 
 
-@cache
-def known(checks: tuple[Check, ...]) -> tuple[Callable[[Asked], bool], ...]:
+def known(checks: tuple[Check, ...]) -> Means:
     """Return what must hold for checks to hold, of those that the model knows."""
     return tuple(MEANS[check] for check in checks if check in MEANS)

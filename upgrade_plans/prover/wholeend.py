@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cache
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from upgrade_plans.models.upgrade import Upgrade
@@ -33,14 +35,23 @@ def short_of(plan: Upgrade, hosts: Mapping[Key, Record], counted: Mapping[Key, M
     groups_last = sorted(plan.target.items(), key=lambda item: item[0] in GROUPS)
     wanted = {name: text for target, text in groups_last if text and target != STORAGE
               for name in OF_TARGET.get(target, (target,))}  # fmt: skip
-    left = {key: [record for record, count in records.items() if count > 0] for key, records in counted.items()}
-    for (name, where), records in {**{key: [one] for key, one in hosts.items()}, **left}.items():
-        for record in records if where not in stay else ():
-            if name in wanted and record.disk is not None and str(record.disk) != wanted[name]:
-                yield _ends(f"leaves {name} of {where} on {record.disk}, and its target is {wanted[name]}")
-            store = STORES.get(record.boot) if record.boot is not None else None
-            if name == API and plan.target.get(STORAGE) not in (None, store):
-                yield _ends(f"leaves {name} of {where} on {store}, and its target is {plan.target[STORAGE]}")
+
+    @cache
+    def short(name: str, record: Record) -> tuple[str, ...]:
+        """Say on what a daemon is left; once for all that are alike."""
+        found = []
+        if name in wanted and record.disk is not None and str(record.disk) != wanted[name]:
+            found.append(f"on {record.disk}, and its target is {wanted[name]}")
+        store = STORES.get(record.boot) if record.boot is not None else None
+        if name == API and plan.target.get(STORAGE) not in (None, store):
+            found.append(f"on {store}, and its target is {plan.target[STORAGE]}")
+        return tuple(found)
+
+    units = ((key, record) for key, records in counted.items() for record, count in records.items() if count > 0)
+    for (name, where), record in chain(hosts.items(), units):
+        for what in short(name, record):
+            if where not in stay:
+                yield _ends(f"leaves {name} of {where} {what}")
 
 
 def _ends(what: str) -> Violation:

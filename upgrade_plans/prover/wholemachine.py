@@ -7,8 +7,7 @@ from functools import cache
 
 from kubedeb.versions import Version
 from upgrade_plans.models.upgrade import Step
-from upgrade_plans.models.upgradekinds import Check
-from upgrade_plans.prover.wholechecks import Asked, known
+from upgrade_plans.prover.wholechecks import Asked, Means, known
 from upgrade_plans.prover.wholekinds import stated
 from upgrade_plans.prover.wholememory import Chronicle
 from upgrade_plans.prover.wholerecords import Key, Record, WholeCase
@@ -27,6 +26,9 @@ class Machine:
         self._standings: dict[object, Standing] = {}
         self.view = cache(self._view)
         self.lowest = cache(self._from)
+        self._pre = [known(one.step.pre) for one in case.steps]
+        self._post = [known(one.step.post) for one in case.steps]
+        self._undo = [known(one.step.undo.pre if one.step.undo is not None else ()) for one in case.steps]
         # Whether a step can be taken back: it says how, or nothing of it stays.
         self._undone = [one.step.undo is not None or not stated(one.step) for one in case.steps]
         self._resting = [here.rests for here in case.boundaries]
@@ -64,7 +66,7 @@ class Machine:
                 fleet = (before.fleet, before.fleet | after.fleet, after.fleet)[stage]
             if stage == IN_HAND:
                 hand |= {FLEET} if part.fleet else set(part.hosts)
-        around = after if all(stage == DONE for stage in parts) else before
+        around = after if parts.count(DONE) == len(parts) else before
         return View(self._standing(may, fleet), frozenset(hand), around, compiled.step)
 
     def _standing(self, may: dict[Key, tuple[Record, ...]], fleet: frozenset[tuple[str, Record]]) -> Standing:
@@ -82,7 +84,7 @@ class Machine:
     def _forward(self, state: State) -> Iterator[Move]:
         one = self.case.steps[state.step]
         room = PENDING in state.parts and state.parts.count(IN_HAND) < one.step.window
-        if room and self._holds(one.step.pre, state, one.step):
+        if room and self._holds(self._pre[state.step], state, one.step):
             for number, stage in enumerate(state.parts):
                 if stage == PENDING:
                     reached = IN_HAND if one.parts else DONE
@@ -90,7 +92,7 @@ class Machine:
         for number, stage in enumerate(state.parts):
             if stage == IN_HAND:
                 yield "end", self._name(state, number), self._to(state, number, DONE)
-        if all(stage == DONE for stage in state.parts) and self._holds(one.step.post, state, one.step, post=True):
+        if state.parts.count(DONE) == len(state.parts) and self._holds(self._post[state.step], state, one.step, post=True):
             following = State(FORWARD, state.step + 1, self._all(state.step + 1, PENDING), state.memory)
             yield "advance", "", self._settled(following, state)
         if self.may_turn(state):
@@ -98,8 +100,7 @@ class Machine:
 
     def _back(self, state: State) -> Iterator[Move]:
         one = self.case.steps[state.step]
-        checks = one.step.undo.pre if one.step.undo is not None else ()
-        ready = state.parts.count(IN_HAND) < one.step.window and self._holds(checks, state, one.step)
+        ready = state.parts.count(IN_HAND) < one.step.window and self._holds(self._undo[state.step], state, one.step)
         for number, stage in enumerate(state.parts):
             if stage == DONE and (ready or not one.parts):
                 yield "begin", self._name(state, number), self._to(state, number, IN_HAND if one.parts else PENDING)
@@ -148,8 +149,7 @@ class Machine:
         memory = self.chronicle.after(self.view(state.step, state.parts), state, past)
         return state if memory is state.memory else State(state.direction, state.step, state.parts, memory)
 
-    def _holds(self, checks: tuple[Check, ...], state: State, step: Step, *, post: bool = False) -> bool:
-        means = known(checks)
+    def _holds(self, means: Means, state: State, step: Step, *, post: bool = False) -> bool:
         if not means:
             return True
         asked = Asked(self.case, self.view(state.step, state.parts), state, step, post)

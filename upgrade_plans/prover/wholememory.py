@@ -17,19 +17,24 @@ class Chronicle:
 
     def __init__(self, case: WholeCase) -> None:
         self.case = case
-        self._known: dict[Memory, Memory] = {}
+        self._known: dict[tuple[object, ...], Memory] = {}
         self._watching: dict[tuple[Watching, int, tuple[int, ...]], Watching] = {}
         self._worlds: dict[tuple[Standing, Memory], Memory] = {}
 
     def after(self, view: View, state: State, past: State | None) -> Memory:
         """Return the memory of a state that was reached from `past` (None: the plan's start)."""
         memory = self._way(view, state, past) if past is not None else state.memory
+        if memory is not state.memory:
+            memory = self._once(memory)
         key = view.there, memory
         known = self._worlds.get(key)
         if known is None:
-            found = _world(self.case, view.there, memory)
-            known = self._worlds[key] = self._known.setdefault(found, found)
+            known = self._worlds[key] = self._once(_world(self.case, view.there, memory))
         return known
+
+    def _once(self, memory: Memory) -> Memory:
+        """Return the one memory that stands for all that are equal to this one."""
+        return self._known.setdefault(memory.content, memory)
 
     def _way(self, view: View, state: State, past: State) -> Memory:
         """Return what is remembered of the way from one state to the next, whatever runs after it."""
@@ -93,7 +98,7 @@ def _step(case: WholeCase, view: View, state: State, memory: Memory) -> Memory:
     one = case.steps[state.step]
     if one.floor and PENDING not in state.parts:
         memory = replace(memory, floor=max(memory.floor, one.floor))
-    if any(stage != DONE for stage in state.parts):
+    if state.parts.count(DONE) < len(state.parts):
         return memory
     step = one.step
     match step.kind:

@@ -20,12 +20,12 @@ Key = tuple[str, str]
 Lines = tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Record:
     """A daemon: what runs, what is installed, whether a reboot starts nothing, its settings on disk.
 
-    Of an API server: the store that it uses, and the one that it would use after a reboot. Its hash is worked out once: the
-    same few records are looked up for every group of workers and in every state.
+    Of an API server: the store that it uses, and the one that it would use after a reboot. Known by itself: a compiled plan has
+    one for all that are equal, and looks the same few up for every group of workers and in every state.
     """
 
     run: Version | None
@@ -35,12 +35,10 @@ class Record:
     store: Store | None = None
     boot: Store | None = None
 
-    def __hash__(self) -> int:
-        return self._hash
-
-    @cached_property
-    def _hash(self) -> int:
-        return hash((self.run, self.disk, self.masked, self.lines, self.store, self.boot))
+    @property
+    def content(self) -> tuple[object, ...]:
+        """Return all that it says: equal for those that are the same."""
+        return self.run, self.disk, self.masked, self.lines, self.store, self.boot
 
     @property
     def starts(self) -> Version | None:
@@ -119,6 +117,8 @@ class WholeCase:
 
     def stopped(self, here: Boundary) -> frozenset[Service]:
         """Return what the outages that are open at a boundary stop."""
+        if not here.outages:
+            return frozenset()
         outages = (self.steps[number].step.outage for number in here.outages)
         return frozenset(service for outage in outages if outage is not None for service in outage.stops)
 

@@ -36,9 +36,9 @@ class Watching(tuple[tuple[Key, int], ...]):
 NOBODY = Watching()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Memory:
-    """What the world remembers of the way: it does not go back when a step does. Hashed once.
+    """What the world remembers of the way: it does not go back when a step does. Known by itself: see `Chronicle`.
 
     `wrote`: the API servers' versions that have written. `newest`: the store that holds the newest write, `both` after the
     migration. `left`: Calico's keys that it copied and nobody wants. `gone`: prefixes deleted from the old store.
@@ -61,15 +61,13 @@ class Memory:
     beat: bool = True
     floor: int = 0
 
-    def __hash__(self) -> int:
-        return self._hash
-
-    @cached_property
-    def _hash(self) -> int:
-        return hash((
+    @property
+    def content(self) -> tuple[object, ...]:
+        """Return all that is remembered: equal for those that are the same."""
+        return (
             self.cluster, self.wrote, self.newest, self.left, self.gone, self.sentinel, self.migrated, self.compared,
             self.saved, self.proven, self.cold, self.since, self.beat, self.floor,
-        ))  # fmt: skip
+        )  # fmt: skip
 
     @cached_property
     def judged(self) -> tuple[object, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from kubedeb.versions import Version, is_version
@@ -30,7 +30,9 @@ def _beside(plan: Upgrade) -> Iterator[Violation]:
     """
     for group in plan.workers:
         kubelet, proxy = (group.daemons[name].running if name in group.daemons else None for name in ("kubelet", "kube-proxy"))
-        if kubelet is not None and proxy is not None and Version.parse(kubelet).line != Version.parse(proxy).line:
+        if kubelet == proxy or kubelet is None or proxy is None:
+            continue
+        if Version.parse(kubelet).line != Version.parse(proxy).line:
             yield Violation("skew-proxy", "beside", f"{group.nodes}: kube-proxy {proxy} runs beside a kubelet {kubelet};"
                             " the two of a node are of one minor and move together", None)  # fmt: skip
 
@@ -101,14 +103,16 @@ def _says(step: Step, what: str) -> Violation:
 
 
 def _packages(plan: Upgrade) -> Iterator[Violation]:
-    there: set[tuple[str, str | None]] = set()
+    there = defaultdict[str, set[str]](set)
+    """By version where it was downloaded to."""
     for step in plan.steps:
-        for where in step.takes:
-            if step.kind is Kind.DOWNLOAD:
-                there |= {(where, step.from_), (where, step.to)}
-            elif step.kind in LOADED:
-                missing = [version for version in (step.from_, step.to) if version and (where, version) not in there]
-                if missing:
+        versions = [version for version in (step.from_, step.to) if version]
+        if step.kind is Kind.DOWNLOAD:
+            for version in versions:
+                there[version].update(step.takes)
+        elif step.kind in LOADED and not all(step.takes.keys() <= there[version] for version in versions):
+            for where in step.takes:
+                if missing := [version for version in versions if where not in there[version]]:
                     what = f"step {step.id} moves {where}, and no earlier step downloads {' and '.join(missing)} there"
                     yield Violation("packages", "uncached", what, step.id)
 

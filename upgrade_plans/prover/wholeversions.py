@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 
-from kubedeb.knowledge import Knowledge, Severity
+from kubedeb.knowledge import Knowledge, RuleKind, Severity
 from kubedeb.knowledge.schema import Flag, Rule
 from kubedeb.versions import Version
 from upgrade_plans.models.surroundings import ManagersReach
@@ -19,6 +19,7 @@ from upgrade_plans.prover.wholestate import BOTH, Standing
 Clause = tuple[str, str, tuple[str, ...]]
 """An invariant's id, which part of it, and the rules that it rests on."""
 Given = frozenset[tuple[str, Version]]
+MixItems = frozenset[tuple[str, frozenset[Version]]]
 STORAGE = {Store.V2: Version(2, 0, 0), Store.V3: Version(3, 0, 0), BOTH: Version(3, 0, 0)}
 LEADER = "--leader-elect"
 RULE = "rule: "
@@ -51,25 +52,26 @@ class Versions:
 
     def judge(self, there: Standing, step: Step | None, newest: Store | str | None, *, begun: bool) -> Iterator[Clause]:
         """Yield what a standing violates by itself, and beside the store that holds the newest write."""
-        yield from self._ruled(step, self._broken_by(there, newest, self._excused(step, begun=begun)))
+        yield from self._ruled(step, self._broken_by(self._mix(there), newest, self._excused(step, begun=begun)))
         if self.loopback:
             yield from self._ruled(step, self._beside(there))
         yield from self._alone(there)
 
     # Versions beside each other.
 
-    def _mixed(self, there: Standing) -> dict[str, frozenset[Version]]:
+    def _mixed(self, there: Standing) -> MixItems:
         """Return the versions by component as rows call it; those of managers with a loopback address are judged by host."""
         found: dict[str, set[Version]] = {}
         for name, versions in there.versions.items():
             found.setdefault(CALLED.get(name, name), set()).update(versions)
-        return {name: frozenset(versions) for name, versions in found.items() if not (self.loopback and name in MANAGERS)}
+        return frozenset((name, frozenset(versions)) for name, versions in found.items()
+                         if not (self.loopback and name in MANAGERS))  # fmt: skip
 
-    def _broken(self, there: Standing, newest: Store | str | None, given: Given) -> tuple[Rule, ...]:
-        mix = self._mix(there)
+    def _broken(self, mix: MixItems, newest: Store | str | None, given: Given) -> tuple[Rule, ...]:
+        mixed = dict(mix)
         if newest is not None:
-            mix = {**mix, "storage": frozenset({STORAGE[newest]})}
-        return tuple({rule.id: rule for rule in self.rules.broken(mix, given)}.values())
+            mixed["storage"] = frozenset({STORAGE[newest]})
+        return tuple({rule.id: rule for rule in self.rules.broken(mixed, given)}.values())
 
     def _managers(self, there: Standing) -> Iterator[Rule]:
         """Yield the rows that managers break beside the API server on their own host."""
@@ -80,7 +82,7 @@ class Versions:
 
     def _ruled(self, step: Step | None, rules: Iterable[Rule]) -> Iterator[Clause]:
         for rule in rules:
-            clause = "blocked" if rule.kind.value == "blocked" else CLAUSES.get(rule.component, "blocked")
+            clause = "blocked" if rule.kind is RuleKind.BLOCKED else CLAUSES.get(rule.component, "blocked")
             forced = rule.severity is Severity.FORCE and step is not None and rule.id in step.findings
             if rule.severity is Severity.WARN or forced:
                 self.warned.setdefault(rule.id, step.id if step is not None else "")
