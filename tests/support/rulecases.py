@@ -24,6 +24,8 @@ SAMPLES = {
     "[A-Z_]": "Node_A", "metrics": "v1beta1.metrics.k8s.io", "Container-Optimized": "Container-Optimized OS",
     "^(componentconfig/|kubeproxy.k8s.io/)": "componentconfig/v1alpha1", "^kubeletconfig/": "kubeletconfig/v1alpha1",
     "hyperkube": "registry/hyperkube:v1.16.10", "<(0|100)%": "memory.available<0%", "https://.*,": "https://e1:2379,https://e2:2379",
+    "(^|,)https?://(?!localhost[:/])[A-Za-z]": "https://10.0.0.1:2379,https://e1:2379", "^[1-9]": "8080", "^http:": "http://m1:8080",
+    "node-role.kubernetes.io|kubernetes.io/role": "node-role.kubernetes.io/worker=",
 }  # fmt: skip
 """A text for each regular expression that a condition uses."""
 KNOWN: dict[str, Tree] = {
@@ -33,7 +35,7 @@ KNOWN: dict[str, Tree] = {
 }  # fmt: skip
 PLACES: dict[str, Tree] = {
     "pods": {"nodes": "w1"}, "kubeconfigs": {"path": "/etc/k", "server": "https://m1", "current_context": True},
-    "runtime": {"name": "docker"}, "v4": {"configured": 0, "established": 1},
+    "runtime": {"name": "docker", "version": "1.12.6"}, "v4": {"configured": 0, "established": 1},
 }  # fmt: skip
 """What an item of a list, or of a dict by that key, has to have."""
 
@@ -309,11 +311,10 @@ def _run(whole: Tree, component: str, version: Version | None, settings: Tree, w
     name = PRODUCTS.get(component, component)
     text = {"version": str(version)} if version else {}
     if name == "etcd":
-        whole["etcd"] = (
-            [{"node": "w1", "running": str(version), "cluster_version": f"{version.major}.{version.minor}.0"}]
-            if version
-            else []
-        )
+        if version:
+            whole["etcd"] = [{"node": "w1", "running": str(version), "cluster_version": f"{version.major}.{version.minor}.0"}]
+        if settings:
+            node.setdefault("daemons", {})["etcd"] = {"running": settings}
     elif name == "tiller":
         whole["kubernetes"].setdefault("tillers", []).append({"namespace": "shop", "releases": 0, "version": str(version)})
     elif name == "storage":
