@@ -60,6 +60,22 @@ class Use(StrEnum):
     LOCAL_VOLUME_POLICY = "no-volume-node-conflict"
     AUTHENTICATING_PROXY = "authenticating-proxy"
     INTERPOD_LABEL = "removed-node-label"
+    OLD_NETWORK_POLICY_API = "network-policy-of-extensions-applied"
+    WEBHOOK_V1BETA1 = "webhook-v1beta1-applied"
+    CRD_V1BETA1 = "crd-v1beta1-applied"
+    INGRESS_V1BETA1 = "ingress-v1beta1-applied"
+    RBAC_V1BETA1 = "rbac-v1beta1-applied"
+    STORAGE_V1BETA1 = "storage-v1beta1-applied"
+    PRIORITY_V1BETA1 = "priority-class-v1beta1-applied"
+    CRON_JOB_V1BETA1 = "cron-job-v1beta1-applied"
+    BUDGET_V1BETA1 = "budget-v1beta1-applied"
+    HPA_V2BETA1 = "hpa-v2beta1-applied"
+    HPA_V2BETA2 = "hpa-v2beta2-applied"
+    SLICE_V1BETA1 = "slice-or-runtime-class-v1beta1-applied"
+    FLOW_V1BETA1 = "flow-control-v1beta1-applied"
+    FLOW_V1BETA2 = "flow-control-v1beta2-applied"
+    FLOW_V1BETA3 = "flow-control-v1beta3-applied"
+    CSI_CAPACITY_V1BETA1 = "csi-capacity-v1beta1-applied"
 
 
 class Look(NamedTuple):
@@ -69,6 +85,7 @@ class Look(NamedTuple):
     read: str
 
 
+_APPLIED = "last-applied-configuration and managedFields of each object"
 _PODS = "kubectl get pods,deployments,statefulsets,daemonsets,jobs,cronjobs -A -o json"
 LOOKS: dict[Use, Look] = {
     Use.THIRD_PARTY_RESOURCE: Look("ThirdPartyResources", "kubectl get thirdpartyresources"),
@@ -91,7 +108,9 @@ LOOKS: dict[Use, Look] = {
     Use.RBAC_V1ALPHA1: Look("roles and bindings applied as rbac v1alpha1", "last-applied-configuration"),
     Use.NODE_BINDING: Look("the binding system:node to the group system:nodes", "kubectl get clusterrolebinding system:node"),
     Use.NODE_BINDING_MISSING: Look("the binding system:node without a subject", "kubectl get clusterrolebinding system:node"),
-    Use.OLD_WORKLOAD_API: Look("workloads applied as extensions/v1beta1 or apps/v1beta1", "last-applied-configuration"),
+    Use.OLD_WORKLOAD_API: Look(
+        "workloads applied as extensions/v1beta1, apps/v1beta1 or apps/v1beta2", "last-applied-configuration"
+    ),
     Use.ALPHA_WEBHOOK: Look("ExternalAdmissionHookConfigurations", "kubectl get externaladmissionhookconfigurations"),
     Use.INITIALIZER: Look("InitializerConfigurations", "kubectl get initializerconfigurations"),
     Use.OPAQUE_RESOURCE: Look(
@@ -143,4 +162,20 @@ LOOKS: dict[Use, Look] = {
         "templates, BGP peers and policies that select a removed node label (node-role.kubernetes.io/master)",
         f"{_PODS}: nodeSelector, affinity; calicoctl get bgppeer,globalnetworkpolicy -o json: selectors",
     ),
+    Use.OLD_NETWORK_POLICY_API: Look("network policies applied as extensions/v1beta1", _APPLIED),
+    Use.WEBHOOK_V1BETA1: Look("webhook configurations applied as v1beta1", _APPLIED),
+    Use.CRD_V1BETA1: Look("CustomResourceDefinitions applied as v1beta1", _APPLIED),
+    Use.INGRESS_V1BETA1: Look("ingresses and ingress classes applied as extensions or networking.k8s.io v1beta1", _APPLIED),
+    Use.RBAC_V1BETA1: Look("roles and bindings applied as rbac v1beta1", _APPLIED),
+    Use.STORAGE_V1BETA1: Look("storage classes, CSI drivers, nodes and attachments applied as v1beta1", _APPLIED),
+    Use.PRIORITY_V1BETA1: Look("PriorityClasses applied as v1beta1", _APPLIED),
+    Use.CRON_JOB_V1BETA1: Look("CronJobs applied as batch/v1beta1", _APPLIED),
+    Use.BUDGET_V1BETA1: Look("PodDisruptionBudgets applied as policy/v1beta1", _APPLIED),
+    Use.HPA_V2BETA1: Look("autoscalers applied as autoscaling/v2beta1", _APPLIED),
+    Use.HPA_V2BETA2: Look("autoscalers applied as autoscaling/v2beta2", _APPLIED),
+    Use.SLICE_V1BETA1: Look("endpoint slices and runtime classes applied as v1beta1", _APPLIED),
+    Use.FLOW_V1BETA1: Look("flow schemas and priority levels applied as v1beta1", _APPLIED),
+    Use.FLOW_V1BETA2: Look("flow schemas and priority levels applied as v1beta2", _APPLIED),
+    Use.FLOW_V1BETA3: Look("flow schemas and priority levels applied as v1beta3", _APPLIED),
+    Use.CSI_CAPACITY_V1BETA1: Look("CSIStorageCapacities written as v1beta1", _APPLIED),
 }
