@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 import kindsamples
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.progress import progress
-from pkgbuild import layering
+from pkgbuild import apt, layering
 from pkgbuild.apt import PrivateApt
 from pkgbuild.baselock import BaseLock
 from pkgbuild.cache import Cache
@@ -143,7 +143,7 @@ def test_a_layer_that_cannot_be_had_is_lost_alone(what: str, tmp_path: Path, mon
         if of and of.packages[0] in missing:
             raise KubedebError(what, code=code)
 
-    monkeypatch.setattr(layering, "suite_apt", suite_apt)
+    monkeypatch.setattr(apt, "suite_apt", suite_apt)
     monkeypatch.setattr(layering, "bring", bring)
     lock = BaseLock("bookworm", "amd64", (), ())
     one = layering.Layering(lock, Store(tmp_path), Cache(tmp_path / "cache"), "", False, progress(io.StringIO()))
