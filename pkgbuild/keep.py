@@ -83,7 +83,7 @@ class Keep:
 
     def _write(self, file: Path, key: str, data: Any) -> None:
         if self.store.is_dir():
-            text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+            text = json.dumps(data, separators=(",", ":"))
             with suppress(OSError):
                 write_bytes(file, f"{_seal(key, text)}\n{text}".encode())
 
@@ -114,7 +114,7 @@ def unpacked(data: Any) -> Any:
 def _read(file: Path, key: str) -> Any:
     """Return what is kept in a file under a key, None when that is nothing."""
     with suppress(OSError, ValueError, RecursionError):
-        seal, _, text = file.read_text(encoding="utf-8").partition("\n")
+        seal, _, text = file.read_text(encoding="ascii").partition("\n")
         return json.loads(text) if seal == _seal(key, text) else None
     return None
 

@@ -87,9 +87,9 @@ def load(folder: Path, keep: Keep | None = None) -> LoadedRecipe:
     text = read_text(path, code=ExitCode.RECIPE)
 
     def read() -> Recipe:
-        from pkgbuild.recipeform import read
+        from pkgbuild import recipeform  # who has it kept does without YAML and pydantic
 
-        return read(text, path)
+        return recipeform.read(text, path)
 
     recipe = keep.recipe(path, text, read) if keep else read()
     if recipe.name != folder.name:

@@ -14,7 +14,8 @@ from kubedeb.errors import ExitCode, KubedebError
 def fill(text: str, values: Mapping[str, Any], where: str) -> str:
     """Return a template filled in; `where` is its file, for messages. Raises `KubedebError` (RECIPE) with the line."""
     try:
-        return _template(text).render(values)
+        shown = _template(text).render(values)
+        shown.encode()  # half of a character (\ud800) cannot be written
     except jinja2.TemplateSyntaxError as error:
         raise KubedebError(f"{where}:{error.lineno}: {error.message}", code=ExitCode.RECIPE) from error
     except jinja2.UndefinedError as error:
@@ -23,6 +24,7 @@ def fill(text: str, values: Mapping[str, Any], where: str) -> str:
         raise KubedebError(f"{place}: {error.message}", hint=f"Templates know: {known}.", code=ExitCode.RECIPE) from error
     except Exception as error:  # a template computes: it may divide by zero, or call what cannot be called
         raise KubedebError(f"{where}:{_line_of(error)}: {type(error).__name__}: {error}", code=ExitCode.RECIPE) from error
+    return shown
 
 
 @cache

@@ -143,6 +143,16 @@ def test_a_comment_changes_nothing(recipes: Path, keep: Keep) -> None:
     assert whole(recipes, keep).spec == before.spec
 
 
+def test_any_text_is_kept_as_it_is(recipes: Path, keep: Keep, unread: Callable[[], None]) -> None:
+    file = recipes / "hello/recipe.yaml"
+    file.write_text(file.read_text().replace("says hello", r'"sagt \u201eGrüß Gott\u201c \u2028 \U0001f600"'))
+    (recipes / "hello/debian/hello.examples.j2").write_text("a\r\n\u2029{{ recipe.summary }}\x85\x00\n", newline="")
+    first = whole(recipes, keep)
+    assert first == plain(recipes)
+    unread()
+    assert whole(recipes, keep) == first
+
+
 def test_suites_and_folders_do_not_mix(recipes: Path, keep: Keep, tmp_path: Path) -> None:
     other = samplerecipe.write_recipe(tmp_path / "other")
     for folder in (recipes, other, recipes):
@@ -162,24 +172,24 @@ def test_another_reader_reads_anew(
         whole(recipes, keep)
 
 
-def test_the_reader_is_our_code_and_the_libraries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def digest() -> str:
-        kept._reader.cache_clear()
-        return kept._reader()
+def test_the_reader_is_our_code_and_the_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
+    def digest(**other: tuple[str, ...]) -> str:
+        with monkeypatch.context() as patch:
+            for name, value in other.items():
+                patch.setattr(kept, name, value)
+            kept._reader.cache_clear()
+            try:
+                return kept._reader()
+            finally:
+                kept._reader.cache_clear()
 
     now = digest()
     assert digest() == now
     for name in kept.OWN:
-        monkeypatch.setattr(kept, "OWN", tuple(one for one in kept.OWN if one != name))
-        assert digest() != now
-        monkeypatch.undo()
-    monkeypatch.setattr(kept, "LIBRARIES", ("pydantic", "yaml", "click"))
-    assert digest() != now
-    monkeypatch.undo()
-    monkeypatch.setattr(kept, "OWN", ("not/there.py",))
-    assert digest() != digest()  # nothing is taken from before
-    monkeypatch.undo()
-    kept._reader.cache_clear()
+        assert digest(OWN=tuple(one for one in kept.OWN if one != name)) != now
+    assert digest(LIBRARIES=("pydantic", "yaml", "click")) != now
+    nowhere = ("not/there.py",)
+    assert digest(OWN=nowhere) != digest(OWN=nowhere)  # nothing is taken from before
 
 
 WRONG: dict[str, Callable[[bytes], bytes]] = {

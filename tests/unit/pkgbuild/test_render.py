@@ -66,6 +66,11 @@ def test_what_is_laid_out_is_installed(tmp_path: Path) -> None:
 
 BAD = {
     "a name nobody knows": ("control.j2", "{{ verzion }}", "debian/control.j2:1: 'verzion' is undefined"),
+    "half a character": (
+        "control.j2",
+        "{{ '\\ud800' }}",
+        "debian/control.j2:1: UnicodeEncodeError: 'utf-8' codec can't encode",
+    ),
     "a sum that fails": ("control.j2", "x\n{{ 1 / 0 }}", "debian/control.j2:2: ZeroDivisionError: division by zero"),
     "a broken template": ("control.j2", "x\n{% if %}", "debian/control.j2:2: Expected an expression"),
     "a generated file": ("changelog", "x", "debian/changelog: this file is generated"),
