@@ -12,7 +12,9 @@ from kubedeb.output import json_option, print_json, print_table
 from kubedeb.versions import Version
 
 if TYPE_CHECKING:
-    from kubedeb.knowledge.schema import Rule
+    from collections.abc import Iterable
+
+    from kubedeb.knowledge.schema import Flag, Rule
 
 
 @click.group()
@@ -107,10 +109,18 @@ def between(old: str, new: str, severity: str, *, as_json: bool) -> None:
             click.echo(f"  {rule.severity:<7}{rule.id} ({rule.component}): {rule.what}\n"
                        f"         look: {rule.detect.how} ({rule.detect.mode})\n         do:   {rule.remedy}\n"
                        f"         from: {rule.source} ({rule.confidence})")  # fmt: skip
-        for flag in lost:
-            click.echo(f"  flag   {flag.component} {flag.flag}: {flag.remedy}\n         from: {flag.source}")
+        for (component, remedy, source), flags in _alike(lost).items():
+            click.echo(f"  flag   {component} {', '.join(flags)}: {remedy}\n         from: {source}")
     if not shown and not found.flags:
         click.echo("nothing that is known bites on this way")
+
+
+def _alike(flags: Iterable[Flag]) -> dict[tuple[str, str, str], list[str]]:
+    """Return the names of flags by component, remedy and source: one change often takes many away."""
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for flag in flags:
+        found.setdefault((flag.component, flag.remedy, flag.source), []).append(flag.flag)
+    return found
 
 
 def _line(line: tuple[int, int]) -> str:

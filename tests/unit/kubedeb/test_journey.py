@@ -131,6 +131,10 @@ def test_says_what_bites(capsys: pytest.CaptureFixture[str]) -> None:
     text = capsys.readouterr().out
     assert "kubernetes 1.7.16 to 1.10.13, by way of 1.7, 1.8, 1.9, 1.10" in text
     assert "CHANGELOG-1.8.md@" in text
+    assert "  flag   kubelet --low-diskspace-threshold-mb: Use --eviction-hard." in text
+    assert run(["rules", "between", "kubernetes=1.25.16", "kubernetes=1.26.15"]) == ExitCode.DONE
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  flag   kubelet")]
+    assert line.startswith("  flag   kubelet --logtostderr, --alsologtostderr, --log-dir, ")
     assert run(["rules", "between", "kubernetes=1.7.16", "kubernetes=1.8.15", "--json"]) == ExitCode.DONE
     document = json.loads(capsys.readouterr().out)
     assert document["lines"] == ["1.7", "1.8"]
