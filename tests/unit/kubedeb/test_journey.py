@@ -112,6 +112,7 @@ def test_every_trap_of_a_product_is_met_on_some_way() -> None:
         ("kubernetes", "1.6.13", "1.37.0"), ("kubernetes", "1.7.14", "1.8.0"), ("kubernetes", "1.8.9", "1.9.3"),
         ("kubernetes", "1.9.4", "1.10.0"), ("kubernetes", "1.9.0", "1.10.0"), ("kubernetes", "1.16.10", "1.16.11"),
         ("kubernetes", "1.8.5", "1.8.15"), ("kubernetes", "1.9.0", "1.9.11"), ("kubernetes", "1.10.2", "1.10.13"),
+        ("kubernetes", "1.10.13", "1.11.0"),
         ("calico", "2.2.0", "3.1.7"), ("calico", "2.6.2", "3.1.7"), ("calico", "3.0.1", "3.1.7"),
     ]  # fmt: skip
     for component, old, new in ways:
