@@ -64,9 +64,10 @@ def traits(cluster: Cluster) -> dict[str, Traits]:
             roles[node], dcs.get(node, cluster.dc), *cluster.place(node), groups.get(node, NO_GROUP),
             architectures.get(node, cluster.architecture), hardware.get(node, DEFAULT), frozen.get(node, ()),
         )  # fmt: skip
-        if key not in known:
-            known[key] = Traits(*key)
-        found[node] = known[key]
+        here = known.get(key)
+        if here is None:
+            here = known[key] = Traits(*key)
+        found[node] = here
     return found
 
 

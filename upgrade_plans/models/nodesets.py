@@ -161,9 +161,10 @@ def _numbers(names: Sequence[str]) -> tuple[int, list[int]] | None:
     before, size = first.rstrip("0123456789"), len(first)
     cut = len(before)
     alike = 0 < size - cut < 10 and BEGINS.fullmatch(before) and "".join(names).isascii()
-    if not alike or not all(len(name) == size and name.startswith(before) and name[cut:].isdecimal() for name in names):
+    if not alike or set(map(len, names)) != {size} or {name[:cut] for name in names} != {before}:
         return None
-    return size - cut, sorted({int(name[cut:]) for name in names})
+    numbers = [name[cut:] for name in names]
+    return (size - cut, sorted(set(map(int, numbers)))) if "".join(numbers).isdecimal() else None
 
 
 def _bracket(before: str, width: int, numbers: Sequence[int]) -> str:

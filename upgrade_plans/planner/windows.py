@@ -6,6 +6,7 @@ import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import accumulate
 from math import exp, log, sqrt
 from random import Random
 
@@ -94,6 +95,7 @@ def _large(
     ends with the one that has most of its time before it.
     """
     counts = [count for _, count in takes]
+    several, sums_of = range(len(groups)), list(accumulate(counts))
     spread = times.spread**2
     sums: list[tuple[float, float, int]] = []
     for limit in found:
@@ -102,7 +104,7 @@ def _large(
         sums.append((mean, sqrt(sum(seconds**2 * count for seconds, count in work) * spread), limit.allowed))
     while True:
         longest = max([0.0, *((mean + rng.gauss(0, sigma)) / allowed for mean, sigma, allowed in sums)])
-        last = rng.choices(range(len(groups)), counts, k=min(width, MOST_PLAYED))
+        last = rng.choices(several, cum_weights=sums_of, k=min(width, MOST_PLAYED))
         left = [times.draw(groups[index][0], rng) * rng.random() for index in last]
         yield longest + max(left) - sum(left) / len(left)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -56,7 +57,7 @@ class Crowd:
 
     def stays(self, component: str) -> bool:
         """Say whether the operators froze a component on these nodes."""
-        return bool({"*", component} & set(self.traits.frozen))
+        return bool(self.traits.frozen) and bool({"*", component} & set(self.traits.frozen))
 
 
 @dataclass(frozen=True)
@@ -127,12 +128,10 @@ def _clients(facts: Facts, cluster: Cluster) -> tuple[str, ...]:
 
 def _crowds(facts: Facts, cluster: Cluster) -> Iterator[Crowd]:
     """Yield the workers, counted, in the order of their first nodes. O(workers)."""
-    where, found = traits(cluster), dict[tuple[int, str], list[str]]()
-    shared: dict[int, Traits] = {}
+    where, sets, found = traits(cluster), facts.sets, defaultdict[tuple[int, str], list[str]](list)
+    shared = {id(here): here for here in where.values()}
     for node in cluster.roles.get(Role.WORKER, ()):
-        here = where[node]
-        shared[id(here)] = here
-        found.setdefault((id(here), facts.sets[node]), []).append(node)
+        found[id(where[node]), sets[node]].append(node)
     used: dict[str, int] = {}
     for (number, key), nodes in found.items():
         here = shared[number]
