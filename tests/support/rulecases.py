@@ -24,7 +24,8 @@ SAMPLES = {
     "[A-Z_]": "Node_A", "metrics": "v1beta1.metrics.k8s.io", "Container-Optimized": "Container-Optimized OS",
     "^(componentconfig/|kubeproxy.k8s.io/)": "componentconfig/v1alpha1", "^kubeletconfig/": "kubeletconfig/v1alpha1",
     "hyperkube": "registry/hyperkube:v1.16.10", "<(0|100)%": "memory.available<0%", "https://.*,": "https://e1:2379,https://e2:2379",
-    "(^|,)https?://(?!localhost[:/])[A-Za-z]": "https://10.0.0.1:2379,https://e1:2379", "^[1-9]": "8080", "^http:": "http://m1:8080", "^componentconfig/": "componentconfig/v1alpha1",
+    "(^|,)https?://(?!localhost[:/])[A-Za-z]": "https://10.0.0.1:2379,https://e1:2379", "^[1-9]": "8080",
+    "^http:": "http://m1:8080", "^componentconfig/": "componentconfig/v1alpha1",
     "node-role.kubernetes.io|kubernetes.io/role": "node-role.kubernetes.io/worker=",
 }  # fmt: skip
 """A text for each regular expression that a condition uses."""
