@@ -62,7 +62,10 @@ class WholeJudge:
         self._sight = cache(self._seen)
         self._back = cache(lambda *at: tuple(self.versions.unreadable(*at)))
         self._hop = cache(lambda *at: tuple(self._hopping(*at)))
-        self._known: dict[tuple[Sight, tuple[object, ...]], tuple[Clause, ...]] = {}
+        kinds: dict[tuple[object, ...], int] = {}
+        self._kind = cache(lambda memory: kinds.setdefault(memory.judged, len(kinds)))
+        """Numbers memories, the same for those that are judged alike."""
+        self._known: dict[tuple[Sight, int], tuple[Clause, ...]] = {}
 
     def judge(self, state: State, *, finished: bool) -> tuple[Clause, ...]:
         """Count a state in and return the clauses that it violates."""
@@ -70,7 +73,7 @@ class WholeJudge:
         self.levels["R" if sight.rest or finished else "N"] += 1
         for fault in sight.exposed:
             self.exposures[sight.step, fault] += 1
-        key = sight, memory.judged
+        key = sight, self._kind(memory)
         found = self._known.get(key)
         if found is None:
             found = self._known[key] = tuple(self._either_way(sight, memory))

@@ -72,7 +72,7 @@ def _less(case: WholeCase, step: int, ended: tuple[int, ...], since: Watching) -
         for key, count in _counted(one.step) if part.fleet else ():
             if key in left:
                 left[key] -= count
-    kept = Watching(sorted((key, count) for key, count in left.items() if count > 0))
+    kept = Watching((key, count) for key, count in left.items() if count > 0)
     return since if kept == since else kept
 
 

@@ -136,8 +136,8 @@ class WholeCase:
 
     @cached_property
     def watchers(self) -> dict[Key, int]:
-        """Return how many there are of each daemon that watches, by where it is."""
+        """Return how many there are of each daemon that watches, by where it is; in the order of their names."""
         counts = {group.id: group.count for group in self.plan.workers if not group.down}
         keys = [(name, group.id) for group in self.plan.workers if not group.down for name in group.daemons]
         keys += [key for key in self.boundaries[0].hosts if key[1] not in counts]
-        return {key: counts.get(key[1], 1) for key in keys if key[0] in ("kubelet", "kube-proxy")}
+        return {key: counts.get(key[1], 1) for key in sorted(keys) if key[0] in ("kubelet", "kube-proxy")}

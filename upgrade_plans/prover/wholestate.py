@@ -23,7 +23,7 @@ Parts = tuple[int, ...]
 
 
 class Watching(tuple[tuple[Key, int], ...]):
-    """What has watched since before the migration, and how many of each: as long as there are groups, so hashed once."""
+    """What has watched since before the migration, and how many of each, in order: as long as there are groups; hashed once."""
 
     def __hash__(self) -> int:
         return self._hash
@@ -69,7 +69,7 @@ class Memory:
             self.saved, self.proven, self.cold, self.since, self.beat, self.floor,
         )  # fmt: skip
 
-    @cached_property
+    @property
     def judged(self) -> tuple[object, ...]:
         """Return all of it that decides what a place violates, whichever way the program goes (`wholejudge`, `_either_way`)."""
         return (self.cluster, self.wrote, self.newest, self.left, self.migrated, self.compared, "/registry" in self.gone,
