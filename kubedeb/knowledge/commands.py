@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kubedeb.errors import ExitCode, KubedebError
-from kubedeb.output import json_option, print_json, print_table
+from kubedeb.output import counted, json_option, print_json, print_table
 from kubedeb.versions import Version
 
 if TYPE_CHECKING:
@@ -104,7 +104,8 @@ def between(old: str, new: str, severity: str, *, as_json: bool) -> None:
         here = [rule for entered, rule in shown if entered == line]
         lost = [flag for entered, flag in found.flags if entered == line]
         if here or lost:
-            click.echo(f"\nentering {_line(line)}: {len(here)} rules, {len(lost)} flags that are not accepted any more")
+            said = f"{counted(len(here), 'rule')}, {counted(len(lost), 'flag')} no longer accepted"
+            click.echo(f"\nentering {_line(line)}: {said}")
         for rule in here:
             click.echo(f"  {rule.severity:<7}{rule.id} ({rule.component}): {rule.what}\n"
                        f"         look: {rule.detect.how} ({rule.detect.mode})\n         do:   {rule.remedy}\n"
