@@ -150,7 +150,8 @@ def test_a_certificate_is_found_again(case: dict[str, Any]) -> None:
 
 
 def test_a_start_that_would_come_back_on_another_store_is_exposed_until_it_is_mended() -> None:
-    plan = made(next(one for one in DOCUMENT["cases"] if str(one["name"]).startswith("after a reboot API servers")))
+    name = "after a reboot API servers would run without --storage-backend"
+    plan = made(next(one for one in DOCUMENT["cases"] if one["name"] == name))
     assert isinstance(plan, Upgrade)
     found = prove_whole(plan, load())
     assert found.proven

@@ -92,10 +92,10 @@ def _stays(found: Survey, group: str) -> bool:
 
 
 def _kept(found: Survey, goals: dict[str, Version]) -> dict[str, Version]:
-    """Return the lowest version of workers that must stay while others move: it counts in every mix."""
-    names = COMPONENTS["workers"]
-    stay = [found.at["workers"][crowd.id] for crowd in found.crowds
-            if any(crowd.stays(name) for name in names) and crowd.id in found.at.get("workers", {})]  # fmt: skip
+    """Return the lowest version of workers that stay while others move, being frozen or down: it counts in every mix."""
+    at, names = found.at.get("workers", {}), COMPONENTS["workers"]
+    stay = [at[crowd.id] for crowd in found.crowds
+            if crowd.id in at and (crowd.down or any(crowd.stays(name) for name in names))]  # fmt: skip
     return {KEPT: min(stay)} if stay and len(stay) < len(found.crowds) and "workers" in goals else {}
 
 
@@ -137,10 +137,11 @@ def _reasons(way: NoWay, begin: dict[str, Version], what: str) -> list[Reason]:
     together = f"{what}: these forbid it together" if len(way.rules) + len(way.freezes) > 1 else what
     found = [Reason(f"{together}: {rule.what}", rule.remedy, rule.id) for rule in way.rules]
     for name in way.freezes:
-        whose = "frozen workers" if name == KEPT else name
+        whose = "workers that are frozen or do not answer" if name == KEPT else name
+        mend = "Mend what does not answer, or take it out of the cluster. " if name == KEPT else ""
         found.append(Reason(
             f"{together}: {whose} must stay" + (f" on {begin[name]}" if name in begin else ""),
-            "Lift the freeze in the cluster file, or take a lower target.",
+            f"{mend}Lift the freeze in the cluster file, or take a lower target.",
         ))  # fmt: skip
     hint = "Take a target that hops lead to: kubedeb rules list."
     found += [Reason(f"no hops are known that take {name} to its target", hint) for name in way.no_hops]

@@ -33,6 +33,8 @@ def refusals(found: Survey, order: Order, seen: frozenset[str], knowledge: Knowl
                 yield Reason(rule.what, f"{rule.remedy} {AGAIN}", rule.id)
     if "storage" in groups:
         yield from _room(found)
+    if any(stage.move.group == "calico" and stage.move.new.major > stage.move.old.major for stage in order.stages):
+        yield from _left_behind(found)
     yield from _stays_blocked(found, groups, knowledge)
     yield from _packages(found, order)
 
@@ -50,6 +52,18 @@ def _default_store(found: Survey, knowledge: Knowledge) -> Iterator[Reason]:
     if guilty:
         rule = knowledge.by_id["kube-apiserver-etcd3-default"]
         yield Reason(f"{', '.join(guilty)}: {rule.what}", f"{rule.remedy} {AGAIN}", rule.id)
+
+
+def _left_behind(found: Survey) -> Iterator[Reason]:
+    """Yield nodes on which Calico stays, while its data moves to a store that it does not read."""
+    stay = [crowd for crowd in found.crowds if crowd.id in found.at.get("calico", {})
+            and (crowd.down or any(crowd.stays(name) for name in COMPONENTS["calico"]))]  # fmt: skip
+    for crowd in stay:
+        why = "does not answer" if crowd.down else "is frozen"
+        yield Reason(
+            f"{crowd.folded} {why}, and would start Calico {found.at['calico'][crowd.id]} on data that has moved on",
+            f"Mend it, lift its freeze, or take it out of the cluster. {AGAIN}", "calico-2.6.5-first",
+        )  # fmt: skip
 
 
 def _stays_blocked(found: Survey, groups: set[str], knowledge: Knowledge) -> Iterator[Reason]:

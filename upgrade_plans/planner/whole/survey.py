@@ -148,8 +148,12 @@ def _store(facts: Facts, apiservers: tuple[str, ...]) -> tuple[Store | None, lis
         daemon = facts.of(node).daemons.get("kube-apiserver")
         if daemon is None or daemon.running is None:
             continue
-        backend = daemon.running.arguments.get("--storage-backend", "etcd3")
-        here.setdefault(STORES.get(backend, Store.V3), []).append(node)
+        for words, settings in (("runs", daemon.running), ("would start", daemon.disk)):
+            asked = settings.arguments.get("--storage-backend") if settings else None
+            if asked and asked not in STORES:
+                what = f"{node} {words} with --storage-backend={asked}, which is no store of an API server"
+                return None, [Reason(what, f"Say etcd2 or etcd3, where its data lies. {AGAIN}")]
+        here.setdefault(STORES[daemon.running.arguments.get("--storage-backend") or "etcd3"], []).append(node)
     if len(here) > 1:
         said = "; ".join(f"{', '.join(nodes)} on {store}" for store, nodes in sorted(here.items()))
         return None, [Reason(f"API servers use different stores: {said}", f"Stop those on the wrong one now. {AGAIN}")]
