@@ -20,7 +20,7 @@ from upgrade_plans.planner.whole.catalogue import Blocking, On, Template, durati
 from upgrade_plans.planner.whole.passes import Portion, portions
 from upgrade_plans.planner.whole.survey import Crowd, Survey
 from upgrade_plans.planner.whole.wishes import Request
-from upgrade_plans.planner.whole.world import MANY, Site, World, tillers, tool_version
+from upgrade_plans.planner.whole.world import MANY, MOVED_WITH, Site, World, tillers, tool_version
 
 PASSES = {StepKind.WORKERS, StepKind.CALICO_NODES}
 
@@ -91,8 +91,20 @@ class Scribe:
             self._tillers(template, site)
         else:
             takes = {node: 1} if node else self.world.takes(template, site)
-            if takes or template.on is On.NOTHING:
+            if template.kind is StepKind.CLIENTS and template.component in MOVED_WITH:
+                self._tools(template, site, takes)
+            elif takes or template.on is On.NOTHING:
                 self.add(template, site, takes, {"node": node})
+
+    def _tools(self, template: Template, site: Site, takes: Mapping[str, int]) -> None:
+        """Write a step for the hosts of each version of a tool, the oldest first; who has the new one already is left."""
+        tool = str(template.component)
+        alike: dict[Version, dict[str, int]] = {}
+        for node, count in takes.items():
+            alike.setdefault(self.world.at[tool][node], {})[node] = count
+        waiting = sorted(version for version in alike if version < tool_version(tool, site))
+        for number, version in enumerate(waiting):
+            self.add(template, site, alike[version], {}, suffix=f"-{version}" if number else "")
 
     def _tillers(self, template: Template, site: Site) -> None:
         """Write a step for each group of Tillers that began on one version, by where it is now."""
@@ -176,7 +188,7 @@ class Scribe:
             tree["outage"] = Outage(stops=template.outage.stops, scope=template.outage.scope, longest=1,
                                     until=f"{site.phase}-{template.outage.until}")  # fmt: skip
         tool = template.component or ""
-        if template.kind is StepKind.CLIENTS and tool in ("kubectl", "calicoctl"):
+        if template.kind is StepKind.CLIENTS and tool in MOVED_WITH:
             low = min(self.world.at[tool][one] for one in takes)
             tree |= {"from": str(low), "to": str(tool_version(tool, site))}
         self.steps.append(Step.model_validate(tree))

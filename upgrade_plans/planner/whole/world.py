@@ -22,6 +22,8 @@ GROUP_OF = {
     StepKind.MANAGERS: "managers",
     StepKind.CLIENTS: "helm",
 }
+MOVED_WITH = ("kubectl", "calicoctl")
+"""Tools that move with a product, on every host in the version that it has there."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class World:
     def of(cls, found: Survey) -> World:
         """Return the world at the start."""
         at = {group: dict(versions) for group, versions in found.at.items()}
-        for tool in ("kubectl", "calicoctl"):
+        for tool in MOVED_WITH:
             texts = {node: found.facts.of(node).tools.get(tool) for node in found.clients}
             at[tool] = {node: version for node, text in texts.items() if (version := version_of(text))}
         leader = next((member.node for member in found.facts.etcd if member.leader), None)
@@ -114,7 +116,7 @@ class World:
     def done(self, template: Template, site: Site, takes: Mapping[str, int]) -> None:
         """Note what a step has done."""
         group = GROUP_OF.get(template.kind, "")
-        if template.component in ("kubectl", "calicoctl"):
+        if template.component in MOVED_WITH:
             self.at[template.component] |= dict.fromkeys(takes, tool_version(template.component, site))
         elif site.new is not None and group == site.group:
             self.at[group] |= dict.fromkeys(takes, site.new)
