@@ -93,9 +93,8 @@ def _stays(found: Survey, group: str) -> bool:
 
 def _kept(found: Survey, goals: dict[str, Version]) -> dict[str, Version]:
     """Return the lowest version of workers that stay while others move, being frozen or down: it counts in every mix."""
-    at, names = found.at.get("workers", {}), COMPONENTS["workers"]
-    stay = [at[crowd.id] for crowd in found.crowds
-            if crowd.id in at and (crowd.down or any(crowd.stays(name) for name in names))]  # fmt: skip
+    at = found.at.get("workers", {})
+    stay = [at[crowd.id] for crowd in found.crowds if crowd.id in at and crowd.is_left(COMPONENTS["workers"])]
     return {KEPT: min(stay)} if stay and len(stay) < len(found.crowds) and "workers" in goals else {}
 
 

@@ -56,12 +56,11 @@ def _default_store(found: Survey, knowledge: Knowledge) -> Iterator[Reason]:
 
 def _left_behind(found: Survey) -> Iterator[Reason]:
     """Yield nodes on which Calico stays, while its data moves to a store that it does not read."""
-    stay = [crowd for crowd in found.crowds if crowd.id in found.at.get("calico", {})
-            and (crowd.down or any(crowd.stays(name) for name in COMPONENTS["calico"]))]  # fmt: skip
-    for crowd in stay:
+    at = found.at.get("calico", {})
+    for crowd in (one for one in found.crowds if one.id in at and one.is_left(COMPONENTS["calico"])):
         why = "does not answer" if crowd.down else "is frozen"
         yield Reason(
-            f"{crowd.folded} {why}, and would start Calico {found.at['calico'][crowd.id]} on data that has moved on",
+            f"{crowd.folded} {why}, and would start Calico {at[crowd.id]} on data that has moved on",
             f"Mend it, lift its freeze, or take it out of the cluster. {AGAIN}", "calico-2.6.5-first",
         )  # fmt: skip
 

@@ -98,13 +98,13 @@ class Scribe:
 
     def _tools(self, template: Template, site: Site, takes: Mapping[str, int]) -> None:
         """Write a step for the hosts of each version of a tool, the oldest first; who has the new one already is left."""
-        tool = str(template.component)
+        tool, new = str(template.component), tool_version(str(template.component), site)
         alike: dict[Version, dict[str, int]] = {}
         for node, count in takes.items():
             alike.setdefault(self.world.at[tool][node], {})[node] = count
-        waiting = sorted(version for version in alike if version < tool_version(tool, site))
-        for number, version in enumerate(waiting):
-            self.add(template, site, alike[version], {}, suffix=f"-{version}" if number else "")
+        for number, version in enumerate(sorted(version for version in alike if version < new)):
+            ways = {"from": str(version), "to": str(new)}
+            self.add(template, site, alike[version], {}, suffix=f"-{version}" if number else "", **ways)
 
     def _tillers(self, template: Template, site: Site) -> None:
         """Write a step for each group of Tillers that began on one version, by where it is now."""
@@ -187,10 +187,6 @@ class Scribe:
         if template.outage:
             tree["outage"] = Outage(stops=template.outage.stops, scope=template.outage.scope, longest=1,
                                     until=f"{site.phase}-{template.outage.until}")  # fmt: skip
-        tool = template.component or ""
-        if template.kind is StepKind.CLIENTS and tool in MOVED_WITH:
-            low = min(self.world.at[tool][one] for one in takes)
-            tree |= {"from": str(low), "to": str(tool_version(tool, site))}
         self.steps.append(Step.model_validate(tree))
         self.last = identity
         self.world.done(template, site, takes)

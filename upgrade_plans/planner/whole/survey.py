@@ -59,6 +59,10 @@ class Crowd:
         """Say whether the operators froze a component on these nodes."""
         return bool(self.traits.frozen) and bool({"*", component} & set(self.traits.frozen))
 
+    def is_left(self, components: tuple[str, ...]) -> bool:
+        """Say whether a plan that moves these components leaves the nodes as they are: they are down, or one is frozen."""
+        return self.down or any(self.stays(name) for name in components)
+
 
 @dataclass(frozen=True)
 class Survey:

@@ -72,8 +72,7 @@ class World:
         """Return the crowds that have what a group is made of and may be changed."""
         versions = self.at.get(group, {})
         return tuple(
-            crowd for crowd in self.found.crowds
-            if crowd.id in versions and not crowd.down and not any(crowd.stays(name) for name in COMPONENTS[group])
+            crowd for crowd in self.found.crowds if crowd.id in versions and not crowd.is_left(COMPONENTS[group])
         )  # fmt: skip
 
     def takes(self, template: Template, site: Site) -> dict[str, int]:
