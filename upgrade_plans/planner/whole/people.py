@@ -26,7 +26,8 @@ def people(found: Survey, request: Request) -> Upgrade:
         inputs=Inputs(facts="", cluster_file="", knowledge="", procedures=""),
         hosts=tuple(_hosts(found)), workers=tuple(_workers(found)), tillers=tillers(found.at.get("tillers", {})),
         balancer=Balancer(kind=pool.kind, version=pool.version, threshold=float(pool.depool_threshold)) if pool else None,
-        managers_reach=found.cluster.kubernetes.managers_reach, apiserver_count=_count(found),
+        managers_reach=found.cluster.kubernetes.managers_reach,
+        apiserver_count=next(iter(found.endpoint_counts.values()), None),
         tolerant=found.cluster.kubernetes.clients_tolerate_dead_apiserver,
         stores=Where(kubernetes=found.store, calico=found.calico_store), needed=needed(found, request),
         bgp_per_row=found.cluster.constraints.bgp_per_row if any(crowd.facts.bgp for crowd in found.crowds) else None,
@@ -79,14 +80,3 @@ def _daemons(facts: NodeFacts, names: Iterable[str]) -> Iterator[tuple[str, Daem
         if daemon is not None:
             yield name, Daemon(running=daemon.running.version if daemon.running else None,
                                installed=daemon.disk.version if daemon.disk else None)  # fmt: skip
-
-
-def _count(found: Survey) -> int | None:
-    """Return --apiserver-count, None where endpoints are kept by leases or nothing is said."""
-    for node in found.apiservers:
-        daemon = found.facts.of(node).daemons.get("kube-apiserver")
-        settings = daemon and (daemon.running or daemon.disk)
-        if settings and settings.arguments.get("--endpoint-reconciler-type", "master-count") == "master-count":
-            text = settings.arguments.get("--apiserver-count", "")
-            return int(text) if text.isdigit() else None
-    return None

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from kubedeb.knowledge import Knowledge, Severity
 from kubedeb.versions import Version
 from upgrade_plans.models.nodefacts import PackageFacts
-from upgrade_plans.models.nodesets import edges, spread
+from upgrade_plans.models.nodesets import edges, fold, spread
 from upgrade_plans.models.upgradekinds import Store
 from upgrade_plans.models.upstream import upstream_of
 from upgrade_plans.models.words import moment
@@ -18,6 +18,7 @@ from upgrade_plans.planner.whole.order import COMPONENTS, Order
 from upgrade_plans.planner.whole.survey import Survey
 
 GIB = 1 << 30
+COUNT = "kube-apiserver-apiserver-count"
 PUBLISH = "The repository must publish it: kubedeb build {component}@{version}, then kubedeb repo add --publish."
 
 
@@ -31,6 +32,8 @@ def refusals(found: Survey, order: Order, seen: frozenset[str], knowledge: Knowl
             if row.rule in seen:
                 rule = knowledge.by_id[row.rule]
                 yield Reason(rule.what, f"{rule.remedy} {AGAIN}", rule.id)
+    if COUNT not in seen:
+        yield from _endpoints(found, knowledge)
     if "storage" in groups:
         yield from _room(found)
     if any(stage.move.group == "calico" and stage.move.new.major > stage.move.old.major for stage in order.stages):
@@ -52,6 +55,15 @@ def _default_store(found: Survey, knowledge: Knowledge) -> Iterator[Reason]:
     if guilty:
         rule = knowledge.by_id["kube-apiserver-etcd3-default"]
         yield Reason(f"{', '.join(guilty)}: {rule.what}", f"{rule.remedy} {AGAIN}", rule.id)
+
+
+def _endpoints(found: Survey, knowledge: Knowledge) -> Iterator[Reason]:
+    """Yield API servers that are told of another number of API servers than there are."""
+    rule, servers = knowledge.by_id[COUNT], len(found.apiservers)
+    for count in sorted(set(found.endpoint_counts.values()) - {servers}):
+        nodes = fold(node for node, told in found.endpoint_counts.items() if told == count)
+        what = f"{nodes} runs with --apiserver-count={count} and there are {servers}: they take each other's endpoints away"
+        yield Reason(what, f"{rule.remedy} {AGAIN}", rule.id)
 
 
 def _left_behind(found: Survey) -> Iterator[Reason]:

@@ -86,6 +86,19 @@ class Survey:
         return self._by_id[name]
 
     @cached_property
+    def endpoint_counts(self) -> dict[str, int]:
+        """Return --apiserver-count by API server, without those that keep the endpoints by leases or say nothing."""
+        found: dict[str, int] = {}
+        for node in self.apiservers:
+            daemon = self.facts.of(node).daemons.get("kube-apiserver")
+            settings = daemon and (daemon.running or daemon.disk)
+            if settings and settings.arguments.get("--endpoint-reconciler-type", "master-count") == "master-count":
+                text = settings.arguments.get("--apiserver-count", "")
+                if text.isdigit():
+                    found[node] = int(text)
+        return found
+
+    @cached_property
     def _by_id(self) -> dict[str, Crowd]:
         return {crowd.id: crowd for crowd in self.crowds}
 
@@ -157,7 +170,11 @@ def _store(facts: Facts, apiservers: tuple[str, ...]) -> tuple[Store | None, lis
             if asked and asked not in STORES:
                 what = f"{node} {words} with --storage-backend={asked}, which is no store of an API server"
                 return None, [Reason(what, f"Say etcd2 or etcd3, where its data lies. {AGAIN}")]
-        here.setdefault(STORES[daemon.running.arguments.get("--storage-backend") or "etcd3"], []).append(node)
+        runs, starts = (one.arguments.get("--storage-backend") if one else None for one in (daemon.running, daemon.disk))
+        if runs and starts and runs != starts:
+            what = f"{node} runs with --storage-backend={runs}, and would start with {starts} on a reboot, on other data"
+            return None, [Reason(what, f"Write the store that its data lies in. {AGAIN}", "installed-running")]
+        here.setdefault(STORES[runs or "etcd3"], []).append(node)
     if len(here) > 1:
         said = "; ".join(f"{', '.join(nodes)} on {store}" for store, nodes in sorted(here.items()))
         return None, [Reason(f"API servers use different stores: {said}", f"Stop those on the wrong one now. {AGAIN}")]
