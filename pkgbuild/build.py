@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, cast
@@ -16,7 +16,7 @@ from kubedeb.files import sha256_of
 from kubedeb.parallel import begun
 from kubedeb.records import frozen
 from pkgbuild.attest import attest
-from pkgbuild.buildinfo import listed
+from pkgbuild.buildinfo import listed as listed_in
 from pkgbuild.cache import Cache
 from pkgbuild.compilecache import compile_cache
 from pkgbuild.conditions import NO_CONDITIONS, Conditions
@@ -111,23 +111,28 @@ def make(
     limited = replace(surroundings, memory=surroundings.memory or shop.conditions.memory)
     storing = storage_errors(f"the store {shop.store.folder}", ExitCode.BUILD_STORAGE)
     caching = compile_cache(shop.store.folder, spec) if cached and spec.go else nullcontext()
-    with (
-        _log(shop.store.log(spec)) as log, storing, caching as cache,
-        shop.sandbox(limited, [*binds, *([cache] if cache else [])]) as sandbox, _looked_into(spec, sandbox, shop.conditions),
-    ):  # fmt: skip
-        variables = go_variables(spec.go, cache.target if cache else None, limited.memory)
-        files = fetched(spec, shop.cache)
-        copied = put_tree(expanded, files, sandbox)
+    with _log(shop.store.log(spec)) as log, storing, caching as cache, ExitStack() as opened:
+        sandbox = opened.enter_context(shop.sandbox(limited, [*binds, *([cache] if cache else [])]))
         read = (readings or Readings()).of
-        with early(sandbox, f"{sandbox.surroundings.build_root}/{folder_name(spec)}", folder, read) as known:
+        with _looked_into(spec, sandbox, shop.conditions), early(sandbox, folder, read) as known:
+            variables = go_variables(spec.go, cache.target if cache else None, limited.memory)
+            files = fetched(spec, shop.cache)
+            copied = put_tree(expanded, files, sandbox)
             for step in steps(spec, files.dsc):
                 _run(spec, step, sandbox, known.hearing(log), shop, variables)
-        packages, changes, buildinfo = _take(spec, sandbox, folder, known.sha256)
-        contents = [read(folder / package.file).contents for package in packages]
-        said = _says(spec, sandbox, log)
-        found = [*said, *(f"{finding.package}: {finding.text}" for finding in inspect(spec, contents, copied))]
-        _refuse(spec, found, shop.store.log(spec))
-    return packages, changes, buildinfo
+            changes, listed = _take(spec, sandbox, folder, known.copied())
+            said = _says(spec, sandbox, log)
+            if not shop.conditions.shell:
+                opened.close()  # takes its time, as reading the packages does, and nobody will look into it
+            read_already = known.sha256()
+            for name, sha256 in listed.items():
+                if (read_already.get(name) or sha256_of(folder / name)) != sha256:
+                    raise KubedebError(f"{name} is not the file that {changes} lists", code=ExitCode.BUILD)
+            packages = tuple(_package(folder / name, listed[name]) for name in sorted(listed) if name.endswith(".deb"))
+            contents = [read(folder / package.file).contents for package in packages]
+            found = [*said, *(f"{finding.package}: {finding.text}" for finding in inspect(spec, contents, copied))]
+            _refuse(spec, found, shop.store.log(spec))
+    return packages, changes, next(name for name in listed if name.endswith(".buildinfo"))
 
 
 def _refuse(spec: BuildSpec, findings: Sequence[str], log: Path) -> None:
@@ -248,21 +253,16 @@ def _kills(sandbox: Sandbox) -> int:
         return kills(output.read().decode(errors="replace"))
 
 
-def _take(
-    spec: BuildSpec, sandbox: Sandbox, folder: Path, known: Mapping[str, str]
-) -> tuple[tuple[BuiltPackage, ...], str, str]:
-    """Copy out the .changes file and what it lists; `known` is the sha256 of what is in `folder` already."""
+def _take(spec: BuildSpec, sandbox: Sandbox, folder: Path, copied: Collection[str]) -> tuple[str, dict[str, str]]:
+    """Copy out the .changes file and what it lists, but for what is in `folder` already; return its name and its sha256s."""
     below = sandbox.surroundings.build_root
     changes = f"{spec.recipe}_{spec.package_version}_{spec.architecture}.changes"
     sandbox.get(f"{below}/{changes}", folder / changes)
-    files = listed((folder / changes).read_bytes())
-    for name, sha256 in files.items():
-        if name not in known:
+    files = listed_in((folder / changes).read_bytes())
+    for name in files:
+        if name not in copied:
             sandbox.get(f"{below}/{name}", folder / name)
-        if (known.get(name) or sha256_of(folder / name)) != sha256:
-            raise KubedebError(f"{name} is not the file that {changes} lists", code=ExitCode.BUILD)
-    packages = [_package(folder / name, sha256) for name, sha256 in sorted(files.items()) if name.endswith(".deb")]
-    return tuple(packages), changes, next(name for name in files if name.endswith(".buildinfo"))
+    return changes, files
 
 
 def _package(path: Path, sha256: str) -> BuiltPackage:

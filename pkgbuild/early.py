@@ -1,7 +1,7 @@
 """Packages are read while dpkg-buildpackage still writes down how it made them: both take half a second, and there are cores.
 
-dpkg-buildpackage's own hook says when they are there, as a line of its output. What goes wrong here is of no account: whatever
-was not read by then is copied and read once the build has ended, and each digest must be what the .changes file lists.
+dpkg-buildpackage's own hook says which packages are there, as lines of its output. What goes wrong here is of no account:
+what was not copied by then is copied once the build has ended, and each digest must be what the .changes file lists.
 """
 
 from __future__ import annotations
@@ -17,70 +17,89 @@ from kubedeb.errors import KubedebError
 from pkgbuild.reading import Reading
 from pkgbuild.sandbox import Sandbox
 
-PACKED = "kubedeb: packages are made"
-HOOK = f"--hook-buildinfo=echo {PACKED}"
-LISTED = "debian/files"
-"""Where debhelper lists what it made, one line each: file, section, priority (dpkg-genchanges reads it too)."""
+MADE = "kubedeb: made "
+ALL_MADE = "kubedeb: packages are made"
+HOOK = f"--hook-buildinfo=sed 's/^/{MADE}/' debian/files; echo {ALL_MADE}"
+"""debian/files is where debhelper lists what it made, one line each: file, section, priority (dpkg-genchanges reads it too)."""
+LONGEST = 4096
+"""Bytes of a line that may be one of the hook's; of a longer one the rest is looked at."""
 
 
 class Early:
-    """What was read before the build's end: `sha256` of each package by file name."""
+    """What was taken out of a sandbox before the build's end, and is read since."""
 
-    def __init__(self, sandbox: Sandbox, tree: str, folder: Path, read: Callable[[Path], Reading]) -> None:
-        self._sandbox, self._tree, self._folder, self._read = sandbox, tree, folder, read
-        self._pool = ThreadPoolExecutor(1, "read early")
-        self._future: Future[None] | None = None
-        self.sha256: dict[str, str] = {}
+    def __init__(self, sandbox: Sandbox, folder: Path, read: Callable[[Path], Reading]) -> None:
+        self._sandbox, self._folder, self._read = sandbox, folder, read
+        # One reader: two would hold twice the memory.
+        self._copier, self._reader = ThreadPoolExecutor(1, "copy early"), ThreadPoolExecutor(1, "read early")
+        self._copying: Future[list[str]] | None = None
+        self._reading: list[Future[tuple[str, str] | None]] = []
 
     def hearing(self, log: IO[bytes]) -> IO[bytes]:
-        """Return the log as one that begins to read when the hook says so."""
+        """Return the log as one that begins to copy and read when the hook says so."""
         return cast("IO[bytes]", _Heard(log, self._begin))
 
-    def wait(self) -> None:
+    def copied(self) -> frozenset[str]:
+        """Wait for the copying, and return the names of the packages that lie in the folder; the sandbox is not used again."""
+        return frozenset(self._copying.result() if self._copying else ())
+
+    def sha256(self) -> dict[str, str]:
+        """Wait for the reading, and return the sha256 of what could be read, by name."""
+        self.copied()
+        return dict(found for reading in self._reading if (found := reading.result()))
+
+    def end(self) -> None:
         """Wait for what was begun."""
-        self._pool.shutdown()
+        self._copier.shutdown()
+        self._reader.shutdown()
 
-    def _begin(self) -> None:
-        if self._future is None:
-            self._future = self._pool.submit(self._bring)
+    def _begin(self, names: list[str]) -> None:
+        if self._copying is None:
+            packages = [name for name in names if name.endswith(".deb") and "/" not in name]
+            self._copying = self._copier.submit(self._copy, packages)
 
-    def _bring(self) -> None:
-        with suppress(KubedebError, DebError, OSError):
-            listed = self._folder / ".files"
-            if not self._sandbox.peek(f"{self._tree}/{LISTED}", listed):
-                return
-            lines = listed.read_text(errors="replace").splitlines()
-            listed.unlink()
-            names = [line.split()[0] for line in lines if line.strip()]
+    def _copy(self, names: list[str]) -> list[str]:
+        copied = []
+        with suppress(KubedebError, OSError):
             for name in names:
-                if name.endswith(".deb") and "/" not in name:
-                    file = self._folder / name
-                    if self._sandbox.peek(f"{self._sandbox.surroundings.build_root}/{name}", file):
-                        self.sha256[name] = self._read(file).contents.deb.sha256
+                if not self._sandbox.peek(f"{self._sandbox.surroundings.build_root}/{name}", self._folder / name):
+                    break
+                copied.append(name)
+                self._reading.append(self._reader.submit(self._read_one, name))
+        return copied
+
+    def _read_one(self, name: str) -> tuple[str, str] | None:
+        with suppress(DebError, OSError):
+            return name, self._read(self._folder / name).contents.deb.sha256
+        return None
 
 
 @contextmanager
-def early(sandbox: Sandbox, tree: str, folder: Path, read: Callable[[Path], Reading]) -> Iterator[Early]:
-    """Give what reads packages of the source tree at `tree` as soon as they are made, into `folder`."""
-    one = Early(sandbox, tree, folder, read)
+def early(sandbox: Sandbox, folder: Path, read: Callable[[Path], Reading]) -> Iterator[Early]:
+    """Give what copies packages as soon as they are made into `folder`, and reads them there."""
+    one = Early(sandbox, folder, read)
     try:
         yield one
     finally:
-        one.wait()
+        one.end()
 
 
 class _Heard:
-    """A log that calls once it has seen the hook's line, which may come in two blocks."""
+    """A log that calls with the files that the hook lists; its lines may come in several blocks."""
 
-    def __init__(self, log: IO[bytes], call: Callable[[], None]) -> None:
-        self._log, self._call, self._end = log, call, b""
+    def __init__(self, log: IO[bytes], call: Callable[[list[str]], None]) -> None:
+        self._log, self._call, self._line = log, call, b""
+        self._names: list[str] = []
 
     def write(self, data: bytes) -> int:
         """Pass a block on."""
-        seen, mark = self._end + data, PACKED.encode()
-        self._end = seen[-len(mark) :]
-        if mark in seen:
-            self._call()
+        *lines, self._line = (self._line + data).split(b"\n")
+        self._line = self._line[-LONGEST:]
+        for line in lines:
+            if line.startswith(MADE.encode()):
+                self._names += line.removeprefix(MADE.encode()).decode(errors="replace").split()[:1]
+            elif line == ALL_MADE.encode():
+                self._call(self._names)
         return self._log.write(data)
 
     def flush(self) -> None:

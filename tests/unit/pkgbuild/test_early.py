@@ -11,13 +11,14 @@ import pytest
 
 import debs
 from kubedeb.errors import ExitCode, KubedebError
-from pkgbuild.early import PACKED, Early, early
+from pkgbuild.early import ALL_MADE, Early, early
 from pkgbuild.reading import Readings
 from pkgbuild.sandbox import PLAIN, Sandbox
 from pkgbuild.unsharesandbox import open_below
 
 DEB = debs.deb()
-FILES = b"x_1_amd64.deb net optional\n../evil.deb net optional\nx_1_amd64.buildinfo net optional\n"
+LISTED = b"".join(b"kubedeb: made %s net optional\n" % name for name in (b"x_1_amd64.deb", b"../evil.deb", b"x_1.dsc"))
+ALL = f"{ALL_MADE}\n".encode()
 
 
 class Built:
@@ -39,7 +40,7 @@ class Built:
 
 def heard(tmp_path: Path, files: dict[str, bytes], *blocks: bytes) -> tuple[Early, Built, bytes]:
     log, built = io.BytesIO(), Built(files)
-    with early(cast("Sandbox", built), "/build/x-1", tmp_path, Readings().of) as known:
+    with early(cast("Sandbox", built), tmp_path, Readings().of) as known:
         hearing: Any = known.hearing(log)
         for block in blocks:
             hearing.write(block)
@@ -47,36 +48,34 @@ def heard(tmp_path: Path, files: dict[str, bytes], *blocks: bytes) -> tuple[Earl
     return known, built, log.getvalue()
 
 
-def test_packages_are_read_when_the_hook_says_so(tmp_path: Path) -> None:
-    line = f"before\n{PACKED}\nafter {PACKED}\n".encode()
-    files = {"/build/x-1/debian/files": FILES, "/build/x_1_amd64.deb": DEB}
-    known, built, said = heard(tmp_path, files, line[:20], line[20:], b"end")
-    assert said == line + b"end"
-    assert known.sha256 == {"x_1_amd64.deb": Readings().of(tmp_path / "x_1_amd64.deb").contents.deb.sha256}
-    assert built.asked == ["/build/x-1/debian/files", "/build/x_1_amd64.deb"]  # once, and nothing that leads elsewhere
+def test_packages_are_copied_and_read_when_the_hook_says_so(tmp_path: Path) -> None:
+    said = b"before\n" + LISTED + ALL + b"after\n" + LISTED + ALL
+    known, built, log = heard(tmp_path, {"/build/x_1_amd64.deb": DEB}, said[:20], said[20:50], said[50:], b"end")
+    assert log == said + b"end"
+    assert known.copied() == {"x_1_amd64.deb"}
+    assert known.sha256() == {"x_1_amd64.deb": Readings().of(tmp_path / "x_1_amd64.deb").contents.deb.sha256}
+    assert built.asked == ["/build/x_1_amd64.deb"]  # once, and nothing that leads elsewhere
     assert [path.name for path in tmp_path.iterdir()] == ["x_1_amd64.deb"]
 
 
-def test_without_the_line_nothing_is_read(tmp_path: Path) -> None:
-    known, built, _ = heard(tmp_path, {}, PACKED[:-1].encode(), b"!")
-    assert (known.sha256, built.asked) == ({}, [])
+@pytest.mark.parametrize("said", [LISTED, LISTED + ALL[:-2], LISTED + b"echo " + ALL, ALL])
+def test_without_the_lines_nothing_is_copied(said: bytes, tmp_path: Path) -> None:
+    known, built, _ = heard(tmp_path, {"/build/x_1_amd64.deb": DEB}, said, b"!")
+    assert (known.copied(), known.sha256(), built.asked) == (set(), {}, [])
 
 
-@pytest.mark.parametrize(
-    "files",
-    [{}, {"/build/x-1/debian/files": FILES}, {"/build/x-1/debian/files": FILES, "/build/x_1_amd64.deb": b"no package"}],
-)
-def test_what_cannot_be_read_early_is_left_for_later(files: dict[str, bytes], tmp_path: Path) -> None:
-    known, _, _ = heard(tmp_path, files, PACKED.encode())
-    assert known.sha256 == {}
+def test_a_package_that_is_none_is_copied_and_left_for_later(tmp_path: Path) -> None:
+    known, _, _ = heard(tmp_path, {"/build/x_1_amd64.deb": b"no package"}, LISTED + ALL)
+    assert (known.copied(), known.sha256()) == ({"x_1_amd64.deb"}, {})
 
 
 def test_a_sandbox_that_fails_is_left_for_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> bool:
         raise KubedebError("the daemon is gone", code=ExitCode.SANDBOX)
 
+    assert heard(tmp_path, {}, LISTED + ALL)[0].copied() == set()
     monkeypatch.setattr(Built, "peek", fail)
-    assert heard(tmp_path, {}, PACKED.encode())[0].sha256 == {}
+    assert heard(tmp_path, {"/build/x_1_amd64.deb": DEB}, LISTED + ALL)[0].copied() == set()
 
 
 def test_a_link_is_not_followed_out_of_the_folder(tmp_path: Path) -> None:
