@@ -16,7 +16,7 @@ from upgrade_plans.models.plan import DAY, Duration, PackagePin
 from upgrade_plans.models.plan import Inputs as EtcdInputs
 from upgrade_plans.models.surroundings import BalancerKind, ManagersReach
 from upgrade_plans.models.upgradekinds import Check, Mode, Service, StepKind, Store, When
-from upgrade_plans.models.words import Identifier, Name, NodeName, NodeSetText, PackageName, VersionText
+from upgrade_plans.models.words import Identifier, IdentifierOrNone, Name, NodeName, NodeSetText, PackageName, VersionText
 
 FORMAT = 2
 
@@ -35,7 +35,7 @@ class Host(StrictModel):
     """A node that is taken by its own name: an etcd member, a control-plane host, a client."""
 
     node: NodeName
-    row: str = ""
+    row: IdentifierOrNone = ""
     rack: str = ""
     member_id: Identifier | None = None
     daemons: dict[Identifier, Daemon] = {}
@@ -49,7 +49,7 @@ class Workers(StrictModel):
     id: Identifier
     nodes: NodeSetText
     count: int = Field(ge=1)
-    row: str
+    row: Identifier
     rack: str = ""
     taints: str = ""
     hardware: Identifier = "default"

@@ -31,6 +31,7 @@ Name = Annotated[str, *_text("a name", r"[a-z0-9][a-z0-9-]*", "a-z, 0-9 and -", 
 """A cluster's name: part of file names."""
 Identifier = Annotated[str, *_text("an id", WORD, "letters, digits, '.', '_' and '-', not first")]
 """The id of a step, a phase, a rule or a member: part of file names and a word of commands."""
+IdentifierOrNone = Annotated[str, *_text("an id", f"(?:{WORD})?", "letters, digits, '.', '_' and '-', not first, or nothing")]
 NodeName = Annotated[str, *_text("a node's name", WORD, "letters, digits, '.', '_' and '-', not first")]
 PackageName = Annotated[str, *_text("a package's name", r"[a-z0-9][a-z0-9.+-]+", "a-z, 0-9, '.', '+' and '-'")]
 DebianText = Annotated[

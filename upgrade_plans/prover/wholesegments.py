@@ -109,7 +109,7 @@ def _stack(plan: Upgrade, steps: list[Step], classes: Mapping[str, str]) -> coun
     for group in plan.workers:
         counts[classes.get(group.id, "")] += group.count
     workers = tuple(
-        counted.Workers(id=group.id, count=counts[group.id], row=group.row or group.id, taints=group.taints, down=group.down,
+        counted.Workers(id=group.id, count=counts[group.id], row=group.row, taints=group.taints, down=group.down,
                         version=_version(kubelet) or "0.0.0", installed=kubelet.installed,
                         proxy=_version(group.daemons.get("kube-proxy")))
         for group in plan.workers if classes.get(group.id) == group.id and (kubelet := group.daemons["kubelet"])
