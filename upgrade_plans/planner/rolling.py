@@ -11,38 +11,63 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from heapq import heapify, heappop, heappush
 from operator import attrgetter
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from upgrade_plans.planner.rollout import Group, Limit, Nodes
 
-Marks = dict[tuple[str, str], tuple[int, ...]]
+Marks = dict[tuple[str, str], list[int]]
 OWN: tuple[tuple[str, Callable[[Nodes], str]], ...] = (
     ("architecture", attrgetter("architecture")), ("hardware", attrgetter("hardware")), ("taints", attrgetter("taints")),
     ("unseen row", attrgetter("row")),
 )  # fmt: skip
 """What sets nodes apart that the early batches are to meet."""
-T = TypeVar("T")
 
 
-def members_by(groups: Sequence[Group], key: Callable[[Nodes], T]) -> dict[T, tuple[int, ...]]:
-    """Return the groups (indices, ascending) by what `key` says of their nodes, in its order."""
-    found = defaultdict[T, list[int]](list)
+class Block(NamedTuple):
+    """Groups (indices from `begin` to before `end`) of a taint group in a rack: every limit holds for all or none of them."""
+
+    row: str
+    rack: str
+    taints: str
+    begin: int
+    end: int
+
+
+def blocks_of(groups: Sequence[Group]) -> list[Block]:
+    """Return the blocks of sorted groups, in their order: nodes begin with row, rack and taints, so a block stands together."""
+    found, last, begin = list[Block](), None, 0
     for index, (nodes, _) in enumerate(groups):
-        found[key(nodes)].append(index)
-    return {name: tuple(members) for name, members in sorted(found.items())}
+        if (place := nodes[:3]) != last:
+            if last is not None:
+                found.append(Block(*last, begin, index))
+            last, begin = place, index
+    return found if last is None else [*found, Block(*last, begin, len(groups))]
 
 
 def marks_of(groups: Sequence[Group]) -> Marks:
     """Return what sets nodes apart, each with the groups that have it: the early batches meet each of it once."""
-    return {(kind, name): members for kind, key in OWN for name, members in members_by(groups, key).items()}
+    found = [defaultdict[str, list[int]](list) for _ in OWN]
+    architectures, hardware, taints, rows = found
+    for index, (nodes, _) in enumerate(groups):  # once: to get hold of so many nodes is what takes the time
+        architectures[nodes.architecture].append(index)
+        hardware[nodes.hardware].append(index)
+        taints[nodes.taints].append(index)
+        rows[nodes.row].append(index)
+    return {(kind, name): by[name] for (kind, _), by in zip(OWN, found, strict=True) for name in sorted(by)}
 
 
 class Window:
     """Nodes that wait and nodes that are in work, counted; says which may begin next."""
 
-    def __init__(self, groups: Sequence[Group], found: Sequence[Limit], takes: Sequence[tuple[int, int]] | None = None) -> None:
-        """Begin with all nodes of the groups waiting, or with those of `takes`."""
+    def __init__(
+        self, groups: Sequence[Group], found: Sequence[Limit], takes: Sequence[tuple[int, int]] | None = None,
+        blocks: Sequence[Block] | None = None,
+    ) -> None:  # fmt: skip
+        """Begin with all nodes of the groups, which are sorted, waiting, or with those of `takes`.
+
+        Limits are about whole blocks, as those of `rollout.limits`; `blocks` are the groups', where they are known already.
+        """
         self.groups = groups
         self.waiting = [count for _, count in groups] if takes is None else [0] * len(groups)
         for index, count in takes or ():
@@ -51,15 +76,21 @@ class Window:
         self._free = [limit.allowed for limit in found]
         self._allowed = [limit.allowed for limit in found]
         work = [nodes.seconds * count for (nodes, _), count in zip(groups, self.waiting, strict=True)]
-        self._work = [sum([work[index] for index in limit.groups]) for limit in found]
-        self._of: list[list[int]] = [[] for _ in groups]
-        for number, limit in enumerate(found):
-            for index in limit.groups:
-                self._of[index].append(number)
+        self._work = [sum(_chosen(work, limit.groups)) for limit in found]
+        blocks = blocks_of(groups)
+        self._of = [
+            limits
+            for block, limits in zip(blocks, _of_blocks(blocks, found), strict=True)
+            for _ in range(block.end - block.begin)
+        ]
+        """By group the limits that hold for it; the groups of a block share one list."""
         self._rows: dict[str, dict[str, dict[str, list[int]]]] = {}
         """By taint group, row and rack the groups that wait; the rack that was picked from last stands last."""
-        for (taints, row, rack), members in self._places().items():
-            self._rows.setdefault(taints, {}).setdefault(row, {})[rack] = members
+        for block, of in zip(blocks, _of_blocks(blocks, found), strict=True):
+            self._of += [of] * (block.end - block.begin)
+            members = [index for index in range(block.begin, block.end) if self.waiting[index]]
+            if members:
+                self._rows.setdefault(block.taints, {}).setdefault(block.row, {})[block.rack] = members
         self._left: dict[tuple[str, str], int] = {}
         self._fullest: dict[str, list[tuple[int, str]]] = {}
         """By taint group a heap of its rows with what waited in them, negated, when they were put in."""
@@ -67,21 +98,12 @@ class Window:
         """The limits that all nodes of a taint group, of its part in a row, or in a rack, share."""
         for taints, rows in self._rows.items():
             for row, racks in rows.items():
-                self._left[taints, row] = sum(self.waiting[index] for ids in racks.values() for index in ids)
+                self._left[taints, row] = sum([self.waiting[index] for ids in racks.values() for index in ids])
                 for rack, ids in racks.items():
-                    self._shared[taints, row, rack] = _common([self._of[index] for index in ids])
+                    self._shared[taints, row, rack] = self._of[ids[0]]
                 self._shared[taints, row] = _common([self._shared[taints, row, rack] for rack in racks])
             self._shared[(taints,)] = _common([self._shared[taints, row] for row in rows])
         self._rank()
-
-    def _places(self) -> dict[tuple[str, str, str], list[int]]:
-        """Return the groups that wait by taint group, row and rack, in the order of their first one."""
-        found = defaultdict[tuple[str, str, str], list[int]](list)
-        for index, count in enumerate(self.waiting):
-            if count:
-                nodes = self.groups[index][0]
-                found[nodes.taints, nodes.row, nodes.rack].append(index)
-        return found
 
     def _rank(self) -> None:
         for taints, rows in self._rows.items():
@@ -126,9 +148,7 @@ class Window:
     def _in_row(self, taints: str, row: str) -> int | None:
         for rack, ids in self._rows[taints][row].items():
             if self._open(self._shared[taints, row, rack]):
-                for index in ids:
-                    if self._open(self._of[index]):
-                        return index
+                return ids[0]
         return None
 
     def begin(self, index: int) -> None:
@@ -156,6 +176,8 @@ class Window:
 
     def widest(self) -> int:
         """Return how many nodes may be in work at once, taken as they would begin; none has begun afterwards."""
+        if not self._allowed:
+            return self.left
         begun: list[int] = []
         while (index := self.pick()) is not None:
             self.begin(index)
@@ -196,6 +218,26 @@ class Window:
             return counts.index(max(counts))
         able = (i for ids in marks.values() for i in ids if self.waiting[i] and self._open(self._of[i]))
         return next(able, None)
+
+
+def _chosen(values: list[float], members: Sequence[int]) -> list[float]:
+    """Return the values of some groups."""
+    if isinstance(members, range):
+        return values[members.start : members.stop]
+    return [values[index] for index in members]
+
+
+def _of_blocks(blocks: Sequence[Block], found: Sequence[Limit]) -> list[list[int]]:
+    """Return for each block the limits that hold for it (indices, ascending)."""
+    number = {block.begin: place for place, block in enumerate(blocks)}
+    of: list[list[int]] = [[] for _ in blocks]
+    for which, limit in enumerate(found):
+        at = 0
+        while at < len(limit.groups):
+            place = number[limit.groups[at]]
+            of[place].append(which)
+            at += blocks[place].end - blocks[place].begin
+    return of
 
 
 def _common(listed: list[list[int]]) -> list[int]:

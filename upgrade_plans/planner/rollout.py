@@ -6,15 +6,17 @@ the next one begins, as long as no limit is exceeded. The canary is one node; ba
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import groupby
 from math import floor
-from operator import attrgetter
+from operator import attrgetter, itemgetter, mul
 from typing import NamedTuple
 
 from kubedeb.garbage import no_search_for_garbage
-from upgrade_plans.planner.rolling import Window, marks_of, members_by
+from upgrade_plans.planner.rolling import Block, Window, blocks_of, marks_of
 
 Group = tuple["Nodes", int]
 """Nodes that are alike and how many of them."""
@@ -94,12 +96,12 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Limit:
-    """At most `allowed` nodes of a domain at once; `groups` are indices into the pass's groups; `why` is for people."""
+    """At most `allowed` nodes of a domain at once; `groups`: indices into the pass's groups, ascending; `why` is for people."""
 
     kind: Kind
     domain: str
     allowed: int
-    groups: tuple[int, ...]
+    groups: Sequence[int]
     why: str
 
 
@@ -154,13 +156,20 @@ def roll_out(fleet: Sequence[Group], policy: Policy) -> Rollout:
 
     Raises `ValueError` when a limit leaves no room for a single node: it names the domain and the figures.
     """
-    counted = dict[Nodes, int]()
-    for nodes, count in fleet:
-        counted[nodes] = counted.get(nodes, 0) + count
-    groups = tuple(sorted((nodes, count) for nodes, count in counted.items() if count and not nodes.frozen))
-    frozen = sum(count for nodes, count in counted.items() if nodes.frozen)
-    found = tuple(limits(groups, policy))
-    return Rollout(groups, found, tuple(_batches(groups, found, policy)), frozen, tuple(_findings(policy, frozen)))
+    found_groups, frozen = list[Group](), 0
+    for group in sorted(fleet):
+        nodes, count = group
+        if nodes.frozen:
+            frozen += count
+        elif found_groups and found_groups[-1][0] == nodes:
+            found_groups[-1] = nodes, found_groups[-1][1] + count
+        elif count:
+            found_groups.append(group)
+    groups = tuple(found_groups)
+    blocks = blocks_of(groups)
+    found = tuple(limits(groups, blocks, policy))
+    batches = tuple(_batches(Window(groups, found, blocks=blocks), policy))
+    return Rollout(groups, found, batches, frozen, tuple(_findings(policy, frozen)))
 
 
 def _findings(policy: Policy, frozen: int) -> Iterator[str]:
@@ -175,12 +184,11 @@ def _findings(policy: Policy, frozen: int) -> Iterator[str]:
 # Limits.
 
 
-def limits(groups: Sequence[Group], policy: Policy) -> Iterator[Limit]:
-    """Yield every limit of a pass, the domains in order. Raises `ValueError`, see `roll_out`."""
-    everywhere = tuple(range(len(groups)))
+def limits(groups: Sequence[Group], blocks: Sequence[Block], policy: Policy) -> Iterator[Limit]:
+    """Yield every limit of a pass over sorted groups, the domains in order. Raises `ValueError`, see `roll_out`."""
     if policy.in_all is not None and groups:
-        yield _limit(Kind.ALL, "", policy.in_all, everywhere, "at most so many in all")
-    rows = members_by(groups, attrgetter("row"))
+        yield _limit(Kind.ALL, "", policy.in_all, range(len(groups)), "at most so many in all")
+    rows = {row: _from_to([*some]) for row, some in groupby(blocks, attrgetter("row"))}
     for row, members in rows.items():
         if policy.per_row is not None:
             yield _limit(Kind.ROW, row, _most(policy.per_row, row), members, "at most so many in a row")
@@ -189,33 +197,41 @@ def limits(groups: Sequence[Group], policy: Policy) -> Iterator[Limit]:
                 why = f"nodes of a row whose {family} sessions are down"
                 yield _limit(Kind.BGP, f"{row} {family}", policy.bgp, members, why)
     if policy.per_rack is not None:
-        racks = members_by(groups, attrgetter("row", "rack"))
-        for rack, members in sorted((f"{row}/{name}", members) for (row, name), members in racks.items()):
+        racks = {f"{row}/{rack}": _from_to([*some]) for (row, rack), some in groupby(blocks, attrgetter("row", "rack"))}
+        for rack, members in sorted(racks.items(), key=itemgetter(0)):
             yield _limit(Kind.RACK, rack, _most(policy.per_rack, rack), members, "at most so many in a rack")
-    for taints, members in members_by(groups, attrgetter("taints")).items():
-        yield from _of_taints(groups, taints, members, policy)
+    by_taints = defaultdict[str, list[int]](list)
+    for block in blocks:
+        by_taints[block.taints] += range(block.begin, block.end)
+    for taints, indices in sorted(by_taints.items()):
+        yield from _of_taints(groups, taints, indices, policy)
+
+
+def _from_to(blocks: list[Block]) -> range:
+    return range(blocks[0].begin, blocks[-1].end)
 
 
 def _most(allowed: int | Mapping[str, int], domain: str) -> int:
     return allowed if isinstance(allowed, int) else allowed[domain]
 
 
-def _limit(kind: Kind, domain: str, allowed: int, members: tuple[int, ...], why: str) -> Limit:
+def _limit(kind: Kind, domain: str, allowed: int, members: Sequence[int], why: str) -> Limit:
     if allowed < 1:
         raise ValueError(f"{f'{kind} {domain}'.strip()}: no node may be unavailable ({why})")
     return Limit(kind, domain, allowed, members, why)
 
 
-def _of_taints(groups: Sequence[Group], taints: str, members: tuple[int, ...], policy: Policy) -> Iterator[Limit]:
-    count = sum([groups[index][1] for index in members])
+def _of_taints(groups: Sequence[Group], taints: str, members: Sequence[int], policy: Policy) -> Iterator[Limit]:
+    counts = [groups[index][1] for index in members]
+    count = sum(counts)
     if (share := policy.unavailable.get(taints)) is not None:
         allowed = max(1, floor(share * count))
         yield _limit(Kind.TAINTS, taints, allowed, members, f"{share:.0%} of {count} nodes, and at least one")
     if (most := policy.per_taints.get(taints)) is not None:
         yield _limit(Kind.TAINTS, taints, most, members, f"{most} of {count} nodes")
     if (least := policy.floors.get(taints)) is not None:
-        loads = [(groups[index][0].load, groups[index][1]) for index in members]
-        whole, largest = sum([load * some for load, some in loads]), max(loads)[0]
+        loads = [groups[index][0].load for index in members]
+        whole, largest = sum(map(mul, loads, counts)), max(loads)
         spare = whole - least.requested - least.largest_pod
         amounts = [_amount(one, least.unit) for one in (whole, least.requested, least.largest_pod, largest)]
         why = "{} there, {} asked for, {} for the largest pod, {} a node".format(*amounts)
@@ -240,10 +256,9 @@ def _amount(value: float, unit: str) -> str:
 # Batches.
 
 
-def _batches(groups: tuple[Group, ...], found: tuple[Limit, ...], policy: Policy) -> Iterator[Batch]:
+def _batches(window: Window, policy: Policy) -> Iterator[Batch]:
     """Yield the canary, growing batches while they are less than half of what the limits let through, and the rest."""
-    window, marks, size = Window(groups, found), marks_of(groups), 1
-    widest = window.widest() if found else window.left
+    marks, size, widest = marks_of(window.groups), 1, window.widest()
     while window.left and (size == 1 or 2 * size < widest):
         takes = window.take(size, marks)
         yield Batch(sum(count for _, count in takes), takes, policy.soak if window.left else 0.0)
