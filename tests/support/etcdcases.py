@@ -50,11 +50,12 @@ def facts(
     of: Cluster | None = None,
     members: Mapping[str, Mapping[str, Any]] | None = None,
     nodes: Mapping[str, Mapping[str, Any]] | None = None,
+    store: Mapping[str, Any] | None = None,
 ) -> Facts:
     """Return facts of members that run `running`.
 
     `members` (node → fields) changes single members' facts; `nodes` (node → `offered`, `installed`) single nodes'
-    packages.
+    packages; `store` is what was read of the stores.
     """
     versions, offered = list(running), list(offered)
     described = of or cluster(len(versions))
@@ -74,4 +75,5 @@ def facts(
         row, rack = described.place(node)
         kinds = {name: packages(here["installed"], here["offered"], name) for name in ("etcd-server", "etcd-client")}
         found[node] = {"row": row, "rack": rack, "packages": kinds}
-    return Facts.model_validate({"cluster": "test", "read_at": "2026-11-23T12:00:00Z", "nodes": found, "etcd": etcd})
+    whole = {"cluster": "test", "read_at": "2026-11-23T12:00:00Z", "nodes": found, "etcd": etcd, "store": store}
+    return Facts.model_validate(whole)

@@ -93,7 +93,7 @@ def _put(when: Condition, rule: Rule, tree: Tree, branch: int, *, met: bool) -> 
         branch %= starts[-1]
         for one, start, size in zip(when.any, starts, sizes, strict=False):
             if not start <= branch < start + size:
-                list(_put(Condition(no=one), rule, tree, 0, met=met))
+                list(_put(one.no or Condition(no=one), rule, tree, 0, met=met))
         for one, start, size in zip(when.any, starts, sizes, strict=False):
             if start <= branch < start + size:
                 yield from _put(one, rule, tree, branch - start, met=met)

@@ -147,7 +147,7 @@ def _etcd(cluster: Cluster, facts: Facts, target: dict[str, str], facts_file: Pa
     if isinstance(made, NoPlan):
         raise refusal(made, target)
     planfile.save(output, made)
-    found = findings(made, knowledge)
+    found = findings(made, knowledge, facts)
     if as_json:
         listed = [{"severity": item.severity, "what": item.what, "remedy": item.remedy, "rule": item.rule} for item in found]
         print_json({"plan": str(output), "steps": len(made.steps), "findings": listed})

@@ -102,7 +102,12 @@ class Look:
 
     def satisfied(self, when: Condition, component: str = "cluster") -> bool:
         """Say whether the facts satisfy a condition that belongs to no rule; `component` is what it means by `daemon`."""
-        return self._evaluate(when, NO_RULE.model_copy(update={"component": component})).holds
+        return self.told(when, component) is True
+
+    def told(self, when: Condition, component: str = "cluster") -> bool | None:
+        """Say whether the facts satisfy such a condition; None where what it asks for was not read."""
+        found = self._evaluate(when, NO_RULE.model_copy(update={"component": component}))
+        return True if found.holds else None if found.unread else False
 
     def _running(self, rule: Rule) -> tuple[Element, ...]:
         """Return what runs of a rule's component, else of the product that it is a part of (calico-upgrade runs nowhere)."""
@@ -190,6 +195,8 @@ class Look:
         elements: dict[str, list[Element]] = {}
         nots = [one.no for one in conditions if one.no is not None]
         found = [self._evaluate(one, rule) for one in conditions if one.no is None]
+        if any(not one.holds and not one.unread for one in found):
+            return NOTHING  # whatever was not read of the others
         for one in found:
             unread |= one.unread
             for root, some in one.elements.items():

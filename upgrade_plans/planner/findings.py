@@ -6,8 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from kubedeb.knowledge import Knowledge, Rule, Severity
+from kubedeb.knowledge.schema import DetectMode
 from kubedeb.versions import Version
+from upgrade_plans.models.facts import Facts
 from upgrade_plans.models.plan import Plan, StepKind
+from upgrade_plans.planner.detect import Look
 
 
 @dataclass(frozen=True)
@@ -20,9 +23,12 @@ class Finding:
     rule: str = ""
 
 
-def findings(plan: Plan, knowledge: Knowledge) -> tuple[Finding, ...]:
-    """Return the findings of a plan: rows whose loss takes the majority, traps, lost flags, blocked and old versions."""
-    return (*_rows(plan), *_rules(plan, knowledge))
+def findings(plan: Plan, knowledge: Knowledge, facts: Facts | None = None) -> tuple[Finding, ...]:
+    """Return the findings of a plan: rows whose loss takes the majority, traps, lost flags, blocked and old versions.
+
+    A trap that the facts tell the cluster is not in is left out; one that they cannot tell is there, and says so.
+    """
+    return (*_rows(plan), *_rules(plan, knowledge, Look(facts, {}, knowledge) if facts is not None else None))
 
 
 def _rows(plan: Plan) -> Iterator[Finding]:
@@ -39,7 +45,7 @@ def _rows(plan: Plan) -> Iterator[Finding]:
             )  # fmt: skip
 
 
-def _rules(plan: Plan, knowledge: Knowledge) -> Iterator[Finding]:
+def _rules(plan: Plan, knowledge: Knowledge, facts: Look | None) -> Iterator[Finding]:
     seen: set[str] = set()
     ways: set[tuple[Version, Version]] = set()
     for step in plan.steps:
@@ -51,9 +57,20 @@ def _rules(plan: Plan, knowledge: Knowledge) -> Iterator[Finding]:
             yield from _flags(old, new, knowledge)
         met: list[Rule] = [*knowledge.blocked("etcd", new), *knowledge.between("etcd", old, new)]
         for rule in met:
-            if rule.id not in seen:
+            told = _told(rule, facts)
+            if rule.id not in seen and told is not False:
                 seen.add(rule.id)
-                yield Finding(rule.severity, f"{old} → {new}: {rule.what}", rule.remedy, rule.id)
+                look = "" if told else f" The facts do not say whether it concerns this cluster. Look at: {rule.detect.how}."
+                yield Finding(rule.severity, f"{old} → {new}: {rule.what}", rule.remedy + look, rule.id)
+
+
+def _told(rule: Rule, look: Look | None) -> bool | None:
+    """Say whether a rule that the versions meet concerns the cluster; None where a person must look."""
+    if rule.detect.mode is DetectMode.MANUAL:
+        return None
+    if rule.detect.when is None:
+        return True
+    return look.told(rule.detect.when, "etcd") if look is not None else None
 
 
 def _flags(old: Version, new: Version, knowledge: Knowledge) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from upgrade_plans.canonical import digest
 from upgrade_plans.models.cluster import Cluster
 from upgrade_plans.models.facts import Facts
 from upgrade_plans.models.plan import Inputs, Member, Phase, Plan
+from upgrade_plans.planner.detect import Look
 from upgrade_plans.planner.phases import Builder, Hop, hop_phase, hops, prepare
 from upgrade_plans.planner.reasons import NoPlan, Reason, RefusedError
 from upgrade_plans.planner.route import Route, find_route
@@ -27,7 +28,7 @@ def make_plan(facts: Facts, cluster: Cluster, target: dict[str, str], knowledge:
         start = read_start(facts, knowledge)
         route = find_route(start, version, facts, knowledge)
         all_hops = tuple(hops(start, route.stops))
-        if reasons := [*_forbidden(all_hops, knowledge)]:
+        if reasons := [*_forbidden(all_hops, facts, knowledge)]:
             raise RefusedError(*reasons)
     except RefusedError as refused:
         return NoPlan(refused.reasons)
@@ -47,11 +48,13 @@ def _etcd_target(target: dict[str, str]) -> Version:
         raise RefusedError(Reason(str(error), "Name a whole version: --to etcd=3.5.16")) from error
 
 
-def _forbidden(all_hops: tuple[Hop, ...], knowledge: Knowledge) -> Iterator[Reason]:
-    """Yield the traps on the way that no plan may walk into and that can be told from versions alone."""
+def _forbidden(all_hops: tuple[Hop, ...], facts: Facts, knowledge: Knowledge) -> Iterator[Reason]:
+    """Yield the traps on the way that no plan may walk into and that the facts show; what was not read is a finding."""
+    look = Look(facts, {}, knowledge)
     for hop in all_hops:
         for rule in knowledge.between("etcd", hop.lowest, hop.to):
-            if rule.kind is RuleKind.TRAP and rule.severity is Severity.FORBID and rule.detect.mode == "auto":
+            forbids = rule.kind is RuleKind.TRAP and rule.severity is Severity.FORBID
+            if forbids and rule.detect.when is not None and look.satisfied(rule.detect.when, "etcd"):
                 yield Reason(f"on the way from etcd {hop.lowest} to {hop.to}: {rule.what}", rule.remedy, rule.id)
 
 

@@ -14,6 +14,7 @@ from kubedeb.errors import ExitCode
 from kubedeb.knowledge import load as load_knowledge
 from kubedeb.yamlfile import load as load_yaml
 from upgrade_plans.canonical import text_of
+from upgrade_plans.models.cluster import Cluster
 from upgrade_plans.models.facts import Facts
 from upgrade_plans.models.plan import DAY, Check, Duration, Plan, StepKind
 from upgrade_plans.models.upstream import upstream_of
@@ -40,10 +41,14 @@ def plain(value: Any) -> Any:
     return {"null": None, "true": True, "false": False}.get(value, value)
 
 
-def planned(case: dict[str, Any]) -> Plan | NoPlan:
+def read(case: dict[str, Any]) -> tuple[Facts, Cluster]:
     start = plain(case["start"])
     cluster = etcdcases.cluster(len(start["running"]), start.pop("rows", None))
-    return make_plan(etcdcases.facts(**start, of=cluster), cluster, {"etcd": case["target"]}, KNOWLEDGE)
+    return etcdcases.facts(**start, of=cluster), cluster
+
+
+def planned(case: dict[str, Any]) -> Plan | NoPlan:
+    return make_plan(*read(case), {"etcd": case["target"]}, KNOWLEDGE)
 
 
 @pytest.mark.parametrize("case", cases("ways.yaml"))
@@ -54,8 +59,12 @@ def test_plans_the_way(case: dict[str, Any]) -> None:
              for step in plan.steps]  # fmt: skip
     assert shown == case["steps"]
     assert [step.id for step in plan.steps if step.blocks] == case["blocking"]
+    told = findings(plan, KNOWLEDGE, read(case)[0])
     for wanted in case.get("findings", []):
-        assert any(wanted in finding.what for finding in findings(plan, KNOWLEDGE))
+        assert any(wanted in finding.what for finding in told)
+    assert not {finding.rule for finding in told} & set(case.get("silent", []))
+    unsure = {finding.rule for finding in told if "The facts do not say" in finding.remedy}
+    assert unsure >= set(case.get("asks", []))
     verdict = prove(plan, None, KNOWLEDGE)
     assert verdict.violations == ()
     # With three members there is nothing to spare while one is changed, and only then; with five there is.
