@@ -12,7 +12,8 @@ import pytest
 import referencecase
 from changes import change, plain
 from kubedeb.errors import ExitCode
-from kubedeb.knowledge import load
+from kubedeb.knowledge import Rule, Severity, load
+from kubedeb.versions import Version
 from kubedeb.yamlfile import load as load_yaml
 from upgrade_plans import clusterfile, factsfile
 from upgrade_plans.canonical import text_of
@@ -176,6 +177,8 @@ def _check_rest(case: dict[str, Any], plan: Upgrade) -> None:
     assert {name: by_id[name].window for name in case.get("windows", {})} == {
         name: int(size) for name, size in case.get("windows", {}).items()
     }
+    reached = {one.id: " ".join(verify.expect for verify in one.verify) for one in plan.steps}
+    assert [name for name, words in case.get("asks", {}).items() if words not in reached[name]] == []
     if "blocks" in case:
         assert [[one.id, block.state] for one in plan.steps for block in one.blocks] == case["blocks"]
     moved = {crowd for one in plan.steps if one.kind is StepKind.WORKERS for crowd in one.takes}
@@ -304,9 +307,51 @@ def test_every_flag_is_accepted_by_the_binary_that_starts_with_it() -> None:
             _accepted({key: value for key, value in files.items() if key[1] in one.takes}, knowledge, "kube-apiserver", one.to)
 
 
-def _accepted(files: dict[tuple[str, str], dict[str, str]], knowledge: Any, component: str, version: str) -> None:
-    from kubedeb.versions import Version
+def test_no_step_by_hand_wants_a_flag_gone_before_the_binary_that_refuses_it() -> None:
+    """Set every flag of which a rule says that it is gone, as long as some binary on the way still takes it."""
+    knowledge, version = load(), Version.parse
+    about = {rule.id: (rule, flags) for rule in knowledge.rules if (flags := only_flags(rule))}
+    facts, cluster = files("dc-a")
+    tree = facts.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    rows = [row for row in knowledge.flags if row.gone and version("1.8.0") <= version(row.gone) <= version("1.12.0")]
+    for row in rows:
+        for where in ("running", "disk"):
+            path = f"nodes.*.daemons.{row.component}.{where}.arguments.{row.flag}"
+            assert change(tree, path, tree_value(tree, row.component, row.flag))
+    goals = {
+        "kubernetes": version("1.12.10"),
+        "etcd": version("3.2.32"),
+        "storage": version("3.0.0"),
+        "calico": version("3.1.7"),
+    }
+    plan = make_upgrade(Facts.model_validate(tree), cluster, Request(goals), knowledge)
+    assert isinstance(plan, Upgrade), plan
+    asked = {rule: one for one in plan.steps if one.kind is StepKind.CHECK for rule in one.rules if rule in about}
+    assert set(asked) == {"kube-apiserver-1.10-keystone", "kubelet-1.10-init-config-dir", "kubelet-1.12-cadvisor-port"}
+    for rule, one in asked.items():
+        assert all(flag in one.verify[0].expect for flag in about[rule][1])
+        assert "not before" in one.verify[0].expect
+    dropped = {(one.component, line.setting) for one in plan.changes.values() for line in one.lines if line.new is None}
+    assert {(row.component, row.flag) for row in rows} <= dropped
 
+
+def only_flags(rule: Rule) -> set[str]:
+    """Return the flags whose presence a rule is about, none where it is about anything else."""
+    leaves = rule.detect.when.leaves if rule.detect.when is not None else ()
+    gone = {(row.component, row.flag) for row in load().flags if row.gone}
+    flags = {str(leaf.field).removeprefix("daemon.arguments[").removesuffix("]") for leaf in leaves if leaf.present}
+    forbids = rule.severity is Severity.FORBID and len(flags) == len(leaves)
+    return flags if forbids and all((rule.component, flag) in gone for flag in flags) else set()
+
+
+def tree_value(tree: dict[str, Any], component: str, flag: str) -> str:
+    """Return the value that a flag has already, else one."""
+    known = [arguments[flag] for node in tree["nodes"].values()
+             if flag in (arguments := node.get("daemons", {}).get(component, {}).get("disk", {}).get("arguments", {}))]  # fmt: skip
+    return str(known[0]) if known else "1"
+
+
+def _accepted(files: dict[tuple[str, str], dict[str, str]], knowledge: Any, component: str, version: str) -> None:
     refused = [
         row.flag for row in knowledge.flags if row.component == component and not row.accepted_by(Version.parse(version))
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -21,6 +22,7 @@ from upgrade_plans.planner.whole.survey import Survey
 from upgrade_plans.planner.whole.wishes import Request
 from upgrade_plans.planner.whole.world import Site, World
 
+FLAG = re.compile(r"daemon\.arguments\[(--[^\]]+)\]")
 ASKS = (Severity.FORBID, Severity.FORCE)
 ON = {"etcd": On.MEMBERS, "apiservers": On.APISERVERS, "managers": On.MANAGERS, "helm": On.CLIENTS, "workers": On.WORKERS,
       "calico": On.NETWORKED}  # fmt: skip
@@ -122,7 +124,7 @@ class Writer:
         for template in (*before, *written, *after):
             self.handled |= {*template.rules, *template.seen}
         self.scribe.write(before, site)
-        self.scribe.write(self._by_hand(stage), site)
+        self.scribe.write(self._by_hand(stage, site), site)
         if ids:
             configuring = next(one for one in self.tables.configuring if one.group == move.group)
             self.scribe.write(self.tables.written(configuring), site)
@@ -180,15 +182,28 @@ class Writer:
                 self.scribe.write([chore.step], site)
         self.scribe.close(Site(phase), title, reason)
 
-    def _by_hand(self, stage: Stage) -> Iterator[Template]:
-        """Yield a step by hand for each rule that weighs, concerns the cluster here, and that nothing else obeys."""
+    def _by_hand(self, stage: Stage, site: Site) -> Iterator[Template]:
+        """Yield a step by hand for each rule that weighs, concerns the cluster here, and that nothing else obeys.
+
+        What the binary of today still needs is not to be gone before it: flags that are dropped with the next one are prepared for.
+        """
         for rule in self._bitten(stage):
             self.handled.add(rule.id)
             where = ", ".join(self.seen[rule.id].evidence[:3])
+            flags = self._dropped(rule, site)
+            done = f"ready for the new binary; with it, not before, goes: {', '.join(flags)}" if flags else "gone"
             yield Template(
                 id=rule.id, kind=StepKind.CHECK, title=rule.what, component=rule.component, reason=rule.what, rules=(rule.id,),
-                post=(Check.VERIFIED,), verify=(Verify(do=rule.remedy, look=rule.detect.how, expect=f"gone (seen: {where})"),),
+                post=(Check.VERIFIED,), verify=(Verify(do=rule.remedy, look=rule.detect.how, expect=f"{done} (seen: {where})"),),
             )  # fmt: skip
+
+    def _dropped(self, rule: Rule, site: Site) -> tuple[str, ...]:
+        """Return the flags that a rule is about and that are dropped with the binary; none where it is about more than flags."""
+        leaves = rule.detect.when.leaves if rule.detect.when is not None else ()
+        named = {match[1] for leaf in leaves if leaf.present and (match := FLAG.fullmatch(str(leaf.field)))}
+        here = [self.ledger.changes[key] for key in site.changes[When.WITH]]
+        gone = {line.setting for one in here if one.component == rule.component for line in one.lines if line.new is None}
+        return tuple(sorted(named & gone)) if len(named) == len(leaves) else ()
 
     def _bitten(self, stage: Stage) -> Iterator[Rule]:
         names = _all_parts(stage.move.group, self.knowledge)
