@@ -13,7 +13,7 @@ from upgrade_plans.models.upgrade import Alternative, Phase, Step, Upgrade
 from upgrade_plans.models.upgradekinds import StepKind
 from upgrade_plans.planner.estimate import Estimate
 from upgrade_plans.rollback import Blocked, lossy, points_of_no_return
-from upgrade_plans.upgradetree import prices, units, way_back
+from upgrade_plans.upgradetree import prices, sources, units, way_back
 from upgrade_plans.versionmatrix import Matrix, matrix
 
 DAY, HOUR = 86_400, 3_600
@@ -112,10 +112,11 @@ class Report:
     proof: Summary | None
     exposures: tuple[Exposure, ...]
     prices: tuple[Alternative, ...]
+    sources: str
 
 
 def report(plan: Upgrade, made: Estimate, proof: Summary | None = None) -> Report:
-    """Return what the page shows of a plan; `made`: its steps' times. Pure: the same plan gives the same page."""
+    """Return what the page shows of a plan; `made`: its steps' times. Pure: the same plan and times give the same page."""
     span = max(made.p95, 1.0)
     steps = tuple(_steps(plan, made))
     times = {row.step.id: (row.begin, row.end) for row in steps}
@@ -123,6 +124,7 @@ def report(plan: Upgrade, made: Estimate, proof: Summary | None = None) -> Repor
         plan, digest(plan), sum(group.count for group in plan.workers), made.p50, made.p95, span, tuple(ticks(span)),
         tuple(_bars(plan, made, times)), matrix(plan), capacity(plan, times), steps, tuple(points_of_no_return(plan)),
         tuple(lossy(plan)), proof, tuple(_exposures(plan, proof)) if proof else (), prices(plan, made),
+        sources(made),
     )  # fmt: skip
 
 

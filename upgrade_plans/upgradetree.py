@@ -44,8 +44,14 @@ def eta(made: Estimate) -> str:
     """Return the line about the time that a plan takes."""
     return (
         f"ETA: {long(made.p50)} in half of all runs, {long(made.p95)} or less in 95 of 100 "
-        "(from the priors; with soaks and the work of people, without waiting for anybody's approval)"
+        f"({sources(made)}; with soaks and the work of people, without waiting for anybody's approval)"
     )
+
+
+def sources(made: Estimate) -> str:
+    """Return where a plan's times come from."""
+    runs = f", and of etcd from {counted(made.learned, 'step')} of earlier runs" if made.learned else ""
+    return f"from the priors{runs}"
 
 
 def outages_text(plan: Upgrade) -> Iterator[str]:

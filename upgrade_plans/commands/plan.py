@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.output import json_option, print_json
 from upgrade_plans.commands.makeplan import make
 from upgrade_plans.commands.outline import outline
 from upgrade_plans.commands.showwhole import explain_whole, show_whole
 from upgrade_plans.commands.steps import find_step
+from upgrade_plans.commands.times import journal_option
 from upgrade_plans.commands.wayback import print_way_back
 from upgrade_plans.commands.wholeplans import diff, report
 
@@ -31,7 +31,7 @@ plan.add_command(report)
 
 @plan.command()
 @click.argument("plan_file", metavar="PLAN", type=PATH)
-@click.option("--journal", "runs", metavar="DIR", type=PATH, help="Runs to learn times from, instead of those in STATE/runs.")
+@journal_option
 @click.option("--rollback-from", "back_from", metavar="STEP", help="Print the way back from the end of this step instead.")
 @click.option("--to", "back_to", metavar="PHASE", help="With --rollback-from: to the rest before this phase, not to the start.")
 @json_option
@@ -53,12 +53,7 @@ def show(plan_file: Path, runs: Path | None, back_from: str | None, back_to: str
 
     read = upgradefile.load_any(plan_file)
     if not isinstance(read, Plan):
-        if runs is not None:
-            raise KubedebError(
-                "--journal is for the plan of etcd alone", details="Runs of a whole stack's plan keep none to learn from.",
-                hint="Leave it out: the times come from the table of priors.", code=ExitCode.USAGE,
-            )  # fmt: skip
-        show_whole(read, as_json=as_json)
+        show_whole(read, runs, as_json=as_json)
         return
     known = observed(runs if runs is not None else path_setting("state") / "runs")
     made = estimate(with_learned(read.steps, known))
@@ -76,8 +71,9 @@ def show(plan_file: Path, runs: Path | None, back_from: str | None, back_to: str
 @plan.command()
 @click.argument("plan_file", metavar="PLAN", type=PATH)
 @click.argument("step_id", metavar="STEP")
+@journal_option
 @json_option
-def explain(plan_file: Path, step_id: str, *, as_json: bool) -> None:
+def explain(plan_file: Path, step_id: str, runs: Path | None, *, as_json: bool) -> None:
     """Print everything about one step: why, what is asked before and after, its way back, the rules that shaped it."""
     from kubedeb.knowledge import load as load_knowledge
     from upgrade_plans import upgradefile
@@ -86,7 +82,7 @@ def explain(plan_file: Path, step_id: str, *, as_json: bool) -> None:
 
     read = upgradefile.load_any(plan_file)
     if not isinstance(read, Plan):
-        explain_whole(read, step_id, as_json=as_json)
+        explain_whole(read, step_id, runs, as_json=as_json)
         return
     step = find_step({one.id: one for one in read.steps}, step_id)
     knowledge = load_knowledge()

@@ -9,6 +9,7 @@ import click
 
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.output import json_option, print_json
+from upgrade_plans.commands.times import estimated, journal_option
 
 if TYPE_CHECKING:
     from upgrade_plans.models.certificate import Summary
@@ -20,15 +21,15 @@ PATH = click.Path(path_type=Path)
 @click.command()
 @click.argument("old_file", metavar="OLD", type=PATH)
 @click.argument("new_file", metavar="NEW", type=PATH)
+@journal_option
 @json_option
-def diff(old_file: Path, new_file: Path, *, as_json: bool) -> None:
+def diff(old_file: Path, new_file: Path, runs: Path | None, *, as_json: bool) -> None:
     """Print what differs between two plans of whole stacks: phases, steps and changes of configuration, and their price."""
     from upgrade_plans.plandiff import compare, difference_values
     from upgrade_plans.plandifftext import difference_text
-    from upgrade_plans.planner.estimate import estimate
 
     old, new = _load(old_file, "plan diff"), _load(new_file, "plan diff")
-    found = compare(old, new, (estimate(old.steps), estimate(new.steps)))
+    found = compare(old, new, (estimated(old, runs), estimated(new, runs)))
     if as_json:
         print_json(difference_values(old, new, found))
         return
@@ -54,18 +55,18 @@ def _load(path: Path, command: str) -> Upgrade:
 @click.option(
     "--certificate", "certificate_file", type=PATH, help="The plan's certificate, for what its proof says is exposed."
 )
+@journal_option
 @json_option
-def report(plan_file: Path, output: Path, certificate_file: Path | None, *, as_json: bool) -> None:
+def report(plan_file: Path, output: Path, certificate_file: Path | None, runs: Path | None, *, as_json: bool) -> None:
     """Write the plan of a whole stack as one HTML page that needs no network: time, versions, capacity, ways back, search."""
     from kubedeb.errors import storage_errors
     from kubedeb.files import write_text
     from upgrade_plans import reportpage
-    from upgrade_plans.planner.estimate import estimate
     from upgrade_plans.reportrows import report as rows
 
     plan = _load(plan_file, "plan report")
     proof = _proof(certificate_file, plan) if certificate_file else None
-    made = rows(plan, estimate(plan.steps), proof)
+    made = rows(plan, estimated(plan, runs), proof)
     with storage_errors("the report", ExitCode.PLAN):
         write_text(output, reportpage.page(made))
     if as_json:

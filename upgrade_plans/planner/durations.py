@@ -9,6 +9,7 @@ from pathlib import Path
 
 from kubedeb.errors import ExitCode
 from kubedeb.yamlfile import StrictModel, load_model
+from upgrade_plans.models import upgrade, upgradekinds
 from upgrade_plans.models.plan import DAY, Duration, Step, StepKind
 
 MEGABYTE = 1_000_000
@@ -17,6 +18,12 @@ SPARE = 2
 SHORTEST = 600
 TRUST = 5
 """As many observations as weigh as much as the prior."""
+OF_WHOLE: Mapping[upgradekinds.StepKind, StepKind] = {
+    upgradekinds.StepKind.DOWNLOAD: StepKind.DOWNLOAD, upgradekinds.StepKind.BACKUP: StepKind.BACKUP,
+    upgradekinds.StepKind.DRILL: StepKind.DRILL, upgradekinds.StepKind.MOVE_LEADER: StepKind.MOVE_LEADER,
+    upgradekinds.StepKind.ETCD_HOP: StepKind.CHANGE, upgradekinds.StepKind.AWAIT_VERSION: StepKind.AWAIT_VERSION,
+}  # fmt: skip
+"""Which steps of a whole stack's plan do to etcd what a step of a plan for etcd alone does."""
 
 
 class Prior(StrictModel):
@@ -63,6 +70,30 @@ def learned(duration: Duration, observed: Sequence[float]) -> Duration:
 def with_learned(steps: Iterable[Step], observed: Mapping[StepKind, Sequence[float]]) -> tuple[Step, ...]:
     """Return the steps with durations that take in what earlier runs showed of their kind (seconds)."""
     return tuple(step.model_copy(update={"duration": learned(step.duration, observed.get(step.kind, ()))}) for step in steps)
+
+
+def whole_with_learned(
+    steps: Iterable[upgrade.Step], observed: Mapping[StepKind, Sequence[float]]
+) -> tuple[tuple[upgrade.Step, ...], int]:
+    """Return a whole stack's steps with what runs of etcd's plans showed (seconds), and how many observations came to count.
+
+    A hop is as many changes as it takes members. A backup of more than the v3 store, and its drill, no run has shown.
+    """
+    made, used, snapshot = [], set[StepKind](), False
+    for step in steps:
+        if step.backup is not None:
+            snapshot = not step.backup.cold and step.backup.stores == (upgradekinds.Store.V3,)
+        kind = OF_WHOLE.get(step.kind)
+        others = kind is StepKind.DOWNLOAD and step.component != "etcd"
+        known = observed.get(kind, ()) if kind is not None and not others else ()
+        if kind is None or not known or (kind in (StepKind.BACKUP, StepKind.DRILL) and not snapshot):
+            made.append(step)
+            continue
+        used.add(kind)
+        times = sum(step.takes.values()) if kind is StepKind.CHANGE else 1
+        one = learned(Duration(p50=step.duration.p50 / times, p95=step.duration.p95 / times), known)
+        made.append(step.model_copy(update={"duration": Duration(p50=one.p50 * times, p95=one.p95 * times)}))
+    return tuple(made), sum(len(observed[kind]) for kind in used)
 
 
 def backup_age(since: Iterable[Step]) -> int:

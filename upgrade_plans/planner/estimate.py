@@ -47,11 +47,13 @@ class Estimate:
     p50: float
     p95: float
     ends: Mapping[str, tuple[float, float]]
+    learned: int = 0
+    """From how many steps of earlier runs the times come, beside the priors."""
 
     def values(self) -> dict[str, Any]:
-        """Return it as JSON values, in seconds."""
+        """Return it as JSON values, times in seconds."""
         ends = {name: {"p50": p50, "p95": p95} for name, (p50, p95) in self.ends.items()}
-        return {"p50": self.p50, "p95": self.p95, "ends": ends}
+        return {"p50": self.p50, "p95": self.p95, "learned": self.learned, "ends": ends}
 
 
 def draw(duration: Duration, rng: Random) -> float:

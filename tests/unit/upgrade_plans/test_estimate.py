@@ -7,10 +7,16 @@ from pathlib import Path
 import pytest
 
 import bench
+import referencecase
+from kubedeb.knowledge import load
+from upgrade_plans import clusterfile, factsfile
+from upgrade_plans.commands.targets import pair
 from upgrade_plans.executor.learning import observed
 from upgrade_plans.models.plan import Duration, Step, StepKind
-from upgrade_plans.planner.durations import learned, prior, priors
+from upgrade_plans.models.upgrade import Upgrade
+from upgrade_plans.planner.durations import learned, prior, priors, whole_with_learned
 from upgrade_plans.planner.estimate import estimate
+from upgrade_plans.planner.whole import Request, make_upgrade
 
 
 def step(name: str, p50: float, p95: float, *requires: str) -> Step:
@@ -58,6 +64,36 @@ def test_nothing_takes_no_time() -> None:
 )
 def test_observations_outweigh_the_prior_as_they_become_many(times: list[float], expected: Duration) -> None:
     assert learned(Duration(p50=6, p95=40), times) == expected
+
+
+def test_what_runs_of_etcd_showed_counts_in_the_plan_of_a_whole_stack() -> None:
+    plan = whole("dc-a", "kubernetes=1.8.15", "etcd=3.1.12", "storage=etcd3", "calico=3.1.7")
+    many = {StepKind.CHANGE: 25.0, StepKind.BACKUP: 3.0, StepKind.DRILL: 4.0}
+    seen = {kind: [seconds] * 995 for kind, seconds in many.items()} | {StepKind.AWAIT_VERSION: [50.0] * 5}
+    steps, used = whole_with_learned(plan.steps, seen)
+    before = {step.id: step.duration for step in plan.steps}
+    after = {step.id: step.duration for step in steps}
+    # Three members, each as long as was seen; five observations weigh as much as the prior.
+    assert after["etcd-2.3.8-hop"].p50 == pytest.approx(3 * 25, abs=1)
+    assert (before["etcd-2.3.8-await"].p50, after["etcd-2.3.8-await"].p50) == (5, 27.5)
+    # No run saved a v2 store, or copied data directories.
+    assert after["etcd-2.3.8-backup"] == before["etcd-2.3.8-backup"]
+    assert after["etcd-2.3.8-drill"] == before["etcd-2.3.8-drill"]
+    changed = {step.id for step in steps if step.duration != before[step.id]}
+    assert {step.component for step in steps if step.id in changed} == {"etcd"}
+    assert used == 995 + 5
+    assert whole_with_learned(plan.steps, {}) == (plan.steps, 0)
+    modern = {step.id: step.duration for step in whole_with_learned(whole("modern", "kubernetes=1.32.4").steps, seen)[0]}
+    assert modern["apiservers-1.32.4-backup"].p50 == pytest.approx(3, abs=0.2)
+    assert modern["apiservers-1.32.4-drill"].p50 == pytest.approx(4, abs=0.5)
+
+
+def whole(base: str, *target: str) -> Upgrade:
+    folder = referencecase.CASES / "clusters"
+    facts, cluster = factsfile.load(folder / f"{base}.facts.json"), clusterfile.load(folder / f"{base}.yaml")
+    plan = make_upgrade(facts, cluster, Request(dict(map(pair, target))), load())
+    assert isinstance(plan, Upgrade), plan
+    return plan
 
 
 def test_a_run_teaches_how_long_its_steps_took(tmp_path: Path) -> None:

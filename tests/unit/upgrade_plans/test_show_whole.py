@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import bench
 from byhand import mission
 from kubedeb.cli import run
 from kubedeb.errors import ExitCode
@@ -157,9 +158,23 @@ def test_show_and_explain_take_both_formats(plan_file: str, capsys: pytest.Captu
     assert "did you mean 'pass-1'?" in capsys.readouterr().err
 
 
-def test_no_journal_is_taken_that_teaches_nothing(plan_file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["plan", "show", plan_file, "--journal", str(tmp_path)]) == ExitCode.USAGE
-    assert "--journal is for the plan of etcd alone" in capsys.readouterr().err
+def test_runs_of_etcd_teach_the_times_of_a_whole_plan(
+    plan_file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stand = bench.bench(tmp_path)
+    stand.go(stand.begin())
+    seconds = []
+    for runs in (tmp_path / "nowhere", tmp_path / "runs"):
+        assert run(["plan", "show", plan_file, "--journal", str(runs), "--json"]) == ExitCode.DONE
+        seconds.append(json.loads(capsys.readouterr().out)["seconds"])
+    assert seconds[0]["learned"] == 0 < seconds[1]["learned"]
+    assert seconds[1]["p50"] != seconds[0]["p50"]
+    assert run(["plan", "show", plan_file, "--journal", str(tmp_path / "runs")]) == ExitCode.DONE
+    assert f"of etcd from {seconds[1]['learned']} steps of earlier runs" in capsys.readouterr().out
+    page = tmp_path / "report.html"
+    assert run(["plan", "report", plan_file, "-o", str(page), "--journal", str(tmp_path / "runs")]) == ExitCode.DONE
+    assert f"of etcd from {seconds[1]['learned']} steps of earlier runs" in page.read_text()
+    assert f'id="p50"><data value="{seconds[1]["p50"]}"' in page.read_text()
 
 
 def test_the_way_back_past_a_block_that_names_no_phase_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -346,8 +346,8 @@ def only_flags(rule: Rule) -> set[str]:
 
 def tree_value(tree: dict[str, Any], component: str, flag: str) -> str:
     """Return the value that a flag has already, else one."""
-    known = [arguments[flag] for node in tree["nodes"].values()
-             if flag in (arguments := node.get("daemons", {}).get(component, {}).get("disk", {}).get("arguments", {}))]  # fmt: skip
+    daemons = [node["daemons"][component] for node in tree["nodes"].values() if component in node.get("daemons", {})]
+    known = [one["disk"]["arguments"][flag] for one in daemons if flag in one["disk"].get("arguments", {})]
     return str(known[0]) if known else "1"
 
 

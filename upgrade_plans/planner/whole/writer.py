@@ -185,20 +185,21 @@ class Writer:
     def _by_hand(self, stage: Stage, site: Site) -> Iterator[Template]:
         """Yield a step by hand for each rule that weighs, concerns the cluster here, and that nothing else obeys.
 
-        What the binary of today still needs is not to be gone before it: flags that are dropped with the next one are prepared for.
+        What the binary of today still needs is not to be gone before: for flags that go with the next one all is made ready.
         """
         for rule in self._bitten(stage):
             self.handled.add(rule.id)
             where = ", ".join(self.seen[rule.id].evidence[:3])
             flags = self._dropped(rule, site)
             done = f"ready for the new binary; with it, not before, goes: {', '.join(flags)}" if flags else "gone"
+            seen = Verify(do=rule.remedy, look=rule.detect.how, expect=f"{done} (seen: {where})")
             yield Template(
                 id=rule.id, kind=StepKind.CHECK, title=rule.what, component=rule.component, reason=rule.what, rules=(rule.id,),
-                post=(Check.VERIFIED,), verify=(Verify(do=rule.remedy, look=rule.detect.how, expect=f"{done} (seen: {where})"),),
+                post=(Check.VERIFIED,), verify=(seen,),
             )  # fmt: skip
 
     def _dropped(self, rule: Rule, site: Site) -> tuple[str, ...]:
-        """Return the flags that a rule is about and that are dropped with the binary; none where it is about more than flags."""
+        """Return the flags that a rule is about and that go with the binary; none where it is about more than flags."""
         leaves = rule.detect.when.leaves if rule.detect.when is not None else ()
         named = {match[1] for leaf in leaves if leaf.present and (match := FLAG.fullmatch(str(leaf.field)))}
         here = [self.ledger.changes[key] for key in site.changes[When.WITH]]
