@@ -61,7 +61,7 @@ def cases(rule: Rule, knowledge: Knowledge) -> Iterator[Case]:
         yield Case(rule.id, "", _facts(rule, _inside(rule.to), {}), {}, True)
         yield Case(rule.id, "running version", _facts(rule, _outside(rule.to), {}), {}, False)
         return
-    old, new = _way(rule, knowledge)
+    old, new = way(rule, knowledge)
     target = {rule.component: new}
     if rule.detect.when is None or rule.detect.when.field == "running.version":
         yield Case(rule.id, "", _facts(rule, old, {}), target, True)
@@ -212,7 +212,7 @@ def _outside(where: Range) -> Version:
     return next(version for version in reversed(_candidates()) if version not in where)
 
 
-def _way(rule: Rule, knowledge: Knowledge) -> tuple[Version, Version]:
+def way(rule: Rule, knowledge: Knowledge) -> tuple[Version, Version]:
     """Return a version that is left and one that is reached, so that the rule is met between them."""
     product = next((name for name, parts in knowledge.parts.items() if rule.component in parts), rule.component)
     if rule.kind is RuleKind.HOP:

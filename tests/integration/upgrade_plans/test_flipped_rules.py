@@ -1,14 +1,18 @@
-"""Flip each rule, a condition leaf by leaf: some case of the rule must tell."""
+"""Flip each rule, a condition leaf by leaf: some case of the rule must tell. The rows of flags are flipped in test_flags.py."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
 
-from kubedeb.knowledge import Rule, load
+from kubedeb.errors import KubedebError
+from kubedeb.knowledge import Knowledge, Rule, load
 from kubedeb.knowledge.conditions import Condition
+from kubedeb.knowledge.journey import BITES, bites, stops
 from kubedeb.knowledge.ranges import Range
 from kubedeb.knowledge.schema import DetectMode
-from rulecases import cases
+from rulecases import cases, way
 from upgrade_plans.planner.detect import concerns
 
 NOWHERE = Range.parse("0.0.x")
@@ -39,6 +43,45 @@ def flipped(rule: Rule) -> Iterator[Rule]:
         yield rule.model_copy(update={"window": window})
     else:
         yield rule.model_copy(update={"from_": NOWHERE, "to": NOWHERE})
+
+
+def met(rule: Rule, knowledge: Knowledge) -> set[str]:
+    """Return the rules that are met where `rule` is: on its product's way, or from one version straight to the other."""
+    product = next((name for name, parts in load().parts.items() if rule.component in parts), rule.component)
+    names = (product, *knowledge.parts.get(product, ()))
+    old, new = way(rule, load())
+    try:
+        walked = stops(knowledge, product, old, new)
+    except KubedebError:
+        walked = (old, new)
+    return {one.id for one in knowledge.rules if one.component in names and any(bites(one, *step) for step in pairwise(walked))}
+
+
+def test_no_rule_that_a_person_looks_at_can_be_flipped_without_a_way_that_tells() -> None:
+    knowledge, silent = load(), []
+    rows = [rule for rule in knowledge.rules if rule.detect.mode is DetectMode.MANUAL]
+    for rule in rows:
+        assert rule.id in met(rule, knowledge)
+        for mutant in (rule.model_copy(update={"from_": NOWHERE}), rule.model_copy(update={"to": NOWHERE})):
+            others = tuple(mutant if one.id == rule.id else one for one in knowledge.rules)
+            if rule.id in met(rule, replace(knowledge, rules=others)):
+                silent.append(f"{rule.id}: {mutant.from_} {mutant.to}")
+    assert rows
+    assert silent == []
+
+
+def test_no_part_can_be_taken_out_of_a_product_without_a_way_that_tells() -> None:
+    """What is known of a part is met on the product's way; of one that no row is about nothing is lost."""
+    knowledge, silent = load(), set()
+    for product, parts in knowledge.parts.items():
+        for part in parts:
+            about = [rule for rule in knowledge.rules if rule.component == part and rule.kind in BITES]
+            less = replace(knowledge, parts={**knowledge.parts, product: tuple(one for one in parts if one != part)})
+            told = any(rule.id in met(rule, knowledge) and rule.id not in met(rule, less) for rule in about)
+            silent |= set() if told else {part}
+    assert silent == {part for parts in knowledge.parts.values() for part in parts} - {
+        rule.component for rule in knowledge.rules if rule.kind in BITES
+    }
 
 
 def test_no_rule_can_be_flipped_without_a_case_that_tells() -> None:
