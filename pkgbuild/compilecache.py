@@ -21,9 +21,12 @@ from kubedeb.records import frozen, ordered
 from pkgbuild.sandbox import Bind
 from pkgbuild.session import LOCKS, locked
 from pkgbuild.spec import BuildSpec
+from pkgbuild.unsharesandbox import remove_tree
 
 TARGET = "/kubedeb-gocache"
 CACHES = "compile"
+FOLDERS = [f"{number:02x}" for number in range(256)]
+"""What Go's cache is divided into (cmd/go/internal/cache, Open)."""
 CONTENT = "-d"
 """Go's files of this ending are named by their content and never written again; the others are, in place."""
 
@@ -46,9 +49,8 @@ def key(spec: BuildSpec) -> str:
 def compile_cache(store: Path, spec: BuildSpec) -> Iterator[Bind]:
     """Give a copy of the cache to bind into the sandbox; it becomes the cache when the block ends without an error."""
     kept = store / CACHES / key(spec)
-    (store / "tmp").mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=store / "tmp", prefix="compile-", ignore_cleanup_errors=True) as name:
-        copy = Path(name) / "cache"
+    with _aside(store) as aside:
+        copy = aside / "cache"
         with _locked(store, kept.name, fcntl.LOCK_SH):
             copy_cache(kept, copy)
         yield Bind(copy, TARGET, writable=True)
@@ -58,7 +60,7 @@ def compile_cache(store: Path, spec: BuildSpec) -> Iterator[Bind]:
             kept.parent.mkdir(exist_ok=True)
             # Between the two renames there is no cache, which costs time and nothing else.
             with suppress(FileNotFoundError):
-                kept.rename(Path(name) / "old")
+                kept.rename(aside / "old")
             copy.rename(kept)
     prune(store, DEFAULT_LIMITS)
 
@@ -111,12 +113,23 @@ def prune(store: Path, limits: Limits, *, dry: bool = False) -> list[KeptCache]:
     going = surplus(kept_caches(store), limits, time.time())
     for one in [] if dry else going:
         with (
-            tempfile.TemporaryDirectory(dir=store / "tmp", prefix="compile-", ignore_cleanup_errors=True) as name,
+            _aside(store) as aside,
             _locked(store, one.name, fcntl.LOCK_EX),
             suppress(FileNotFoundError),
         ):
-            (store / CACHES / one.name).rename(Path(name) / "old")
+            (store / CACHES / one.name).rename(aside / "old")
     return going
+
+
+@contextmanager
+def _aside(store: Path) -> Iterator[Path]:
+    """Give a folder that is gone afterwards, with whatever the builder made there, whose files need not be ours."""
+    (store / "tmp").mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=store / "tmp", prefix="compile-"))
+    try:
+        yield folder
+    finally:
+        remove_tree(folder)
 
 
 def _locked(store: Path, name: str, how: int) -> AbstractContextManager[None]:
@@ -128,10 +141,14 @@ def copy_cache(kept: Path, copy: Path) -> None:
     """Copy a cache, contents as hard links; the builder's uid, whichever it is, may write in the copy."""
     copy.mkdir()
     copy.chmod(0o777)
+    # Go would make these itself, and only the builder could remove what lies in a folder of the builder's.
+    for name in FOLDERS:
+        (copy / name).mkdir()
+        (copy / name).chmod(0o777)
     for path in sorted(kept.rglob("*")) if kept.is_dir() else ():
         target = copy / path.relative_to(kept)
         if path.is_dir():
-            target.mkdir()
+            target.mkdir(exist_ok=True)
             target.chmod(0o777)
         elif path.is_file() and not path.is_symlink():
             _take(path, target)

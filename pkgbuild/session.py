@@ -6,7 +6,6 @@ Locks are flock(2): the kernel drops them when their holder dies, however it die
 from __future__ import annotations
 
 import fcntl
-import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +18,8 @@ from kubedeb.interrupting import interruptible
 
 LOCKS = "locks"
 POLL = 0.05
-LEFTOVERS = ("builds/.*", "tmp/*", ".check-*", "*/.*.part", "bases/locks/.*.part", "layers/locks/.*.part", f"{LOCKS}/run-*")
+LEFTOVERS = ("builds/.*", "tmp/*", ".check-*", ".farm-*", "*/.*.part", "bases/locks/.*.part", "layers/locks/.*.part",
+             f"{LOCKS}/run-*")  # fmt: skip
 """What only a running kubedeb needs; complete results never match."""
 
 
@@ -79,7 +79,9 @@ def sweep(store: Path) -> list[Path]:
     found = [path for pattern in LEFTOVERS for path in store.glob(pattern)]
     for path in found:
         if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
+            from pkgbuild.unsharesandbox import remove_tree  # there is seldom anything to remove
+
+            remove_tree(path)
         else:
             with suppress(OSError):
                 path.unlink()

@@ -266,9 +266,7 @@ def refused(why: str, done: Result) -> KubedebError:
 
 
 def remove_tree(folder: Path) -> None:
-    """Remove a folder with files of ids that only the user namespace knows."""
-    uid = os.getuid()
-    if uid == 0:
-        shutil.rmtree(folder, ignore_errors=True)
-    elif folder.exists():
+    """Remove a folder, with files of ids that only the user namespace knows too."""
+    shutil.rmtree(folder, ignore_errors=True)
+    if os.getuid() != 0 and folder.exists():
         run(with_ids(["rm", "-rf", folder]), code=ExitCode.SANDBOX, ok=range(256), timeout=600)

@@ -190,6 +190,45 @@ def test_a_user_without_rights_builds_the_same(
     assert (home / "out" / name).read_bytes() == (tmp_path / "out" / name).read_bytes()
 
 
+GO_TWICE = """
+import subprocess, sys
+from pathlib import Path
+from pkgbuild.compilecache import compile_cache
+from pkgbuild.gomake import GoSpec
+from pkgbuild.session import session
+from pkgbuild.spec import BuildSpec
+from pkgbuild.unsharesandbox import with_ids
+go = GoSpec("hello", "module", "", "golang-go", False, (), (), False)
+spec = BuildSpec("hello", "1", "1-1", "bookworm", "amd64", "go", 0, "s/c", (), (), (), (), "", "", "", go=go)
+store = Path(sys.argv[1])
+def builder_writes(folder):
+    script = 'cd "$1"; mkdir -p 00 made; touch 00/x-a made/x; chown 1000:1000 00/x-a made made/x'
+    subprocess.run(with_ids(["sh", "-euc", script, "sh", folder]), check=True)
+for _ in range(2):
+    with session(store), compile_cache(store, spec) as bind:
+        builder_writes(bind.source)
+    print(*(path.name for path in (store / "tmp").iterdir()))
+left = store / "tmp/.sandbox-killed"
+left.mkdir()
+builder_writes(left)
+with session(store):
+    print(*(path.name for path in (store / "tmp").iterdir()))
+"""
+
+
+def test_what_the_builder_of_a_user_wrote_goes(somebody: str) -> None:
+    """Its files belong to an id of the user's namespace: the user alone could not remove them."""
+    home = Path(run_process(["getent", "passwd", somebody], code=ExitCode.BUG).text.split(":")[5])
+    for name in ("kubedeb", "pkgbuild"):
+        shutil.copytree(TOP / name, home / "code" / name)
+    (home / "store").mkdir()
+    run_process(["chown", "--recursive", f"{somebody}:", home], code=ExitCode.BUG)
+    home.chmod(0o755)
+    environment = [f"HOME={home}", f"PATH={PATH}", f"PYTHONPATH={home}/code"]
+    argv = [*_as(somebody), "env", *environment, _python(somebody), "-c", GO_TWICE, home / "store"]
+    assert run_process(argv, code=ExitCode.BUG, cwd=home, timeout=120).text.split() == []
+
+
 def copy_libraries(folder: Path) -> None:
     """Copy what kubedeb needs at run time, without the tools and libraries of its tests."""
     names, waiting = set(), ["kubedeb"]

@@ -57,7 +57,7 @@ def fill(store: Path, spec: BuildSpec, *names: str) -> None:
 
 
 def entries(store: Path, spec: BuildSpec = SPEC) -> set[str]:
-    return {path.name for path in (store / CACHES / compilecache.key(spec)).glob("*")}
+    return {path.name for path in (store / CACHES / compilecache.key(spec)).rglob("*") if path.is_file()}
 
 
 def test_old_caches_go_after_a_build_and_a_dry_run_removes_none(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_builds_of_the_same_beside_each_other(tmp_path: Path) -> None:
             (second.source / "b-d").write_text("b-d")
         assert entries(tmp_path) == {"a-d", "b-d"}
         (first.source / "c-d").write_text("c-d")
-        assert {path.name for path in first.source.iterdir()} == {"a-d", "c-d"}
+        assert {path.name for path in first.source.rglob("*") if path.is_file()} == {"a-d", "c-d"}
     assert entries(tmp_path) == {"a-d", "c-d"}
 
 

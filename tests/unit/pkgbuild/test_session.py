@@ -7,7 +7,7 @@ from pathlib import Path
 from pkgbuild.session import is_dead, locked_within, session, sweep
 
 LEFT = [
-    "builds/.0123456789ab.x/result.json", "tmp/.apt-x/sources.list", "tmp/.base-y/root.tar", ".check-z/x.deb",
+    "builds/.0123456789ab.x/result.json", "tmp/.apt-x/sources.list", "tmp/.base-y/root.tar", ".check-z/x.deb", ".farm-z/x.deb",
     "bases/.root.tar.zst.q.part", "checked/.d.json.q.part", "bases/locks/.d.json.q.part", "layers/locks/.d.json.q.part",
     "locks/run-dead",
 ]  # fmt: skip
