@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
 from kubedeb.files import CHUNK, canonical_json, sha256_bytes
-from kubedeb.process import run
+from kubedeb.process import ProcessError, run
 from kubedeb.progress import Progress
 from kubedeb.records import frozen
 from pkgbuild import dockerd
@@ -23,7 +23,7 @@ from pkgbuild.sandbox import PLAIN, Backend, Bind, OpenSandbox, SandboxKind
 from pkgbuild.session import LOCKS, locked
 from pkgbuild.stage import sandbox_stage
 from pkgbuild.store import Store
-from pkgbuild.unsharesandbox import remove_tree, unshare_sandbox, with_ids
+from pkgbuild.unsharesandbox import refused, remove_tree, unshare_sandbox, why_no_ids, with_ids
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -185,7 +185,12 @@ class UnshareBackend:
     def _run(self, *argv: str | Path) -> None:
         """Run a program of this machine that may touch files of the sandbox's ids."""
         with self.halt.program() as started:
-            run(with_ids(argv), code=ExitCode.SANDBOX, started=started)
+            try:
+                run(with_ids(argv), code=ExitCode.SANDBOX, started=started)
+            except ProcessError as error:
+                if why := why_no_ids():
+                    raise refused(why, error.result) from error
+                raise
 
 
 def base_name(lock: BaseLock) -> str:

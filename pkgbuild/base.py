@@ -13,11 +13,11 @@ from kubedeb.files import replacing, sha256_of
 from kubedeb.process import ProcessError, run
 from kubedeb.progress import Progress
 from kubedeb.records import frozen
-from pkgbuild.apt import PrivateApt, full_disk, host_entries, host_options, suite_apt
+from pkgbuild.apt import PrivateApt, host_entries, host_options, suite_apt
 from pkgbuild.aptsources import KEYRING, AptEntry
 from pkgbuild.baselock import INCLUDE, BaseLock, changed, installed
 from pkgbuild.checksum import Checksum
-from pkgbuild.debroot import UNSAFE_IO, make_root
+from pkgbuild.debroot import UNSAFE_IO, make_root, no_root
 from pkgbuild.layering import DPKG_STATUS, renew
 from pkgbuild.layers import LayerUpdate, Wants
 from pkgbuild.recipe import BUILD_ARCHITECTURE, Architecture
@@ -156,7 +156,7 @@ def mmdebstrap(
     try:
         run(command, code=ExitCode.SANDBOX, timeout=1800, env={"SOURCE_DATE_EPOCH": "0"}, hint=hint)
     except ProcessError as error:
-        raise full_disk(error, "a base root") or error from error
+        raise no_root(error, "a base root") from error
 
 
 def _member(archive: Path, name: str) -> str:

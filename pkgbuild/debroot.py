@@ -16,6 +16,7 @@ from kubedeb.files import CHUNK, replacing, sha256_bytes, write_text
 from kubedeb.process import ProcessError, run
 from pkgbuild.apt import full_disk
 from pkgbuild.indexentry import IndexEntry
+from pkgbuild.unsharesandbox import why_no_ids
 
 COMPONENT = "main"
 UNSAFE_IO = "--dpkgopt=force-unsafe-io"
@@ -86,7 +87,17 @@ def make_root(
         try:
             run(command, code=ExitCode.SANDBOX, timeout=1800, env={"SOURCE_DATE_EPOCH": "0"})
         except ProcessError as error:
-            raise full_disk(error, "a root") or error from error
+            raise no_root(error, "a root") from error
+
+
+def no_root(error: ProcessError, what: str) -> KubedebError:
+    """Return the error to raise when mmdebstrap failed: for another user than root with what the kernel refuses."""
+    if why := why_no_ids():
+        return KubedebError(
+            f"{what} cannot be made by this user: {why}", details=error.details, hint="Mend that, or make it as root.",
+            code=ExitCode.SANDBOX,
+        )  # fmt: skip
+    return full_disk(error, what) or error
 
 
 @contextmanager

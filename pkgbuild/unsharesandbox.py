@@ -254,7 +254,16 @@ def missing(said: str, uid: int) -> str:
         )
     if "No space left" in said:
         return "no further user namespace may be made (user.max_user_namespaces)"
-    return said.splitlines()[0]
+    return said.partition("\n")[0]
+
+
+def why_no_ids() -> str:
+    """Return why this user has no user namespace with many ids here, empty when there is one; root needs none."""
+    uid = os.getuid()
+    if uid == 0:
+        return ""
+    done = run(with_ids(["true"]), code=ExitCode.SANDBOX, ok=ANY_STATUS, timeout=60)
+    return missing(done.stderr.decode(errors="replace").strip(), uid) if done.status else ""
 
 
 def refused(why: str, done: Result) -> KubedebError:

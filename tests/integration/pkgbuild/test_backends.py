@@ -219,14 +219,50 @@ with session(store):
 def test_what_the_builder_of_a_user_wrote_goes(somebody: str) -> None:
     """Its files belong to an id of the user's namespace: the user alone could not remove them."""
     home = Path(run_process(["getent", "passwd", somebody], code=ExitCode.BUG).text.split(":")[5])
+    assert of_somebody(somebody, home, GO_TWICE).split() == []
+
+
+WITHOUT_IDS = """
+import io, sys
+from functools import partial
+from pathlib import Path
+from kubedeb.errors import KubedebError
+from kubedeb.progress import progress
+from pkgbuild.backends import UnshareBackend
+from pkgbuild.debroot import make_root
+from pkgbuild.halting import Halt
+from pkgbuild.store import Store
+folder = Path(sys.argv[1])
+sandboxes = UnshareBackend(Store(folder), progress(io.StringIO()), Halt())
+for work in (partial(make_root, "bookworm", "amd64", {}, folder / "root.tar"), partial(sandboxes._run, "true")):
+    try:
+        work()
+    except KubedebError as error:
+        print(error.brief)
+"""
+
+
+def test_what_a_user_lacks_is_said_by_whatever_needs_it_first(somebody: str) -> None:
+    home = Path(run_process(["getent", "passwd", somebody], code=ExitCode.BUG).text.split(":")[5])
+    everything = ["--del-subuids", "0-4294967294", "--del-subgids", "0-4294967294"]
+    run_process(["usermod", *everything, somebody], code=ExitCode.BUG)
+    said = of_somebody(somebody, home, WITHOUT_IDS).splitlines()
+    why = "has no range in /etc/subuid and /etc/subgid, or newuidmap is not installed (package uidmap)"
+    assert [line.partition(": uid ")[0] for line in said if line.endswith(why)] == [
+        "a root cannot be made by this user", "the unshare sandbox cannot be used",
+    ]  # fmt: skip
+
+
+def of_somebody(user: str, home: Path, program: str) -> str:
+    """Return what a program of ours prints as that user, given a folder of the user's."""
     for name in ("kubedeb", "pkgbuild"):
         shutil.copytree(TOP / name, home / "code" / name)
     (home / "store").mkdir()
-    run_process(["chown", "--recursive", f"{somebody}:", home], code=ExitCode.BUG)
+    run_process(["chown", "--recursive", f"{user}:", home], code=ExitCode.BUG)
     home.chmod(0o755)
     environment = [f"HOME={home}", f"PATH={PATH}", f"PYTHONPATH={home}/code"]
-    argv = [*_as(somebody), "env", *environment, _python(somebody), "-c", GO_TWICE, home / "store"]
-    assert run_process(argv, code=ExitCode.BUG, cwd=home, timeout=120).text.split() == []
+    argv = [*_as(user), "env", *environment, _python(user), "-c", program, home / "store"]
+    return run_process(argv, code=ExitCode.BUG, cwd=home, timeout=120).text
 
 
 def copy_libraries(folder: Path) -> None:
