@@ -151,6 +151,9 @@ def _told_apart(error: ProcessError) -> KubedebError:
     output = (error.result.stdout + error.result.stderr).decode(errors="replace")
     if any(text in output for text in NOT_THERE):
         return NotThereError(error.brief, details=error.details, hint=error.hint, code=ExitCode.SOURCE_GONE)
+    if first := next((line.removeprefix("E: ") for line in output.splitlines() if line.startswith("E: ")), ""):
+        brief = f"{error.brief}: {' '.join(first.split())}"
+        return KubedebError(brief, details=error.details, hint=error.hint, code=error.code)
     return error
 
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import IO, cast
 
@@ -78,7 +79,7 @@ def build(
 def _build(expanded: Expanded, shop: Workshop) -> BuildResult:
     began = time.monotonic()
     readings = Readings()
-    with shop.store.building(expanded.spec) as folder:
+    with _log_told(shop.store.log(expanded.spec)), shop.store.building(expanded.spec) as folder:
         packages, changes, buildinfo = make(expanded, shop, folder, readings=readings)
         seconds = round(time.monotonic() - began, 2)
         files = [folder / package.file for package in packages]
@@ -109,12 +110,12 @@ def make(
     """
     spec = expanded.spec
     limited = replace(surroundings, memory=surroundings.memory or shop.conditions.memory)
-    storing = storage_errors(f"the store {shop.store.folder}", ExitCode.BUILD_STORAGE)
+    storing = partial(storage_errors, f"the store {shop.store.folder}", ExitCode.BUILD_STORAGE)
     caching = compile_cache(shop.store.folder, spec) if cached and spec.go else nullcontext()
-    with _log(shop.store.log(spec)) as log, storing, caching as cache, ExitStack() as opened:
+    with _log(shop.store.log(spec)) as log, storing(), caching as cache, ExitStack() as opened:
         sandbox = opened.enter_context(shop.sandbox(limited, [*binds, *([cache] if cache else [])]))
         read = (readings or Readings()).of
-        with _looked_into(spec, sandbox, shop.conditions), early(sandbox, folder, read) as known:
+        with _looked_into(spec, sandbox, shop), storing(), early(sandbox, folder, read) as known:
             variables = go_variables(spec.go, cache.target if cache else None, limited.memory)
             files = fetched(spec, shop.cache)
             copied = put_tree(expanded, files, sandbox)
@@ -144,19 +145,35 @@ def _refuse(spec: BuildSpec, findings: Sequence[str], log: Path) -> None:
 
 
 @contextmanager
-def _looked_into(spec: BuildSpec, sandbox: Sandbox, conditions: Conditions) -> Iterator[None]:
+def _looked_into(spec: BuildSpec, sandbox: Sandbox, shop: Workshop) -> Iterator[None]:
     """Open a shell in the sandbox of a build that fails when that is wanted, else end the message with the command for it."""
     try:
-        yield
+        with _log_told(shop.store.log(spec)):
+            yield
     except KubedebError as error:
         if error.code not in (ExitCode.BUILD, ExitCode.BUILD_CONTENTS, ExitCode.BUILD_STORAGE):
             raise
-        if conditions.shell:
+        if shop.conditions.shell:
             enter(spec, sandbox, error)
             raise
-        look = f"To look inside:\n{conditions.look_inside(spec)}"
-        hint = f"{error.hint}\n{look}" if error.hint else look
-        raise KubedebError(error.brief, details=error.details, hint=hint, code=error.code) from error
+        raise _more(error, f"To look inside:\n{shop.conditions.look_inside(spec)}") from error
+
+
+@contextmanager
+def _log_told(log: Path) -> Iterator[None]:
+    """Let the message of a build that ends for want of room say where its log is."""
+    try:
+        yield
+    except KubedebError as error:
+        if error.code is not ExitCode.BUILD_STORAGE or str(log) in error.hint or not log.exists():
+            raise
+        raise _more(error, f"The whole log: {log}") from error
+
+
+def _more(error: KubedebError, line: str) -> KubedebError:
+    return KubedebError(
+        error.brief, details=error.details, hint=f"{error.hint}\n{line}" if error.hint else line, code=error.code
+    )
 
 
 def enter(spec: BuildSpec, sandbox: Sandbox, error: KubedebError) -> None:
@@ -233,10 +250,11 @@ def _run(spec: BuildSpec, step: Step, sandbox: Sandbox, log: IO[bytes], shop: Wo
         )
     except KubedebError as error:
         raise KubedebError(
-            f"{spec.title}: {error.brief}", details=error.details, hint=error.hint or hint, code=error.code
-        ) from error
+            f"{spec.title}: {error.brief}", details=error.details or "\n".join(_tail(path)), hint=error.hint or hint,
+            code=error.code,
+        ) from error  # fmt: skip
     if status != 0:
-        tail = path.read_text(errors="replace").splitlines()[-LOG_TAIL:]
+        tail = _tail(path)
         memory = sandbox.surroundings.memory
         why = reason(step.argv[0], status, tail, _kills(sandbox) if memory else 0, memory)
         network = f"\nWhich addresses it tried:\n{shop.conditions.trace(spec)}" if why.network else ""
@@ -244,6 +262,10 @@ def _run(spec: BuildSpec, step: Step, sandbox: Sandbox, log: IO[bytes], shop: Wo
             f"{spec.title} did not build: {why.brief}", details="\n".join(tail),
             hint=f"{hint}\nThe network is off while building.{network}", code=why.code,
         )  # fmt: skip
+
+
+def _tail(log: Path) -> list[str]:
+    return log.read_text(errors="replace").splitlines()[-LOG_TAIL:]
 
 
 def _kills(sandbox: Sandbox) -> int:

@@ -119,15 +119,18 @@ class Downloads:
     def _attempt(self, session: Session, place: str, part: Path, checksum: Checksum | None) -> None:
         import requests
 
-        begin = part.stat().st_size if part.exists() else 0
+        begin, status = _size(part), 0
         # Without identity a server may compress on the fly, and no byte count or range would fit.
         headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={begin}-"} if begin else {})
         try:
             with session.get(place, headers=headers, stream=True, timeout=(10, self._patience.silence)) as answer:
-                status, size = answer.status_code, self._take(answer, part, begin)
-        except requests.RequestException as error:
-            self._log.add(Request(without_secret(place), type(error).__name__))
-            raise _BrokenError(type(error).__name__) from error
+                status = answer.status_code
+                size = self._take(answer, part, begin)
+        except (requests.RequestException, _BrokenError) as error:
+            why = type(error).__name__ if isinstance(error, requests.RequestException) else str(error)
+            came = {200: _size(part), RESUME: _size(part) - begin}.get(status, 0)
+            self._log.add(Request(without_secret(place), why, came))
+            raise _BrokenError(why) from error
         digest = str(checksum.of(part)) if checksum and status < 300 else ""
         self._log.add(Request(without_secret(place), str(status), size, digest))
         self._judge(place, part, status)
@@ -175,6 +178,10 @@ def _same(place: str, part: Path, checksum: Checksum | None) -> None:
         f"{without_secret(place)} is not the pinned file", details=f"{without_secret(place)}: other bytes, {actual}",
         hint="Tell whoever keeps that mirror.", code=ExitCode.SOURCE_MISMATCH,
     )  # fmt: skip
+
+
+def _size(part: Path) -> int:
+    return part.stat().st_size if part.exists() else 0
 
 
 def _write_all(out: IO[bytes], block: bytes) -> None:

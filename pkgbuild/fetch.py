@@ -118,7 +118,15 @@ def fetch_all(pins: Iterable[SourcePin], cache: Cache, net: Network, progress: P
         lost |= result
     if full := [error for error in lost.values() if error.code is ExitCode.BUILD_STORAGE]:
         raise full[0]
-    return {pin: lost[pin] for pin in sorted(lost, key=lambda pin: (_place(pin), pin.name, pin.version))}
+    return {pin: _logged_in(net.log, lost[pin]) for pin in sorted(lost, key=lambda pin: (_place(pin), pin.name, pin.version))}
+
+
+def _logged_in(log: RequestLog, error: KubedebError) -> KubedebError:
+    """Return the error with where every request is written down, if one was made."""
+    if not log.path.exists():
+        return error
+    hint = "\n".join(part for part in (error.hint, f"What was asked and what came: {log.path}") if part)
+    return KubedebError(error.brief, details=error.details, hint=hint, code=error.code)
 
 
 def _place(pin: SourcePin) -> tuple[str, str, str, str]:

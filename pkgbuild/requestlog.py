@@ -36,14 +36,14 @@ class RequestLog:
     """Appends whole lines, so that several threads and processes may share the file; `say` gets each as text."""
 
     def __init__(self, folder: Path, say: Callable[[str], object] = lambda _: None) -> None:
-        self._path, self._say, self._lock = folder / LOG_NAME, say, threading.Lock()
+        self.path, self._say, self._lock = folder / LOG_NAME, say, threading.Lock()
 
     def add(self, request: Request) -> None:
         """Note a request. Raises `KubedebError` (BUILD_STORAGE) when the log cannot be written."""
         written = {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), **asdict(request)}
-        with self._lock, storage_errors(f"the request log {self._path}", ExitCode.BUILD_STORAGE):
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        with self._lock, storage_errors(f"the request log {self.path}", ExitCode.BUILD_STORAGE):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
             try:
                 os.write(descriptor, (json.dumps(written) + "\n").encode())
             finally:

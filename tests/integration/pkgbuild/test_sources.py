@@ -20,7 +20,7 @@ from kubedeb.progress import progress
 from pkgbuild.apt import host_entries, private_apt
 from pkgbuild.cache import Cache
 from pkgbuild.checksum import Algorithm, Checksum
-from pkgbuild.download import Downloads, Patience
+from pkgbuild.download import BLOCK, Downloads, Patience
 from pkgbuild.fetch import Network, apt_archive, fetch, held
 from pkgbuild.mirrors import Mirror
 from pkgbuild.requestlog import LOG_NAME, RequestLog
@@ -108,6 +108,11 @@ def test_trouble_is_outlasted(what: str, upstream: Upstream, tmp_path: Path) -> 
     bring(Cache(tmp_path), pin(upstream))
     assert [(seen.range[:6], seen.status) for seen in upstream.asked(PATH)] == requests
     assert whole_files(tmp_path) == {SHA256.value: SHA256.value}
+    logged = [json.loads(line) for line in (tmp_path / LOG_NAME).read_text().splitlines()]
+    assert len(logged) == len(requests)
+    assert sum(one["size"] for one in logged) == len(DATA) + (
+        behaviour.cut_after // BLOCK * BLOCK if not behaviour.ranges else 0
+    )
     assert [path.suffix for path in (tmp_path / "parts").iterdir()] in ([], [".lock"])
 
 

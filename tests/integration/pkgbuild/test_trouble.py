@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -50,6 +51,7 @@ def test_another_digest(store: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
     shown = capsys.readouterr().err
     assert f"pinned sha256: {'0' * 64}" in shown
     assert f"its sha256:    {ETCD_CLIENT}" in shown
+    assert f"What was asked and what came: {tmp_path}/cache/requests.log" in shown
     assert ETCD_CLIENT not in in_cache(tmp_path)
 
 
@@ -58,7 +60,9 @@ def test_a_dead_mirror(
 ) -> None:
     monkeypatch.setenv("KUBEDEB_MIRROR", "http://127.0.0.1:9/debian")
     assert run(["recipe", "fetch", "etcd@3.4.23"]) == ExitCode.FETCH
-    assert "error: apt-get failed" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert re.search("^error: apt-get failed with exit status 100: Failed to fetch .*Connection refused", said, re.MULTILINE)
+    assert said.endswith(f"      What was asked and what came: {tmp_path}/cache/requests.log\n")
     assert in_cache(tmp_path) == []
 
 
@@ -77,5 +81,8 @@ def test_a_full_store(
     where = ["--recipes", str(folder), "--cache", str(tmp_path / "cache")]
     assert run(["recipe", "fetch", "hello", *where, "--from", str(folder / "sources")]) == ExitCode.DONE
     assert run(["build", "hello", "--no-lintian", "--no-root-tests", *where, "--store", str(store)]) == ExitCode.BUILD_STORAGE
-    assert "No space left on device" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"error: cannot write the store {store}: the disk is full\n  No space left on device\n" in said
+    assert f"The whole log: {store}/logs/hello_" in said
+    assert said.endswith(" --shell\n")
     assert list((store / "builds").iterdir()) == []
