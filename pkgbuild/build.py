@@ -125,11 +125,7 @@ def make(
             said = _says(spec, sandbox, log)
             if not shop.conditions.shell:
                 opened.close()  # takes its time, as reading the packages does, and nobody will look into it
-            read_already = known.sha256()
-            for name, sha256 in listed.items():
-                if (read_already.get(name) or sha256_of(folder / name)) != sha256:
-                    raise KubedebError(f"{name} is not the file that {changes} lists", code=ExitCode.BUILD)
-            packages = tuple(_package(folder / name, listed[name]) for name in sorted(listed) if name.endswith(".deb"))
+            packages = tuple(_packages(folder, changes, listed, known.sha256()))
             contents = [read(folder / package.file).contents for package in packages]
             found = [*said, *(f"{finding.package}: {finding.text}" for finding in inspect(spec, contents, copied))]
             _refuse(spec, found, shop.store.log(spec))
@@ -285,6 +281,15 @@ def _take(spec: BuildSpec, sandbox: Sandbox, folder: Path, copied: Collection[st
         if name not in copied:
             sandbox.get(f"{below}/{name}", folder / name)
     return changes, files
+
+
+def _packages(folder: Path, changes: str, files: Mapping[str, str], known: Mapping[str, str]) -> Iterator[BuiltPackage]:
+    """Yield the packages among the files of a .changes file; all must be what it says. `known` are sha256s that are read."""
+    for name, sha256 in sorted(files.items()):
+        if (known.get(name) or sha256_of(folder / name)) != sha256:
+            raise KubedebError(f"{name} is not the file that {changes} lists", code=ExitCode.BUILD)
+        if name.endswith(".deb"):
+            yield _package(folder / name, sha256)
 
 
 def _package(path: Path, sha256: str) -> BuiltPackage:
