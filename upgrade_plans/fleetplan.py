@@ -14,6 +14,7 @@ from upgrade_plans.models.plan import Duration
 from upgrade_plans.models.upgrade import Step, Upgrade
 from upgrade_plans.models.upgradekinds import StepKind
 from upgrade_plans.models.words import seconds
+from upgrade_plans.planner.calendar import calendar
 from upgrade_plans.planner.estimate import FEW, estimate
 
 BESIDE = {
@@ -33,7 +34,7 @@ def make(fleet: Fleet, target: Mapping[str, str], plans: Mapping[str, Upgrade], 
     """Return the plan of a fleet from its clusters' plans, in the fleet's order. `name_of`: the file of a cluster's plan."""
     turns = []
     for name, entry in fleet.clusters.items():
-        time = estimate(plans[name].steps, runs=FEW)
+        time = estimate(plans[name].steps, runs=FEW, calendar=calendar(plans[name]))
         duration = Duration(p50=round(time.p50, 1), p95=round(time.p95, 1))
         turns.append(FleetEntry(
             cluster=name, stage=entry.stage, plan=name_of(name), sha256=digest(plans[name]), depool=entry.depool,

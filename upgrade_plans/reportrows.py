@@ -13,6 +13,7 @@ from upgrade_plans.models.upgrade import Alternative, Phase, Step, Upgrade
 from upgrade_plans.models.upgradekinds import StepKind
 from upgrade_plans.planner.estimate import Estimate
 from upgrade_plans.rollback import Blocked, lossy, points_of_no_return
+from upgrade_plans.upgradetext import included
 from upgrade_plans.upgradetree import prices, sources, units, way_back
 from upgrade_plans.versionmatrix import Matrix, matrix
 
@@ -124,7 +125,7 @@ def report(plan: Upgrade, made: Estimate, proof: Summary | None = None) -> Repor
         plan, digest(plan), sum(group.count for group in plan.workers), made.p50, made.p95, span, tuple(ticks(span)),
         tuple(_bars(plan, made, times)), matrix(plan), capacity(plan, times), steps, tuple(points_of_no_return(plan)),
         tuple(lossy(plan)), proof, tuple(_exposures(plan, proof)) if proof else (), prices(plan, made),
-        sources(made),
+        f"{sources(made)}, {included(plan)}",
     )  # fmt: skip
 
 
@@ -137,12 +138,10 @@ def ticks(span: float) -> Iterator[tuple[int, str]]:
 
 
 def _steps(plan: Upgrade, made: Estimate) -> Iterator[StepRow]:
-    begin = 0.0
     for phase in plan.phases:
         for step in phase.steps:
             end, latest = made.ends[step.id]
-            yield StepRow(step, phase.id, units(plan, step), begin, end, latest, way_back(step))
-            begin = end
+            yield StepRow(step, phase.id, units(plan, step), made.begins[step.id][0], end, latest, way_back(step))
 
 
 def _bars(plan: Upgrade, made: Estimate, times: Mapping[str, tuple[float, float]]) -> Iterator[Bar]:
@@ -153,7 +152,7 @@ def _bars(plan: Upgrade, made: Estimate, times: Mapping[str, tuple[float, float]
         spans = list[Span]()
         for step in phase.steps:
             sort, (first, last) = sorts[step.id], times[step.id]
-            if spans and spans[-1].sort == sort:
+            if spans and spans[-1].sort == sort and spans[-1].end == first:
                 first = spans.pop().begin
             spans.append(Span(sort, first, last))
         returns = tuple((step.id, times[step.id][1]) for step in phase.steps if step.blocks)

@@ -81,8 +81,8 @@ def _when(plan: Upgrade, phase: Phase, step: Step, made: Estimate) -> Iterator[s
     yield f"  time: about {long(step.duration.p50)}, at most {long(step.duration.p95)}"
     order = [one.id for one in plan.steps]
     at = order.index(step.id)
-    if at and order[at - 1] in made.ends:
-        p50, p95 = made.ends[order[at - 1]]
+    if at and step.id in made.begins:
+        p50, p95 = made.begins[step.id]
         yield f"  begins: about {long(p50)} after the plan does, {long(p95)} at most in 95 of 100"
     yield f"  requires: {', '.join(step.requires) or 'nothing'}"
     if step is phase.steps[0] and at:

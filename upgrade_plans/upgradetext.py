@@ -8,6 +8,7 @@ from kubedeb.output import counted
 from upgrade_plans.models.upgrade import Change, Phase, Upgrade
 from upgrade_plans.models.upgradekinds import StepKind
 from upgrade_plans.passprice import PassPrice, passes
+from upgrade_plans.planner.calendar import ends
 from upgrade_plans.render import NO_RETURN, spell
 
 
@@ -17,7 +18,7 @@ def outline(plan: Upgrade) -> Iterator[str]:
     if not plan.phases:
         return
     p50, p95 = length(plan)
-    yield f"about {long(p50)} (at most {long(p95)} if every step is slow), soaks included; what people take is not"
+    yield f"about {long(p50)} (at most {long(p95)} if every step is slow), {included(plan)}"
     yield ""
     for number, phase in enumerate(plan.phases, 1):
         yield from _phase(number, phase)
@@ -36,6 +37,12 @@ def heading(plan: Upgrade) -> Iterator[str]:
         yield "nothing to do: everything runs the target"
 
 
+def included(plan: Upgrade) -> str:
+    """Return what the time of a plan is made of besides its work."""
+    waits = "soaks, waits for the cluster file's windows" if plan.windows else "soaks"
+    return f"with {waits} and the work of people, without waiting for anybody's approval"
+
+
 def too_many(price: PassPrice | None) -> Iterator[str]:
     """Yield what passes over the workers beyond those that are needed cost."""
     if price is not None:
@@ -47,8 +54,8 @@ def too_many(price: PassPrice | None) -> Iterator[str]:
 
 
 def length(plan: Upgrade) -> tuple[float, float]:
-    """Return the sums of p50 and of p95, in seconds; the second is more than the p95 of the sum."""
-    return sum(step.duration.p50 for step in plan.steps), sum(step.duration.p95 for step in plan.steps)
+    """Return how long a plan takes if each step takes its p50, and its p95, in seconds; the second is more than its p95."""
+    return max(ends(plan), default=0.0), max(ends(plan, slow=True), default=0.0)
 
 
 def times(number: int) -> str:

@@ -14,7 +14,7 @@ from upgrade_plans.planner.whole.alternatives import past_no_return
 from upgrade_plans.render import NO_RETURN
 from upgrade_plans.rollback import points_of_no_return
 from upgrade_plans.rollbackview import no_return_text
-from upgrade_plans.upgradetext import heading, long, times, too_many
+from upgrade_plans.upgradetext import heading, included, long, times, too_many
 
 NOTHING = "nothing to undo"
 FEW = 4
@@ -30,7 +30,7 @@ def upgrade_tree(plan: Upgrade, made: Estimate, price: PassPrice | None = None) 
     yield from too_many(price)
     if not plan.phases:
         return
-    yield eta(made)
+    yield eta(plan, made)
     for number, phase in enumerate(plan.phases, 1):
         yield ""
         yield from _phase(number, phase, plan, made)
@@ -40,11 +40,10 @@ def upgrade_tree(plan: Upgrade, made: Estimate, price: PassPrice | None = None) 
     yield from _alternatives(plan, made)
 
 
-def eta(made: Estimate) -> str:
+def eta(plan: Upgrade, made: Estimate) -> str:
     """Return the line about the time that a plan takes."""
     return (
-        f"ETA: {long(made.p50)} in half of all runs, {long(made.p95)} or less in 95 of 100 "
-        f"({sources(made)}; with soaks and the work of people, without waiting for anybody's approval)"
+        f"ETA: {long(made.p50)} in half of all runs, {long(made.p95)} or less in 95 of 100 ({sources(made)}; {included(plan)})"
     )
 
 

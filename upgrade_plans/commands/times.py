@@ -23,9 +23,10 @@ def estimated(plan: Upgrade, runs: Path | None) -> Estimate:
     """Return the times of a plan, drawn many times; what runs under `runs` (STATE/runs) showed of etcd's steps counts."""
     from kubedeb.config import path_setting
     from upgrade_plans.executor.learning import observed
+    from upgrade_plans.planner.calendar import calendar
     from upgrade_plans.planner.durations import whole_with_learned
     from upgrade_plans.planner.estimate import estimate
 
     known = observed(runs if runs is not None else path_setting("state") / "runs")
     steps, used = whole_with_learned(plan.steps, known)
-    return replace(estimate(steps), learned=used)
+    return replace(estimate(steps, calendar=calendar(plan)), learned=used)

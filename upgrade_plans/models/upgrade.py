@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import Field
 
 from kubedeb.yamlfile import StrictModel
-from upgrade_plans.models.constraints import Moment
+from upgrade_plans.models.constraints import Moment, Window
 from upgrade_plans.models.plan import DAY, Duration, PackagePin
 from upgrade_plans.models.plan import Inputs as EtcdInputs
 from upgrade_plans.models.surroundings import BalancerKind, ManagersReach
@@ -283,7 +283,8 @@ class Inputs(EtcdInputs):
 class Upgrade(StrictModel):
     """A whole plan. `needed`: workers of each taint group that must stay; `bgp_per_row`: how many of a row may be without BGP.
 
-    `releases` maps a component and an upstream version to its packages, where the facts know them.
+    `windows`: when its steps may begin; none: at any time. `releases` maps a component and an upstream version to its packages,
+    where the facts know them.
     """
 
     format: Literal[2] = 2
@@ -304,6 +305,7 @@ class Upgrade(StrictModel):
     stores: Where = Where()
     needed: dict[str, int] = {}
     bgp_per_row: int | None = None
+    windows: tuple[Window, ...] = ()
     releases: dict[Identifier, dict[VersionText, dict[PackageName, PackagePin]]] = {}
     settings: tuple[Settings, ...] = ()
     changes: dict[Identifier, Change] = {}

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from upgrade_plans.models.plan import Duration
 from upgrade_plans.models.upgradekinds import StepKind
+from upgrade_plans.planner.calendar import Calendar
 from upgrade_plans.planner.windows import percentiles
 
 Z95 = 1.6448536269514722
@@ -42,18 +43,21 @@ class Timed(Protocol):
 
 @dataclass(frozen=True)
 class Estimate:
-    """The p50 and p95 of the whole, in seconds from its begin, and of the moment when each step ends."""
+    """The p50 and p95 of the whole, in seconds from its begin, and of the moments when each step begins and ends."""
 
     p50: float
     p95: float
+    begins: Mapping[str, tuple[float, float]]
     ends: Mapping[str, tuple[float, float]]
     learned: int = 0
     """From how many steps of earlier runs the times come, beside the priors."""
 
     def values(self) -> dict[str, Any]:
         """Return it as JSON values, times in seconds."""
-        ends = {name: {"p50": p50, "p95": p95} for name, (p50, p95) in self.ends.items()}
-        return {"p50": self.p50, "p95": self.p95, "learned": self.learned, "ends": ends}
+        begins, ends = (
+            {name: {"p50": p50, "p95": p95} for name, (p50, p95) in times.items()} for times in (self.begins, self.ends)
+        )
+        return {"p50": self.p50, "p95": self.p95, "learned": self.learned, "begins": begins, "ends": ends}
 
 
 def draw(duration: Duration, rng: Random) -> float:
@@ -70,23 +74,32 @@ def _drawn(step: Timed, rng: Random) -> float:
     return step.duration.p50 if step.kind == StepKind.SOAK else draw(step.duration, rng)
 
 
-def estimate(steps: Iterable[Timed], *, runs: int = 1000, seed: int = 1, parallel: bool = False) -> Estimate:
+def estimate(
+    steps: Iterable[Timed], *, runs: int = 1000, seed: int = 1, parallel: bool = False, calendar: Calendar | None = None
+) -> Estimate:
     """Return how long steps take that are carried out in this order, one after the other: as the executor does.
 
-    `parallel`: a step begins when all that it `requires` have ended, whatever else is in work. The same arguments give the same
-    answer.
+    `parallel`: a step begins when all that it `requires` have ended, whatever else is in work. `calendar`: when steps may
+    begin, if not at any time. The same arguments give the same answer.
     """
     listed, rng = list(steps), Random(seed)  # noqa: S311 - a simulation
+    begun: dict[str, list[float]] = {step.id: [] for step in listed}
     ends: dict[str, list[float]] = {step.id: [] for step in listed}
     whole = []
     for _ in range(runs):
         now, ended = 0.0, dict[str, float]()
         for step in listed:
             begins = max((ended[needed] for needed in step.requires if needed in ended), default=0.0) if parallel else now
+            if calendar is not None:
+                begins = calendar.begins(step.id, begins)
+            begun[step.id].append(begins)
             now = ended[step.id] = begins + _drawn(step, rng)
             ends[step.id].append(now)
         whole.append(max(ended.values(), default=0.0))
     p50, p95 = percentiles(whole, 50, 95)
-    return Estimate(
-        p50, p95, {name: (found[0], found[1]) for name, times in ends.items() for found in [percentiles(times, 50, 95)]}
-    )
+    return Estimate(p50, p95, _spread(begun), _spread(ends))
+
+
+def _spread(times: Mapping[str, list[float]]) -> dict[str, tuple[float, float]]:
+    """Return the p50 and p95 of each step's times."""
+    return {name: (found[0], found[1]) for name, drawn in times.items() for found in [percentiles(drawn, 50, 95)]}

@@ -14,6 +14,7 @@ import pytest
 from kubedeb.cli import run
 from kubedeb.errors import ExitCode
 from upgrade_plans import upgradefile
+from upgrade_plans.planner.calendar import calendar
 from upgrade_plans.planner.estimate import Estimate, estimate
 
 CASES = Path(__file__).parents[2] / "cases/clusters"
@@ -81,7 +82,8 @@ def plan(folder: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def times(folder: Path) -> Estimate:
-    return estimate(upgradefile.load(folder / "plan.json").steps)
+    plan = upgradefile.load(folder / "plan.json")
+    return estimate(plan.steps, calendar=calendar(plan))
 
 
 def browsed(folder: Path, fragment: str = "") -> Dom:
@@ -171,3 +173,16 @@ def test_the_search_leaves_what_has_all_words(folder: Path, plan: dict[str, Any]
     assert int(found.text["n"].split()[0]) == found.shown
     assert (found.shown > 0) == (words != "no such thing at all")
     assert found.shown < whole / 4
+
+
+def test_all_is_open_on_paper(folder: Path) -> None:
+    page = (folder / "report.html").read_text()
+    assert "<details><summary>" in page
+    (folder / "printing").mkdir()
+    (folder / "printing/report.html").write_text(
+        page.replace("</body>", "<script>dispatchEvent(new Event('beforeprint'))</script></body>")
+    )
+    argv = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}", "--dump-dom",
+            (folder / "printing/report.html").as_uri()]  # fmt: skip
+    shown = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=True).stdout
+    assert shown.count("<details open") == shown.count("<details") > 0

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from upgrade_plans.models.upgrade import Alternative, Upgrade
 from upgrade_plans.models.upgradekinds import Mode, StepKind
+from upgrade_plans.planner.calendar import calendar, ends
 from upgrade_plans.planner.estimate import FEW, estimate
 from upgrade_plans.planner.reasons import RefusedError
 from upgrade_plans.planner.whole.wishes import Request
@@ -23,7 +24,7 @@ MODES = {
 
 def priced(name: str, what: str, plan: Upgrade) -> Alternative:
     """Return what a plan costs."""
-    time = estimate(plan.steps, runs=FEW)
+    time = estimate(plan.steps, runs=FEW, calendar=calendar(plan))
     return Alternative(name=name, what=what, drains=plan.drains, risk=plan.risk, p50=round(time.p50), p95=round(time.p95),
                        exposed=round(past_no_return(plan)))  # fmt: skip
 
@@ -32,7 +33,8 @@ def past_no_return(plan: Upgrade) -> float:
     """Return how long a plan goes on (p50, seconds) after the first step that blocks a way back."""
     steps = list(plan.steps)
     first = next((number for number, step in enumerate(steps) if step.blocks), len(steps))
-    return sum(step.duration.p50 for step in steps[first + 1 :])
+    over = ends(plan)
+    return over[-1] - over[first] if first < len(steps) else 0.0
 
 
 def alternatives(plan: Upgrade, request: Request, make: Callable[[Request], Upgrade]) -> tuple[Alternative, ...]:

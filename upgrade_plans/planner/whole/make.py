@@ -12,6 +12,7 @@ from upgrade_plans.canonical import digest
 from upgrade_plans.models.cluster import Cluster
 from upgrade_plans.models.facts import Facts
 from upgrade_plans.models.upgrade import Finding, Inputs, Upgrade
+from upgrade_plans.planner.calendar import ends
 from upgrade_plans.planner.detect import detect
 from upgrade_plans.planner.reasons import NoPlan, RefusedError
 from upgrade_plans.planner.stack import BY_NAME, shown
@@ -55,8 +56,8 @@ def _make(found: Survey, request: Request, knowledge: Knowledge) -> Upgrade:
     writer = Writer(found, request, order, knowledge, detected)
     writer.write()
     plan = _document(writer)
-    p95 = sum(step.duration.p95 for step in plan.steps)
-    if reasons := [*expiring(found, p95)]:
+    slowest = ends(plan, slow=True)
+    if reasons := [*expiring(found, slowest[-1] if slowest else 0.0)]:
         raise RefusedError(*reasons)
     return plan
 

@@ -30,6 +30,7 @@ def people(found: Survey, request: Request) -> Upgrade:
         apiserver_count=next(iter(found.endpoint_counts.values()), None),
         tolerant=found.cluster.kubernetes.clients_tolerate_dead_apiserver,
         stores=Where(kubernetes=found.store, calico=found.calico_store), needed=needed(found, request),
+        windows=found.cluster.constraints.windows,
         bgp_per_row=found.cluster.constraints.bgp_per_row if any(crowd.facts.bgp for crowd in found.crowds) else None,
         phases=(),
     )  # fmt: skip
