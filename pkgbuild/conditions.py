@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from kubedeb.records import frozen
 from pkgbuild.sandbox import TIME_LIMIT
@@ -27,6 +29,10 @@ class Conditions:
         """Return the command that makes the sandbox again to the point of failure and opens a shell in it; pure."""
         return self._command(spec, "--shell")
 
+    def beside(self, needed: Iterable[BuildSpec]) -> Conditions:
+        """Return these where a build stands on packages of other recipes, which belong into the same run; pure."""
+        return replace(self, again=(*(f"{spec.recipe}@{spec.version}" for spec in needed), *self.again))
+
     def trace(self, spec: BuildSpec) -> str:
         """Return the command that says which addresses a build tries; pure."""
         return self._command(spec, "--trace-network")
@@ -34,6 +40,10 @@ class Conditions:
     def lock_missing(self) -> str:
         """Return the command that locks build dependencies which never were; pure."""
         return shlex.join(["kubedeb", "base", "update", "--missing", *self.again])
+
+    def together(self, spec: BuildSpec, recipes: Sequence[str]) -> str:
+        """Return the command that builds a version with the recipes that it needs; pure."""
+        return shlex.join(["kubedeb", "build", f"{spec.recipe}@{spec.version}", *recipes, *self.again])
 
     def _command(self, spec: BuildSpec, option: str) -> str:
         named = {

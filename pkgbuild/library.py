@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -190,6 +191,16 @@ def folder_of(name: str, found: dict[str, Path]) -> Path:
             hint="kubedeb recipe list shows all; --recipes DIR adds a folder.", code=ExitCode.RECIPE,
         )  # fmt: skip
     return found[name]
+
+
+def makers(found: Mapping[str, Path], keep: Keep | None = None) -> dict[str, str]:
+    """Return the recipe that makes each package; a recipe that cannot be read makes none."""
+    made: dict[str, str] = {}
+    for name, folder in found.items():
+        with suppress(KubedebError):
+            for package in load(folder, keep).recipe.packages:
+                made.setdefault(package.name, name)
+    return made
 
 
 def choose(found: dict[str, Path], wanted: Sequence[str], keep: Keep | None = None) -> list[Chosen]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.records import frozen
+from pkgbuild.builddeps import names
 from pkgbuild.conditions import Conditions
 from pkgbuild.plan import Action, Verb
 from pkgbuild.spec import BuildSpec
@@ -91,13 +92,19 @@ def blocked(action: Action, by: Sequence[Outcome]) -> Outcome:
     return Outcome(action, None, error, begun=False)
 
 
-def never_locked(spec: BuildSpec, wants: Sequence[str], conditions: Conditions) -> KubedebError:
-    """Return the error for a build whose build dependencies are not locked; pure."""
+def never_locked(
+    spec: BuildSpec, wants: Sequence[str], conditions: Conditions, makers: Mapping[str, str] | None = None
+) -> KubedebError:
+    """Return the error for a build whose build dependencies are not locked; pure. `makers`: the recipe of each package."""
+    named = {name: (makers or {}).get(name, "") for relation in wants for name in names(relation)}
+    recipes = sorted({recipe for recipe in named.values() if recipe not in ("", spec.recipe)})
+    hints = [f"In one run with {' and '.join(recipes)} it has their packages:\n{conditions.together(spec, recipes)}"]
+    lock = f"This locks them, where {spec.suite} has them, and leaves what is locked as it is:\n{conditions.lock_missing()}"
     return KubedebError(
         f"NOT RUN: {spec.title} build-depends on what was never locked: {', '.join(wants)}",
         details="A build takes locked packages alone, so that it is the same build tomorrow.\n"
         "Packages of ours come from a recipe of the same run, or from --sources.",
-        hint=f"This locks them, where {spec.suite} has them, and leaves what is locked as it is:\n{conditions.lock_missing()}",
+        hint="\n".join([*(hints if recipes else []), *([lock] if len(recipes) < len(named) else [])]),
         code=ExitCode.SANDBOX,
     )
 

@@ -52,7 +52,8 @@ class RunOptions:
     repositories with packages of ours that recipes build-depend on. `lintian`, `root_tests`: ask these judges of each build;
     `previous`: packages that the root tests upgrade from, instead of those that the store holds. `sandbox`: its kind. `farm`:
     where builds run, None on this machine. `offline`: sources come from the cache alone. `verbose`: say each request of the
-    fetch phase. `conditions`: the limits of each build, and what is done when it fails.
+    fetch phase. `conditions`: the limits of each build, and what is done when it fails. `makers`: asks which recipe
+    makes each package, for messages.
     """
 
     check: bool = False
@@ -69,6 +70,7 @@ class RunOptions:
     previous: tuple[Path, ...] = ()
     farm: Farm | None = None
     conditions: Conditions = NO_CONDITIONS
+    makers: Callable[[], Mapping[str, str]] = dict
 
 
 DEFAULT_OPTIONS = RunOptions()
@@ -94,8 +96,9 @@ def run_builds(
     ground = Ground(target.suite, target.architecture, lock, locked, packages)
     survey = Survey(chosen, ground, target.store, unjudged(options, target), check=options.check, verify=options.verify)
     places = survey.stale() if options.stale else sorted(survey.actions)
+    makers = cache(options.makers)
     unlocked = {
-        place: never_locked(survey.expanded[place].spec, want, options.conditions)
+        place: never_locked(survey.expanded[place].spec, want, options.conditions, makers())
         for place in places if survey.actions[place].verb.makes and (want := survey.wants(place)) and want not in layers
     }  # fmt: skip
     if options.dry or all(survey.actions[place].verb is Verb.SKIP or place in unlocked for place in places):

@@ -110,9 +110,10 @@ class Survey:
             if reason := stale(action.spec, before, old, self._ground.lock):
                 self.actions[place] = Action(Verb.BUILD, action.spec, f"made with an older base or toolchain: {reason}")
                 found.append(place)
-        return sorted(self._with_needs(found))
+        return sorted(self.with_needs(found))
 
-    def _with_needs(self, places: Collection[int]) -> set[int]:
+    def with_needs(self, places: Collection[int]) -> set[int]:
+        """Return places with all that they stand on."""
         wanted: set[int] = set()
         waiting = list(places)
         while waiting:

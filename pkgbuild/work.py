@@ -10,6 +10,7 @@ from kubedeb.errors import KubedebError
 from kubedeb.records import frozen
 from pkgbuild import outcome as outcomes_of
 from pkgbuild.builddeps import without
+from pkgbuild.conditions import Conditions
 from pkgbuild.layers import Layer, Wants, debs
 from pkgbuild.outcome import Outcome
 from pkgbuild.plan import Verb
@@ -68,8 +69,12 @@ class Work:
             file = self._file(package.name, maker)
             added.append(OwnFile(file, package.sha256, file.name))
         return self._builder.start(
-            Job(self._survey.expanded[place], action.reason, tuple(added), self._options.check, self._options.conditions)
+            Job(self._survey.expanded[place], action.reason, tuple(added), self._options.check, self._conditions(place))
         )
+
+    def _conditions(self, place: int) -> Conditions:
+        needed = self._survey.with_needs([place]) - {place}
+        return self._options.conditions.beside(self._survey.expanded[other].spec for other in sorted(needed))
 
     def finished(self, place: int, future: Future[BuildResult]) -> Outcome:
         """Return what became of a build; an exception that is no `KubedebError` is a bug and raised."""

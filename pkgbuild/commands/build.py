@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from kubedeb.progress import Progress, progress
 from pkgbuild.commands import options
 from pkgbuild.conditions import Conditions
 from pkgbuild.keep import Keep
-from pkgbuild.library import choose, fitting
+from pkgbuild.library import choose, fitting, makers
 from pkgbuild.outcome import Outcome, summary, trouble
 from pkgbuild.plan import Verb
 from pkgbuild.run import RunOptions, export, run_builds
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
 @click.option("--farm-ca", metavar="FILE", help="The certificate authority of the farm, PEM.")
 @click.option("--farm-cert", metavar="FILE", help="This client's certificate, PEM.")
 @click.option("--farm-key", metavar="FILE", help="This client's key, PEM.")
-@click.option("--shell", is_flag=True, help="When the build fails, open a shell in its sandbox (one RECIPE@VERSION).")
+@click.option("--shell", is_flag=True, help="When a build fails, open a shell in its sandbox (of one at a time).")
 @click.option(
     "--trace-network", is_flag=True, help="Repeat a build that fails under strace, and name the addresses that it tried."
 )
@@ -95,7 +96,11 @@ def build(
     """
     again = options.again(suite, arch, recipes, store, cache, how["sources"])
     again += ("--sandbox", sandbox) if sandbox != SandboxKind.AUTO else ()
+    found = options.known_recipes(recipes)
+    target = options.target(suite, arch, store, cache, shared_cache)
+    keep = Keep(target.store.folder)
     run_options = RunOptions(
+        makers=partial(makers, found, keep),
         sandbox=SandboxKind(sandbox),
         conditions=Conditions(memory, time_limit, shell, trace_network, again),
         **how,
@@ -105,12 +110,10 @@ def build(
     if key and not output:
         raise click.UsageError("--sign goes with -o: the store keeps unsigned statements.")
     signer = _signer(key) if key else None
-    found = options.known_recipes(recipes)
-    target = options.target(suite, arch, store, cache, shared_cache)
-    chosen = choose(found, recipes_wanted or sorted(found), Keep(target.store.folder))
+    chosen = choose(found, recipes_wanted or sorted(found), keep)
     chosen, left_out = fitting(chosen, recipes_wanted, target.suite, target.architecture)
-    if shell and (len(chosen) != 1 or as_json or farm or not sys.stdin.isatty()):
-        raise click.UsageError("--shell needs a terminal and one RECIPE@VERSION, and neither --json nor --farm.")
+    if shell and (run_options.jobs > 1 or as_json or farm or not sys.stdin.isatty()):
+        raise click.UsageError("--shell needs a terminal, and neither --jobs, --json nor --farm.")
     shown = progress(live=not shell)
     for one in left_out:
         shown.say(str(one))

@@ -95,6 +95,20 @@ def test_order_failures_and_what_stands_on_them(store: Path, tmp_path: Path, cap
     assert again["asecond"]["packages"][0]["sha256"] == first["asecond"]["packages"][0]["sha256"]
 
 
+@pytest.mark.turn("builds that take long")
+def test_the_way_into_a_failed_build_goes_with_what_it_stands_on(
+    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = recipe(tmp_path / "recipes", "zfirst")
+    recipe(folder, "onfirst", FAILS, needs="zfirst")
+    where = fetched(folder, "zfirst", "onfirst")
+    assert run(["build", "onfirst", "zfirst", *where, *QUICK]) == ExitCode.BUILD
+    inside = [line.split() for line in capsys.readouterr().err.splitlines() if line.endswith(" --shell")]
+    assert inside == [["kubedeb", "build", "onfirst@1.10", "zfirst@1.10", *where, "--shell"]]
+    assert run([*inside[0][1:-1], *QUICK]) == ExitCode.BUILD
+    assert "the reason" in capsys.readouterr().err
+
+
 @pytest.mark.turn("a repository's key")
 @pytest.mark.parametrize("signed_by", ["a file", "the key itself"])
 def test_a_package_of_ours_comes_from_an_apt_repository(

@@ -79,4 +79,4 @@ def test_the_addresses_that_a_build_tried_are_named(
 def test_without_a_terminal_it_is_refused(store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = samplerecipe.write_recipe(tmp_path / "recipes", rules=RULES)
     assert run(["build", "hello@1.10", "--recipes", str(folder), "--shell"]) == ExitCode.USAGE
-    assert "--shell needs a terminal and one RECIPE@VERSION, and neither --json nor --farm." in capsys.readouterr().err
+    assert "--shell needs a terminal, and neither --jobs, --json nor --farm." in capsys.readouterr().err

@@ -29,6 +29,12 @@ def test_the_command_finds_the_same_recipe_again() -> None:
     assert Conditions(again=("--arch", "arm64")).trace(SPEC) == "kubedeb build etcd@3.4.23 --arch arm64 --trace-network"
 
 
+def test_what_stands_on_other_recipes_is_looked_into_with_them() -> None:
+    other: Any = SimpleNamespace(recipe="library", version="2")
+    shown = Conditions(again=("--suite", "trixie")).beside([other]).look_inside(SPEC)
+    assert shown == "kubedeb build etcd@3.4.23 library@2 --suite trixie --shell"
+
+
 @pytest.mark.parametrize("text", SIZES)
 def test_sizes(text: str) -> None:
     assert SIZE.convert(text, None, None) == SIZES[text]

@@ -53,6 +53,23 @@ def test_what_was_never_locked_is_not_built_and_the_command_is_named(
     assert not (tmp_path / "store/layers").exists()
 
 
+def test_what_another_recipe_makes_is_built_with_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Store(tmp_path / "store").keep_base(LOCK)
+    options = where(tmp_path)
+    recipe = tmp_path / "recipes/hello-module/recipe.yaml"
+    recipe.write_text(recipe.read_text().replace("[golang-1.19-go]", "[golang-1.19-go, hello-archive]"))
+    (tmp_path / "recipes/broken").mkdir()
+    (tmp_path / "recipes/broken/recipe.yaml").write_text("name: [\n")
+    assert run(["build", "hello-module@1.10", *options]) == ExitCode.SANDBOX
+    said = [line.strip() for line in capsys.readouterr().err.splitlines()]
+    assert said[-4:] == [
+        "hint: In one run with hello-archive it has their packages:",
+        f"kubedeb build hello-module@1.10 hello-archive {' '.join(options)}",
+        "This locks them, where bookworm has them, and leaves what is locked as it is:",
+        f"kubedeb base update --missing {' '.join(options)}",
+    ]
+
+
 @pytest.mark.parametrize(("option", "code"), [("--offline", ExitCode.FETCH), ("--dry-run", ExitCode.SANDBOX)])
 def test_a_run_that_must_not_make_a_base_says_so(
     option: str, code: ExitCode, tmp_path: Path, capsys: pytest.CaptureFixture[str]
