@@ -84,7 +84,7 @@ def why_goes(piece: Piece, needed: Needed, now: float, days: float) -> str:
         return ""
     if piece.base not in needed.bases:
         return STALE
-    if piece.sort in PLAIN:
+    if piece.sort in PLAIN or piece.name.startswith("base-"):  # an unpacked root has its stage in its name too
         return OTHER_STAGE
     return UNUSED.format(days) if needed.uses.get(piece.name, piece.made) < now - days * 86400 else ""
 

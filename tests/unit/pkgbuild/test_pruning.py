@@ -39,6 +39,7 @@ PIECES: dict[str, tuple[Piece, str]] = {
     "another store's base": (Piece(Sort.BASE, "foreign", FOREIGN), ""),
     "another store's packages": (Piece(Sort.PACKAGES, "foreign", FOREIGN), ""),
     "what does not say of what base it is": (Piece(Sort.ROOT_TESTS, "x"), ""),
+    "a root of another stage": (Piece(Sort.UNPACKED, f"base-{NEW}-2", NEW), OTHER_STAGE),
     "an old root": (Piece(Sort.UNPACKED, "base-b", OLD), STALE),
     "what was read lately": (Piece(Sort.KEPT, "hello.json", made=NOW - DAY), ""),
     "what was read long ago": (Piece(Sort.KEPT, "hello.json", made=NOW - 31 * DAY), READ.format(30)),
