@@ -157,11 +157,11 @@ def _looked_into(spec: BuildSpec, sandbox: Sandbox, shop: Workshop) -> Iterator[
 
 @contextmanager
 def _log_told(log: Path) -> Iterator[None]:
-    """Let the message of a build that ends for want of room say where its log is."""
+    """Let the message of a build that ends for want of room, or of what its judges found, say where its log is."""
     try:
         yield
     except KubedebError as error:
-        if error.code is not ExitCode.BUILD_STORAGE or str(log) in error.hint or not log.exists():
+        if error.code not in (ExitCode.BUILD_STORAGE, ExitCode.LINT) or str(log) in error.hint or not log.exists():
             raise
         raise _more(error, f"The whole log: {log}") from error
 

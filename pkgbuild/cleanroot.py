@@ -6,6 +6,7 @@ An image for each set of dependencies is made once, by the base's own apt, with 
 from __future__ import annotations
 
 import io
+import shlex
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -20,13 +21,13 @@ from kubedeb.records import frozen
 from pkgbuild import dockerd, snapshot
 from pkgbuild.dockerd import docker_errors
 from pkgbuild.halting import Halt
-from pkgbuild.rootcheck import Done
+from pkgbuild.rootcheck import TIMED_OUT, Done
 
 if TYPE_CHECKING:
     from docker import DockerClient
     from docker.models.containers import Container
 
-LIFETIME, STEP_SECONDS, SATISFY_SECONDS = 1800, 300, 900
+LIFETIME, STEP_SECONDS, LOOK_SECONDS, SATISFY_SECONDS = 3600, 300, 120, 900
 ASKED = "/run/kubedeb-asked"
 RECORDER = f'#!/bin/sh\\necho "$(basename "$0") $*" >>{ASKED}\\n'
 # Their places are taken, not put before them on the path: scripts call /usr/sbin/invoke-rc.d as well as invoke-rc.d.
@@ -157,10 +158,10 @@ class DockerRoot:
         """Run a shell script, then look at everything; see `rootcheck.CleanRoot`."""
         look = f"; printf '{BETWEEN}'; ".join(LOOK.values())
         between = f"printf '{BETWEEN}'"
+        step = f"timeout --kill-after=5 {STEP_SECONDS} sh -c {shlex.quote(script)}"
         # Both outputs go through one pipe: from two, a late error would be read as what stands between the next marks.
         status, said = self.shell(
-            f"exec 2>&1; ({script}); s=$?; {between}; echo $s; {between}; "
-            f"cat {ASKED} 2>/dev/null; rm -f {ASKED}; {between}; {look}"
+            f"exec 2>&1; {step}; s=$?; {between}; echo $s; {between}; cat {ASKED} 2>/dev/null; rm -f {ASKED}; {between}; {look}"
         )
         parts = said.split(BETWEEN)
         if status != 0 or len(parts) != 3 + len(LOOK):
@@ -175,8 +176,8 @@ class DockerRoot:
             try:
                 status = execute(
                     self.client, str(self.container.id), ["sh", "-c", script], lambda _, block: output.extend(block),
-                    timeout=STEP_SECONDS, env={"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"},
+                    timeout=STEP_SECONDS + LOOK_SECONDS, env={"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"},
                 )  # fmt: skip
             except TimeoutError:
-                return 124, f"it did not end within {STEP_SECONDS} s\n{output.decode(errors='replace')}"
+                return TIMED_OUT, f"it did not end within {STEP_SECONDS + LOOK_SECONDS} s\n{output.decode(errors='replace')}"
         return status, output.decode(errors="replace")

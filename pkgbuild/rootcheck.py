@@ -24,6 +24,8 @@ ENABLES = re.compile(r"^systemctl .*\b(enable|reenable|preset)\b")
 QUIET = re.compile(r"^systemctl( -\S+)* (daemon-reload|is-\S+|show|status|list-\S+|cat|reset-failed)\b")
 PROMPT = re.compile(r"What would you like to do about it|end of file on stdin at conffile prompt")
 TAIL = 8
+TIMED_OUT = 124
+"""What timeout(1) says of a command that it ended."""
 # The root is thrown away: nothing need reach the disk.
 DPKG = "dpkg --force-unsafe-io"
 FIRST = "install"
@@ -122,7 +124,8 @@ def judge(this: Trial, step: Step, before: Snapshot, seen: Done) -> Iterator[tup
         yield "root-conffile-prompt", f"{step.name}: dpkg asks about a configuration file that an operator changed"
     elif seen.status != 0:
         tail = "; ".join(seen.output.strip().splitlines()[-TAIL:])
-        yield "root-fails", f"{step.name} fails with exit status {seen.status}: {tail}"
+        what = "does not end" if seen.status == TIMED_OUT else f"fails with exit status {seen.status}"
+        yield "root-fails", f"{step.name} {what}: {tail}"
     loud = [line for line in seen.asked if not QUIET.match(line) and not ENABLES.match(line)]
     yield from (("root-enabled", f"{step.name}: {line}") for line in seen.asked if ENABLES.match(line))
     if step.stops:

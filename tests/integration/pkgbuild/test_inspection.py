@@ -18,7 +18,7 @@ import samplerecipe
 from kubedeb.cli import run
 from kubedeb.errors import ExitCode, KubedebError
 from madedebs import SH, make
-from pkgbuild import dockerd, lintian, statement
+from pkgbuild import cleanroot, dockerd, lintian, statement
 from pkgbuild.attest import STATEMENTS, read_lines
 from pkgbuild.cleanroot import docker_root
 from pkgbuild.halting import Halt
@@ -105,6 +105,13 @@ def test_a_clean_root_finds(what: str, tmp_path: Path, open_root: OpenRoot) -> N
         assert said == findings
 
 
+def test_a_script_that_hangs_is_a_finding(tmp_path: Path, open_root: OpenRoot, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cleanroot, "STEP_SECONDS", 5)
+    (said,) = found(make(tmp_path, "2", **script("postinst", "echo it waits; sleep 600\n")), None, open_root)
+    assert said.startswith("root-fails: install does not end: ")
+    assert "it waits" in said
+
+
 def test_dependencies_that_nobody_has_are_told(tmp_path: Path, open_root: OpenRoot) -> None:
     with pytest.raises(KubedebError, match="apt cannot satisfy what the packages depend on: nobody-has-this") as error:
         found(make(tmp_path, "1", depends="nobody-has-this"), None, open_root)
@@ -156,7 +163,9 @@ def test_a_build_fails_for_what_lintian_says(store: Path, tmp_path: Path, capsys
     assert run(["recipe", "fetch", "hello", *where, "--from", str(tmp_path / "recipes/sources")]) == ExitCode.DONE
     capsys.readouterr()
     assert run(["build", "hello", "--no-root-tests", *where]) == ExitCode.LINT
-    assert "hello: no-manual-page [usr/bin/hello] [lintian:no-manual-page]" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "hello: no-manual-page [usr/bin/hello] [lintian:no-manual-page]" in said
+    assert said.splitlines()[-1].strip().startswith(f"The whole log: {store}/logs/hello_")
     assert list((store / "builds").glob("[!.]*")) == []
     assert run(["build", "hello", "--no-root-tests", "--no-lintian", *where]) == ExitCode.DONE
     for _ in range(2):  # stored without lintian's verdict, which is asked for each time that it is wanted

@@ -113,6 +113,8 @@ SEEN: dict[str, tuple[list[Done], list[tuple[str, str]]]] = {
                           [("root-conffile-prompt", "upgrade: dpkg asks about a configuration file that an operator changed")]),
     "a failing script": (changed(2, status=1, output="postinst: line 3: no\nexit status 2\n"),
                          [("root-fails", "downgrade fails with exit status 1: postinst: line 3: no; exit status 2")]),
+    "a script that hangs": (changed(2, status=124, output="Setting up etcd\n"),
+                            [("root-fails", "downgrade does not end: Setting up etcd")]),
     "a daemon that runs": (after(1, processes={"1": "/usr/bin/sleep", "77": "/usr/bin/etcd"}),
                            [("root-process", "install: /usr/bin/etcd runs")]),
     "a link in .wants": (with_files(1, **{WANTS: LINK}), [("root-enabled", f"install enables a unit: {WANTS}")]),
