@@ -41,6 +41,11 @@ def finding(document: Document, kind: type, names: Mapping[str, Any], item: Erro
         near = difflib.get_close_matches(str(item["loc"][-1]), known, n=1, cutoff=0.5)
         advice = f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(known)}"
         return line, f"{place}: unknown key {str(item['loc'][-1])!r}: {advice}"
+    if item["type"] == "union_tag_not_found":
+        key = item["ctx"]["discriminator"].strip("'")
+        return line, f"{place}: {'.'.join(str(part) for part in [*where, key])!r} is missing"
+    if item["type"] == "union_tag_invalid":
+        return _unknown_kind(document, where, item)
     if item["type"] == "missing":
         return line, f"{place}: {'.'.join(str(part) for part in [*where, item['loc'][-1]])!r} is missing"
     name = ".".join(str(part) for part in where) or "the file"
@@ -48,6 +53,16 @@ def finding(document: Document, kind: type, names: Mapping[str, Any], item: Erro
         return line, f"{place}: {name}: {str(item['input'])!r} does not match {item['ctx']['pattern']}"
     said = SAID.get(item["type"]) or item["msg"].removeprefix("Value error, ")
     return line, f"{place}: {name}: {said}{_near_choice(item)}"
+
+
+def _unknown_kind(document: Document, where: Sequence[str | int], item: ErrorDetails) -> tuple[int, str]:
+    """Return the finding about a value that is to tell members of a union apart, and is that of none."""
+    given, key = item["ctx"]["tag"], item["ctx"]["discriminator"].strip("'")
+    choices = re.findall(r"'([^']*)'", item["ctx"]["expected_tags"])
+    near = difflib.get_close_matches(given, choices, n=1, cutoff=0.5)
+    advice = f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(choices)}"
+    line = document.line_of([*where, key])
+    return line, f"{document.path}:{line}: {'.'.join(str(part) for part in [*where, key])}: unknown {given!r}: {advice}"
 
 
 def _near_choice(item: ErrorDetails) -> str:

@@ -28,6 +28,15 @@ BAD = {
     "path out": (GOOD.replace("/usr/bin/hello:", "/usr/../hello:"), ":11: packages.0.copies"),
     "architecture": (GOOD.replace("amd64:", "i386:"), ":21: versions.0.sources"),
     "kind": (GOOD.replace("kind: prebuilt", "kind: cargo"), ":6: kind: Input should be 'prebuilt'"),
+    "kind of source": (
+        GOOD.replace("- kind: deb", "- kind: dbe"), ":22: versions.0.sources.amd64.0.kind: unknown 'dbe': did you mean 'deb'?",
+    ),
+    "far kind of source": (
+        GOOD.replace("- kind: deb", "- kind: rpm"), "unknown 'rpm': known are: deb, dsc, archive, wheel",
+    ),
+    "no kind of source": (
+        GOOD.replace("- kind: deb\n          suite", "- suite"), ":22: 'versions.0.sources.amd64.0.kind' is missing",
+    ),
     "revision": (GOOD.replace("revision: 1", "revision: 0"), ":17: versions.0.revision"),
     "conffile nobody declares": (GOOD.replace("    says:", "    conffiles: [/etc/x]\n    says:"), "conffiles of hello that"),
     "no YAML": ("name: [\n", ":2: not valid YAML"),
