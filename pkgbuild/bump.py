@@ -23,10 +23,14 @@ from pkgbuild.spec import SignaturePin, SourcePin
 
 DIGEST = re.compile(r"(?<![0-9a-f])([0-9a-f]{64}|[0-9a-f]{128})(?![0-9a-f])")
 
+VERSION = re.compile(r"[0-9][A-Za-z0-9.+~]*")
+LIKE_THE_LAST = ("build_options", "build_profiles", "without", "suites")
+"""Keys of the last row that the new one takes over: how it is built, and of what it consists."""
+
 
 @frozen
 class Found:
-    """A source of the new row, as the file says it, and where its digest comes from, for people."""
+    """A source of the new row, as the file says it, and where its digest comes from, for people: `from …`."""
 
     source: dict[str, Any]
     because: str
@@ -128,9 +132,14 @@ class _Finder:
         try:
             return self._stated(url, fill)
         except KubedebError as error:
-            if self._accept and error.code is ExitCode.SOURCE_GONE:
+            if error.code is not ExitCode.SOURCE_GONE:
+                raise
+            if self._accept:
                 return None
-            raise
+            raise KubedebError(
+                error.brief, details=error.details, code=error.code,
+                hint="Is there this version? --accept takes what comes of it now, where upstream has no checksum file.",
+            ) from error  # fmt: skip
 
     def _stated(self, url: str, fill: Callable[[str], str]) -> tuple[Checksum, str] | None:
         upstream = self._loaded.recipe.upstream
@@ -141,7 +150,7 @@ class _Finder:
         checksum = digest_in(self._net.downloads.small(where, self._folder).decode(errors="replace"), file)
         if checksum is None:
             raise KubedebError(f"{where} has no digest of {file}", code=ExitCode.RECIPE)
-        return checksum, f"upstream's checksum file {where}"
+        return checksum, f"from upstream's checksum file {where}"
 
     def _signed(
         self, source: ArchiveSource, url: str, fill: Callable[[str], str], architecture: Architecture
@@ -160,7 +169,7 @@ class _Finder:
                 signature=SignaturePin(where, keyring),
             )  # fmt: skip
             key = verify(file, self._net.downloads.small(where, self._folder), keyring, pin)
-        return checksum, f"the bytes that the key {key} signed ({where})"
+        return checksum, f"from the bytes that the key {key} signed ({where})"
 
     def _accepted(self, url: str) -> tuple[Checksum, str] | None:
         if not self._accept:
@@ -197,7 +206,7 @@ class _Finder:
             if fitting := [entry for entry in listed if upstream_part(entry.version) == self._version]:
                 entry = fitting[0]
                 row = {**asdict(source), "suite": suite, "version": entry.version, "sha256": entry.sha256}
-                return Found(row, f"the signed index of {suite}: {source.package} {entry.version}")
+                return Found(row, f"from the signed index of {suite}: {source.package} {entry.version}")
         raise KubedebError(
             f"no signed index lists {source.package} {self._version}", details=f"Asked: {', '.join(suites)}.",
             code=ExitCode.SOURCE_GONE,
@@ -220,6 +229,11 @@ def _filler(version: str, architecture: Architecture) -> Callable[[str], str]:
 
 def edited(text: str, loaded: LoadedRecipe, version: str, day: date, net: Network, folder: Path, *, accept: bool) -> Bumped:
     """Return the recipe file with a version more, or with the digests that the version's row lacked. Raises as `bumped`."""
+    if not VERSION.fullmatch(version):
+        raise KubedebError(
+            f"{version!r} is no version", hint="As 3.5.17; a candidate is 1.11.0~rc.1, which sorts before 1.11.0.",
+            code=ExitCode.RECIPE,
+        )  # fmt: skip
     if any(row.version == version for row in loaded.recipe.versions):
         bare = unpinned(loaded, version)
         if not bare:
@@ -234,9 +248,9 @@ def edited(text: str, loaded: LoadedRecipe, version: str, day: date, net: Networ
     rows = bumped(loaded, version, net, folder, accept=accept)
     sources = {architecture.value: [one.source for one in listed] for architecture, listed in rows.items()}
     said = [_line(architecture, one) for architecture, listed in rows.items() for one in listed]
-    return Bumped(with_row(text, version, day, sources), tuple(said))
+    return Bumped(with_row(text, version, day, sources, LIKE_THE_LAST), tuple(said))
 
 
 def _line(architecture: Architecture, one: Found) -> str:
     name, digest = one.source.get("name") or one.source.get("package"), one.source.get("sha256") or one.source.get("sha512")
-    return f"{architecture} {name}: {digest}, from {one.because}"
+    return f"{architecture} {name}: {digest}, {one.because}"

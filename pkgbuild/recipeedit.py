@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
 from kubedeb.errors import ExitCode, KubedebError
 
 
-def with_row(text: str, version: str, day: date, sources: Mapping[str, list[dict[str, Any]]]) -> str:
+def with_row(
+    text: str, version: str, day: date, sources: Mapping[str, list[dict[str, Any]]], like_the_last: Sequence[str] = ()
+) -> str:
     """Return the file with a row more, behind its last one and indented like it. Raises `KubedebError` (RECIPE).
+
+    `like_the_last` are keys whose lists of words the new row takes over from the last one.
 
     ruamel.yaml finds the place and writes the row; it does not write the rest, which it would lay out anew.
     """
@@ -21,7 +25,7 @@ def with_row(text: str, version: str, day: date, sources: Mapping[str, list[dict
     lines = text.splitlines(keepends=True)
     end = max(_last_line(leaf) for leaf in _leaves(last)) + 1
     column = rows.start_mark.column
-    row = _dumped(version, day, sources, column, newline)
+    row = _dumped(version, day, sources, _words_of(last, like_the_last), column, newline)
     before = "".join(lines[:end])
     if not before.endswith("\n"):
         before += newline
@@ -71,8 +75,16 @@ def _last_line(leaf: Any) -> int:
     return int(mark.line - (1 if mark.column == 0 and mark.line > leaf.start_mark.line else 0))
 
 
-def _dumped(version: str, day: date, sources: Mapping[str, list[dict[str, Any]]], column: int, newline: str) -> str:
+def _words_of(row: Any, keys: Sequence[str]) -> dict[str, list[str]]:
+    return {name.value: [word.value for word in value.value] for name, value in row.value if name.value in keys}
+
+
+def _dumped(
+    version: str, day: date, sources: Mapping[str, list[dict[str, Any]]], words: Mapping[str, list[str]], column: int,
+    newline: str,
+) -> str:  # fmt: skip
     from ruamel.yaml import YAML
+    from ruamel.yaml.comments import CommentedSeq
     from ruamel.yaml.scalarstring import DoubleQuotedScalarString as Quoted
 
     yaml = YAML()
@@ -81,6 +93,7 @@ def _dumped(version: str, day: date, sources: Mapping[str, list[dict[str, Any]]]
     row = {
         "version": Quoted(version), "revision": 1, "date": Quoted(day.isoformat()),
         "changes": [f"New upstream version {version}."],
+        **{key: _on_one_line(CommentedSeq(listed)) for key, listed in words.items()},
         "sources": {
             arch: [{key: Quoted(value) if key == "version" else value for key, value in one.items()} for one in listed]
             for arch, listed in sources.items()
@@ -90,3 +103,8 @@ def _dumped(version: str, day: date, sources: Mapping[str, list[dict[str, Any]]]
     yaml.dump({"versions": [row]}, out)
     lines = out.getvalue().splitlines()[1:]
     return "".join(f"{' ' * column}{line[2:]}{newline}" for line in lines)
+
+
+def _on_one_line(listed: Any) -> Any:
+    listed.fa.set_flow_style()
+    return listed

@@ -101,11 +101,15 @@ def test_without_a_checksum_only_accept_takes_what_comes(upstream: Upstream, tmp
     assert file.read_text() == before
     accepted = bump(tmp_path, "3.5.17", "--accept")
     assert accepted.exit_code == 0, accepted.output
-    assert "accepted: what" in accepted.output
+    assert f"etcd: {SHA256}, accepted: what" in accepted.output
     assert f"sha256: {SHA256}" in file.read_text()
     again = bump(tmp_path, "3.5.17")
     assert isinstance(again.exception, KubedebError)
     assert again.exception.brief == "recipe 'etcd' has version 3.5.17 already"
+    for wrong in ("v3.5.18", "3.5.18-rc.1", "not one"):
+        asked = bump(tmp_path, wrong, "--accept")
+        assert isinstance(asked.exception, KubedebError)
+        assert asked.exception.brief == f"{wrong!r} is no version"
 
 
 SIGNED = {"upstream": "", "stranger": "which is not in the recipe's keyring", "expired": "is expired"}

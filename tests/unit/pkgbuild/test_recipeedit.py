@@ -35,6 +35,14 @@ comments = st.from_regex(r"#[ -~]{0,20}", fullmatch=True)
 quotes = st.sampled_from(["{}", "'{}'", '"{}"'])
 
 
+def test_a_row_is_built_like_the_last_one() -> None:
+    last = '    date: "2026-11-23"\n    without: [tiller]  # why\n    suites:\n      - bookworm\n      - trixie\n'
+    text = f'versions:\n  - version: "3.5.16"\n    revision: 7\n{last}    sources: {{amd64: []}}\n'
+    kept = "    without: [tiller]\n    suites: [bookworm, trixie]\n"
+    like = ("without", "suites", "build_options")
+    assert with_row(text, "3.5.17", DAY, SOURCES, like) == text + ROW.replace("    sources:\n", f"{kept}    sources:\n")
+
+
 @st.composite
 def recipes(draw: st.DrawFn) -> tuple[str, str]:
     """Draw a recipe as (what comes before a new row, what comes after), its words in any quotes, with comments anywhere."""
