@@ -28,15 +28,14 @@ def check(expanded: Expanded, shop: Workshop, held: BuildResult, kind: SandboxKi
     `say` is given each variation with both values. Raises `KubedebError`: SANDBOX when something could not be varied that
     docs/reproducibility.md does not list, BUILD when the packages differ.
     """
-    first = _seen(shop.sandbox)
-    again = replace(shop, sandbox=_varied(shop.sandbox, kind, lambda second: _compare(first, second, kind, say)))
+    first, not_varied = _seen(shop.sandbox), variation.impossible(kind, len(os.sched_getaffinity(0)))
+    again = replace(shop, sandbox=_varied(shop.sandbox, kind, lambda second: _compare(first, second, not_varied, say)))
     with tempfile.TemporaryDirectory(dir=shop.store.folder, prefix=".check-") as name:
         packages, _, _ = make(expanded, again, Path(name), variation.SECOND, cached=False)
     before = {package.file: package.sha256 for package in held.packages}
     after = {package.file: package.sha256 for package in packages}
     differing = sorted(file for file in before.keys() | after.keys() if before.get(file) != after.get(file))
-    varied, not_varied = variation.varied(kind), variation.impossible(kind)
-    verdict = statement.reproduced(varied, not_varied, same=not differing, against="second-build")
+    verdict = statement.reproduced(variation.varied(not_varied), not_varied, same=not differing, against="second-build")
     shop.store.amend(expanded.spec, held, reproduced(shop.store.build_folder(expanded.spec), held.packages, verdict))
     if differing:
         raise KubedebError(
@@ -47,11 +46,13 @@ def check(expanded: Expanded, shop: Workshop, held: BuildResult, kind: SandboxKi
         )
 
 
-def _compare(first: Mapping[str, str], second: Mapping[str, str], kind: SandboxKind, say: Callable[[str], object]) -> None:
-    for one in variation.VARIATIONS:
-        why = one.impossible.get(kind)
-        say(f"{one.name}: not varied, {why}" if why else f"{one.name}: {first.get(one.name)} → {second.get(one.name)}")
-    if alike := variation.not_varied(first, second, kind, len(os.sched_getaffinity(0))):
+def _compare(
+    first: Mapping[str, str], second: Mapping[str, str], not_varied: Mapping[str, str], say: Callable[[str], object]
+) -> None:
+    for name in (one.name for one in variation.VARIATIONS):
+        why, both = not_varied.get(name), " → ".join(seen.get(name) or "none" for seen in (first, second))
+        say(f"{name}: not varied, {why}" if why else f"{name}: {both}")
+    if alike := variation.not_varied(first, second, not_varied):
         raise KubedebError(
             f"--check could not vary: {', '.join(alike)}", details="Both builds would have seen the same.",
             hint="Time needs libfaketime on this machine (script/bootstrap installs it), for the suite's libc or an older one; "

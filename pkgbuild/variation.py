@@ -38,6 +38,7 @@ BEFORE = {
 }
 """What stands before each command of the second build."""
 MARKS = ("<!-- variations -->", "<!-- /variations -->")
+ONE_PROCESSOR = "the machine has one"
 BOTH = (SandboxKind.DOCKER, SandboxKind.UNSHARE)
 
 
@@ -95,23 +96,20 @@ def read_probe(text: str) -> dict[str, str]:
     return {name: value.strip() for name, _, value in pairs}
 
 
-def not_varied(first: Mapping[str, str], second: Mapping[str, str], kind: SandboxKind, processors: int) -> list[str]:
-    """Return the variations that two sandboxes saw alike, and that the table does not list as impossible there."""
-    return [
-        one.name for one in VARIATIONS
-        if kind not in one.impossible and first.get(one.name) == second.get(one.name)
-        and not (one.name == "processors" and processors == 1)
-    ]  # fmt: skip
+def not_varied(first: Mapping[str, str], second: Mapping[str, str], impossible: Mapping[str, str]) -> list[str]:
+    """Return the variations that two sandboxes saw alike, and that are not `impossible` there."""
+    return [one.name for one in VARIATIONS if one.name not in impossible and first.get(one.name) == second.get(one.name)]
 
 
-def varied(kind: SandboxKind) -> list[Varied]:
+def varied(impossible: Mapping[str, str]) -> list[Varied]:
     """Return what a statement says was varied: nothing of the machine is in it."""
-    return [Varied(one.name, one.first, one.second) for one in VARIATIONS if kind not in one.impossible]
+    return [Varied(one.name, one.first, one.second) for one in VARIATIONS if one.name not in impossible]
 
 
-def impossible(kind: SandboxKind) -> dict[str, str]:
-    """Return {variation: reason} of what is not varied in a kind of sandbox."""
-    return {one.name: one.impossible[kind] for one in VARIATIONS if kind in one.impossible}
+def impossible(kind: SandboxKind, processors: int) -> dict[str, str]:
+    """Return {variation: reason} of what is not varied in a kind of sandbox, on a machine of so many processors."""
+    listed = {one.name: one.impossible[kind] for one in VARIATIONS if kind in one.impossible}
+    return listed if processors > 1 else {**listed, "processors": ONE_PROCESSOR}
 
 
 def table() -> str:

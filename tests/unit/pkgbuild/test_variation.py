@@ -41,10 +41,10 @@ def test_a_probes_output_is_read() -> None:
 @pytest.mark.parametrize("kind", BOTH)
 @pytest.mark.parametrize("name", [one.name for one in VARIATIONS])
 def test_what_both_saw_alike_is_told_unless_it_is_listed(name: str, kind: SandboxKind) -> None:
-    assert not_varied(FIRST, SECOND, kind, 2) == []
-    listed = name in impossible(kind)
-    assert not_varied(FIRST, {**SECOND, name: "first"}, kind, 2) == ([] if listed else [name])
-    assert listed != (name in {one.name for one in varied(kind)})
+    listed = impossible(kind, 2)
+    assert not_varied(FIRST, SECOND, listed) == []
+    assert not_varied(FIRST, {**SECOND, name: "first"}, listed) == ([] if name in listed else [name])
+    assert (name in listed) != (name in {one.name for one in varied(listed)})
 
 
 def test_only_unpacking_keeps_the_clock() -> None:
@@ -53,4 +53,8 @@ def test_only_unpacking_keeps_the_clock() -> None:
 
 
 def test_one_processor_cannot_be_fewer() -> None:
-    assert not_varied(FIRST, {**SECOND, "processors": "first"}, SandboxKind.DOCKER, 1) == []
+    for kind in BOTH:
+        listed = impossible(kind, 1)
+        assert not_varied(FIRST, {**SECOND, "processors": "first"}, listed) == []
+        assert listed["processors"] == "the machine has one"
+        assert "processors" not in {one.name for one in varied(listed)}
