@@ -253,7 +253,8 @@ def _run(spec: BuildSpec, step: Step, sandbox: Sandbox, log: IO[bytes], shop: Wo
         tail = _tail(path)
         memory = sandbox.surroundings.memory
         why = reason(step.argv[0], status, tail, _kills(sandbox) if memory else 0, memory)
-        network = f"\nWhich addresses it tried:\n{shop.conditions.trace(spec)}" if why.network else ""
+        untraced = why.network and not shop.conditions.trace_network
+        network = f"\nWhich addresses it tried:\n{shop.conditions.trace(spec)}" if untraced else ""
         raise KubedebError(
             f"{spec.title} did not build: {why.brief}", details="\n".join(tail),
             hint=f"{hint}\nThe network is off while building.{network}", code=why.code,

@@ -217,6 +217,8 @@ def local_builder(target: Target, lock: BaseLock, options: RunOptions, progress:
             return sandboxes.prepare(lock, [(own.path, own.sha256) for own in job.own])
 
         inspector = _inspector(sandboxes, target, lock, options, halt)
+        if options.root_tests and inspector.why_no_root:
+            progress.say(f"Nothing is tried out in a clean root: {inspector.why_no_root}.")
         builder = LocalBuilder(
             target.store, target.cache, prepare, options.jobs, progress, inspector, SandboxKind(sandboxes.name), halt
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -173,6 +173,16 @@ def test_a_build_fails_for_what_lintian_says(store: Path, tmp_path: Path, capsys
         assert "no-manual-page" in capsys.readouterr().err
     assert run(["build", "hello", "--no-root-tests", "--no-lintian", *where]) == ExitCode.DONE
     assert "nothing to do" in capsys.readouterr().err
+
+
+def test_where_packages_cannot_be_tried_out_a_build_says_so(
+    store: Path, with_root: Callable[[Path], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with_root(store)
+    where = ["--recipes", str(samplerecipe.write_recipe(tmp_path / "recipes"))]
+    assert run(["recipe", "fetch", "hello", *where, "--from", str(tmp_path / "recipes/sources")]) == ExitCode.DONE
+    assert run(["build", "hello", "--no-lintian", "--sandbox", "unshare", *where]) == ExitCode.DONE
+    assert "Nothing is tried out in a clean root: the root tests need docker." in capsys.readouterr().err
 
 
 def test_a_stored_build_is_inspected_when_a_verdict_lacks(
