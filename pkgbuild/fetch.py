@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
 from kubedeb.inthreads import in_threads
+from kubedeb.output import counted
 from kubedeb.progress import Progress, Task
 from kubedeb.records import frozen
 from pkgbuild.apt import NotThereError, host_entries, private_apt
@@ -137,7 +138,7 @@ def _place(pin: SourcePin) -> tuple[str, str, str, str]:
 
 def _offline(missing: list[SourcePin]) -> KubedebError:
     return KubedebError(
-        f"NOT RUN: the network is off, and {len(missing)} sources are not in the cache",
+        f"NOT RUN: the network is off, and the cache lacks {counted(len(missing), 'source')}",
         details="\n".join(f"{pin} {pin.checksum}" for pin in missing),
         hint="With a network: kubedeb recipe fetch. From a folder that has them: kubedeb recipe fetch --from FOLDER",
         code=ExitCode.SOURCE_GONE,
@@ -161,7 +162,7 @@ def _from_suite(group: list[SourcePin], cache: Cache, net: Network, progress: Pr
     kind, suite, architecture, _ = _place(group[0])
     lost: dict[SourcePin, KubedebError] = {}
     with (
-        progress.task(f"fetch {len(group)} {'source packages' if kind == 'dsc' else 'sources'} from {suite}") as task,
+        progress.task(f"fetch {counted(len(group), 'source package' if kind == 'dsc' else 'source')} from {suite}") as task,
         net.archive(suite, architecture, cache.folder) as source,
     ):
         _logged(net, f"apt-get update of {suite} ({architecture})", source.update)

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from kubedeb.errors import ExitCode, KubedebError
+from kubedeb.output import counted
 from kubedeb.progress import Progress
 from kubedeb.records import frozen
 from pkgbuild import base, signed
@@ -71,7 +72,7 @@ def _from_folder(wanted: Wanted, target: Target, progress: Progress) -> Taken:
     more = [*target.cache.prefill(wanted.folder, named).values(), *signed.prefill(wanted.folder, wanted.pins, target.cache)]
     taken = replace(taken, files=(*taken.files, *more))
     for one in taken.bases:
-        progress.say(f"the base {one.lock.tag} and {len(one.layers)} layers on it came from {wanted.folder}")
+        progress.say(f"the base {one.lock.tag} and {counted(len(one.layers), 'layer')} on it came from {wanted.folder}")
     return taken
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import canonical_json, sha256_bytes
+from kubedeb.output import counted
 from kubedeb.progress import Progress
 from kubedeb.records import frozen
 from pkgbuild.baselock import BaseLock, packages_changed
@@ -32,6 +33,8 @@ INST = re.compile(r"^Inst (\S+) (?:\[\S+\] )?\((\S+) ", re.MULTILINE)
 Wants = tuple[str, ...]
 """Debian packages, sorted: names as recipes give them, relations (`a (>= 1) | b`) as source packages do."""
 NO_NEEDS: Mapping[SourceNeeds, tuple[str, ...]] = {}
+SHOWN = 3
+"""Names of a layer that people are shown when there are more of them."""
 
 
 @frozen
@@ -99,12 +102,18 @@ def to_install(said: str) -> dict[str, str]:
     return dict(INST.findall(said))
 
 
+def in_short(wants: Wants) -> str:
+    """Return a layer's name for people: a source package may ask for dozens; pure."""
+    more = len(wants) - SHOWN
+    return ", ".join(wants) if more <= 1 else f"{', '.join(wants[:SHOWN])} and {more} more"
+
+
 def resolve(lock: BaseLock, wants: Wants, apt: PrivateApt, progress: Progress) -> Layer:
     """Ask apt's solver what `wants` adds to a base; `apt` knows the base's packages as installed.
 
     Raises `KubedebError`: RECIPE when there is no such package, FETCH when the index changed meanwhile.
     """
-    with progress.task(f"resolve the build dependencies {', '.join(wants)}"):
+    with progress.task(f"resolve the build dependencies {in_short(wants)}"):
         versions = to_install(apt.simulate(wants))
         listed = {entry.name: entry for entry in apt.show([f"{name}={version}" for name, version in versions.items()])}
     if missing := versions.keys() - listed.keys():
@@ -129,8 +138,8 @@ def bring(missing: Sequence[IndexEntry], what: str, cache: Cache, apt: PrivateAp
     words = sorted(f"{entry.name}={entry.version}" for entry in missing)
     listed = {(entry.name, entry.version) for entry in apt.show(words)}
     if lost := [entry for entry in missing if (entry.name, entry.version) not in listed]:
-        raise gone(lost, what, "are no longer on the mirror")
-    with progress.task(f"fetch {len(missing)} packages of {what}"):
+        raise gone(lost, what, "so does the mirror by now")
+    with progress.task(f"fetch {counted(len(missing), 'package')} of {what}"):
         files = apt.download_all(words)
     found = {Checksum(Algorithm.SHA256, "").of(file): file for file in files}
     for entry in missing:
@@ -147,7 +156,7 @@ def gone(lost: Iterable[IndexEntry], what: str, why: str) -> KubedebError:
     """Return the error for locked packages that cannot be had."""
     lines = sorted(f"{entry.name} {entry.version} sha256 {entry.sha256}" for entry in lost)
     return KubedebError(
-        f"NOT RUN: {len(lines)} packages of {what} are not in the cache, and {why}", details="\n".join(lines),
+        f"NOT RUN: the cache lacks {counted(len(lines), 'package')} of {what}, and {why}", details="\n".join(lines),
         hint="From a kit that has them: kubedeb recipe fetch --all --from KIT. To lock what there is now: kubedeb base update",
         code=ExitCode.SOURCE_GONE,
     )  # fmt: skip

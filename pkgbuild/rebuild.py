@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
 from kubedeb.files import sha256_of, write_text
+from kubedeb.output import counted
 from kubedeb.progress import Progress
 from kubedeb.records import frozen
 from pkgbuild import diffoscope
@@ -201,7 +202,7 @@ def _from_mirror(wanted: list[Installed], info: BuildInfo, target: Target, progr
     with suite_apt(target.suite, info.build_architecture, target.mirror, where, progress) as apt:
         listed = {(one.name, one.version): one for one in apt.show([f"{name}={version}" for name, version in wanted])}
         if lost := [one for one in wanted if one not in listed]:
-            raise _gone(lost, "they are no longer on the mirror")
+            raise _gone(lost, "so does the mirror by now")
         if missing := lacking((listed[one] for one in wanted), target.cache):
             bring(missing, "the recorded root", target.cache, apt, progress)
     return {one: listed[one] for one in wanted}
@@ -209,7 +210,7 @@ def _from_mirror(wanted: list[Installed], info: BuildInfo, target: Target, progr
 
 def _gone(lost: list[Installed], why: str) -> KubedebError:
     return KubedebError(
-        f"NOT RUN: {len(lost)} packages of the recorded root are not in the cache, and {why}",
+        f"NOT RUN: the cache lacks {counted(len(lost), 'package')} of the recorded root, and {why}",
         details="\n".join(f"{name} {version}" for name, version in sorted(lost)),
         hint="A kit that was made when it was built has them: kubedeb recipe fetch --all --from KIT", code=ExitCode.SOURCE_GONE,
     )  # fmt: skip

@@ -8,12 +8,12 @@ from typing import Any
 
 import click
 
-from kubedeb.output import json_option, print_json, print_table
+from kubedeb.output import counted, json_option, print_json, print_table
 from kubedeb.progress import progress
 from pkgbuild.baselock import BaseLock
 from pkgbuild.commands import options
 from pkgbuild.commands.prune import prune
-from pkgbuild.layers import LayerUpdate
+from pkgbuild.layers import LayerUpdate, in_short
 from pkgbuild.library import choose, fitting
 from pkgbuild.sandbox import SandboxKind
 from pkgbuild.session import session
@@ -65,7 +65,7 @@ def update(
         for one in done.layers:
             if one.layer:
                 news = f"locked anew: {one.reason}" if one.reason else "nothing new"
-                click.echo(f"{' '.join(one.wants)}: {len(one.layer.packages)} packages on it, {news}")
+                click.echo(f"{in_short(one.wants)}: {counted(len(one.layer.packages), 'package')} on it, {news}")
 
 
 def _layer(one: LayerUpdate) -> dict[str, Any]:

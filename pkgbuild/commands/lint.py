@@ -10,7 +10,7 @@ import click
 
 from kubedeb.deb import DebError
 from kubedeb.errors import ExitCode, KubedebError
-from kubedeb.output import json_option, print_json
+from kubedeb.output import counted, json_option, print_json
 from pkgbuild.finding import Finding, Level
 from pkgbuild.upgradechecks import Subject, read_subject
 from pkgbuild.upgradelint import RULES
@@ -43,7 +43,7 @@ def lint(files: tuple[Path, ...], wanted: tuple[str, ...], *, strict: bool, as_j
         remedies = {rule.id: rule.remedy for rule in rules}
         counts = Counter(finding.rule for finding in failing)
         raise KubedebError(
-            f"{len(failing)} findings in {sum(map(bool, found.values()))} of {len(found)} packages",
+            f"{counted(len(failing), 'finding')} in {sum(map(bool, found.values()))} of {counted(len(found), 'package')}",
             details="\n".join(f"{rule} ({count}): {remedies[rule]}" for rule, count in sorted(counts.items())),
             hint="docs/lint.md says of each rule why it is there.", code=ExitCode.LINT,
         )  # fmt: skip

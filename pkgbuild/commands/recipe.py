@@ -14,7 +14,7 @@ import click
 from kubedeb.config import path_setting
 from kubedeb.errors import ExitCode, KubedebError, storage_errors
 from kubedeb.files import write_bytes
-from kubedeb.output import json_option, print_json, print_table
+from kubedeb.output import counted, json_option, print_json, print_table
 from kubedeb.progress import progress
 from pkgbuild.baselock import BaseLock
 from pkgbuild.commands import options
@@ -93,7 +93,7 @@ def render(name: str, recipes: tuple[Path, ...], suite: str, arch: str, output: 
     if as_json:
         print_json({path: file.data.decode(errors="replace") for path, file in sorted(tree.items())})
     elif output:
-        click.echo(f"{len(tree)} files written to {output}")
+        click.echo(f"{counted(len(tree), 'file')} written to {output}")
     else:
         for path, file in sorted(tree.items()):
             click.echo(f"==> {path} <==\n{file.data.decode(errors='replace')}")
@@ -117,7 +117,7 @@ def lint_recipes(names: tuple[str, ...], recipes: tuple[Path, ...], *, as_json: 
         raise KubedebError("recipes have findings", details="\n".join(bad), code=ExitCode.RECIPE)
     if not as_json:
         for loaded in chosen.values():
-            click.echo(f"{loaded.recipe.name}: ok, {len(loaded.recipe.versions)} versions")
+            click.echo(f"{loaded.recipe.name}: ok, {counted(len(loaded.recipe.versions), 'version')}")
             for line in unpinned(loaded):
                 click.echo(f"  {line}")
 

@@ -192,7 +192,7 @@ def test_offline_names_all_that_is_missing_and_asks_nothing(upstream: Upstream, 
     cache, other = Cache(tmp_path), pin(upstream, "/none.tar.gz", Checksum.sha256("0" * 64))
     with pytest.raises(KubedebError) as raised:
         bring(cache, pin(upstream), other, using=net(cache, offline=True))
-    assert raised.value.brief == "NOT RUN: the network is off, and 2 sources are not in the cache"
+    assert raised.value.brief == "NOT RUN: the network is off, and the cache lacks 2 sources"
     assert sorted(raised.value.details.splitlines()) == sorted(f"{one} {one.checksum}" for one in (pin(upstream), other))
     assert upstream.seen == []
     bring(cache, pin(upstream))

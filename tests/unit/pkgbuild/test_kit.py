@@ -184,7 +184,7 @@ def test_packages_that_the_cache_lacks_come_from_the_mirror(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("sent", "listed", "code", "words"),
     [
-        (GO, "1.20", ExitCode.SOURCE_GONE, "NOT RUN: 1 packages of the bookworm base and its layers are not in the cache, and"),
+        (GO, "1.20", ExitCode.SOURCE_GONE, "NOT RUN: the cache lacks 1 package of the bookworm base and its layers, and"),
         (b"x", "1.19", ExitCode.SOURCE_MISMATCH, "the archive sent other bytes for golang 1.19 than are locked"),
     ],
 )

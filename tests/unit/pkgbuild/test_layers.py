@@ -24,7 +24,7 @@ from pkgbuild.baselock import BaseLock
 from pkgbuild.cache import Cache
 from pkgbuild.indexentry import IndexEntry
 from pkgbuild.layering import renew
-from pkgbuild.layers import Layer, layer_name, news, to_install, wants_of
+from pkgbuild.layers import Layer, in_short, layer_name, news, to_install, wants_of
 from pkgbuild.library import choose, find
 from pkgbuild.store import Store
 
@@ -50,6 +50,11 @@ def test_new_and_newer_packages_are_read_from_the_simulation() -> None:
 )
 def test_a_layer_is_read_back(layer: Layer) -> None:
     assert Layer.from_data(json.loads(layer.as_json())) == layer
+
+
+def test_many_build_dependencies_are_told_in_short() -> None:
+    assert in_short(("a", "b", "c", "d")) == "a, b, c, d"
+    assert in_short(("a", "b", "c", "d", "e")) == "a, b, c and 2 more"
 
 
 def test_another_base_has_layers_of_its_own(tmp_path: Path) -> None:

@@ -188,7 +188,7 @@ def test_the_command_says_what_and_how_to_mend_it(tmp_path: Path, capsys: pytest
     shown = capsys.readouterr()
     text = "etcd-server: postinst, line 3 restarts a daemon: systemctl restart etcd [restart-on-upgrade]"
     assert shown.out == f"{good}: nothing found\n{bad}: error: {text}\n"
-    assert "1 findings in 1 of 2 packages" in shown.err
+    assert "1 finding in 1 of 2 packages" in shown.err
     assert "restart-on-upgrade (1): dh_installsystemd --no-start" in shown.err
     assert run(["lint", "--rule", "epoch", str(bad)]) == ExitCode.DONE
 
