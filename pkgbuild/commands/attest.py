@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +12,9 @@ from kubedeb.errors import ExitCode, KubedebError, storage_errors
 from kubedeb.files import sha256_of
 from pkgbuild import dsse
 from pkgbuild.attest import STATEMENTS, read_lines, sign_files
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 files_argument = click.argument(
     "files", nargs=-1, required=True, metavar=f"FILE{STATEMENTS}...", type=click.Path(dir_okay=False, path_type=Path)
@@ -58,10 +62,17 @@ def verify(files: tuple[Path, ...], public: tuple[Path, ...]) -> None:
         lines = read_lines(path)
         if not lines:
             raise KubedebError(f"{path} states nothing", code=ExitCode.VERIFY)
-        for line in lines:
-            said = dsse.verify(line, keys)
+        for number, line in enumerate(lines, 1):
+            said = _verified(path, number, line, keys)
             _same_file(path, said)
             click.echo(f"{path.name}: {said['predicateType']} {said['predicate'].get('verdict', '')}".rstrip())
+
+
+def _verified(path: Path, number: int, line: Mapping[str, Any], keys: Sequence[Ed25519PublicKey]) -> dict[str, Any]:
+    try:
+        return dsse.verify(line, keys)
+    except KubedebError as error:
+        raise KubedebError(f"{path}, line {number}: {error.brief}", details=error.details, code=error.code) from error
 
 
 def _same_file(path: Path, said: dict[str, Any]) -> None:
@@ -71,7 +82,9 @@ def _same_file(path: Path, said: dict[str, Any]) -> None:
         raise KubedebError(f"{path}: a statement names no file", details=repr(error), code=ExitCode.VERIFY) from error
     for name, sha256 in subjects.items():
         beside = path.with_name(Path(name).name)
-        if not beside.exists() or sha256_of(beside) != sha256:
+        if not beside.exists():
+            raise KubedebError(f"{path} speaks of {beside.name}, which is not beside it", code=ExitCode.VERIFY)
+        if sha256_of(beside) != sha256:
             raise KubedebError(
                 f"{path} does not speak of the {beside.name} beside it", details=f"stated sha256: {sha256}",
                 code=ExitCode.VERIFY,

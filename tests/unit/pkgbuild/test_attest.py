@@ -14,6 +14,7 @@ from packageurl import PackageURL
 import debs
 import goprograms
 import samplerecipe
+from kubedeb.cli import run
 from kubedeb.errors import ExitCode, KubedebError
 from kubedeb.files import sha256_of
 from pkgbuild import dsse, purl, statement
@@ -191,6 +192,29 @@ def test_the_public_dsse_library_verifies_what_we_sign(tmp_path: Path) -> None:
     for line in read_lines(path):
         Envelope.from_dict(json.loads(json.dumps(line))).verify([public], 1)
         assert dsse.verify(line, [dsse.public_key(tmp_path / "pub")])["subject"][0]["name"] == package.file
+
+
+def test_the_commands_sign_and_verify_and_name_what_does_not(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "one"
+    _, package, _ = build(folder)
+    path, deb = folder / beside(package.file, STATEMENTS), folder / package.file
+    for name in ("key", "other"):
+        assert run(["attest", "key", str(tmp_path / name)]) == ExitCode.DONE
+    assert run(["attest", "key", str(tmp_path / "key")]) == ExitCode.KEY
+    verify = ["attest", "verify", str(path), "--key"]
+    assert run([*verify, str(tmp_path / "key.pub")]) == ExitCode.VERIFY
+    assert f"error: {path}, line 1: a statement does not verify\n  it is not signed\n" in capsys.readouterr().err
+    assert run(["attest", "sign", str(path), "--key", str(tmp_path / "key")]) == ExitCode.DONE
+    assert run([*verify, str(tmp_path / "key.pub")]) == ExitCode.DONE
+    assert f"{path.name}: https://slsa.dev/provenance/v1\n" in capsys.readouterr().out
+    assert run([*verify, str(tmp_path / "other.pub")]) == ExitCode.VERIFY
+    assert f"{path}, line 1: a statement does not verify\n  no signature is by one of the given" in capsys.readouterr().err
+    deb.write_bytes(deb.read_bytes() + b"x")
+    assert run([*verify, str(tmp_path / "key.pub")]) == ExitCode.VERIFY
+    assert f"{path} does not speak of the {deb.name} beside it" in capsys.readouterr().err
+    deb.unlink()
+    assert run([*verify, str(tmp_path / "key.pub")]) == ExitCode.VERIFY
+    assert f"{path} speaks of {deb.name}, which is not beside it" in capsys.readouterr().err
 
 
 TAMPERED: dict[str, Any] = {
