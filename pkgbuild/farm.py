@@ -61,6 +61,8 @@ class Farm:
             problem = "An address is tls://HOST:PORT."
         elif not (self.ca and self.cert and self.key):
             problem = "TLS needs --farm-ca, --farm-cert and --farm-key (or the settings of these names)."
+        elif missing := [file for file in (self.ca, self.cert, self.key) if not Path(file).is_file()]:
+            problem = f"There is no file {', '.join(missing)}."
         else:
             problem = ""
         if not problem and not self.store:

@@ -12,7 +12,7 @@ from pkgbuild.checksum import Algorithm, Checksum
 from pkgbuild.farm import Farm
 from pkgbuild.shared import Shared
 
-TLS = ("/ca.pem", "/cert.pem", "/key.pem")
+TLS = (__file__,) * 3
 SAFE = [
     Farm("tls://scheduler:8786", "/srv", *TLS), Farm("tcp://127.0.0.1:8786", "/srv"), Farm("tcp://[::1]:8786", "/srv"),
     Farm("tcp://localhost:8786", "/srv"), Farm("tcp://127.8.9.1:1", "s3://bucket/x"),
@@ -26,6 +26,7 @@ REFUSED = {
     "another scheme": (Farm("ws://127.0.0.1:8786", "/srv", *TLS), "An address is tls://HOST:PORT."),
     "no port": (Farm("tls://scheduler", "/srv", *TLS), "An address is tls://HOST:PORT."),
     "TLS without a key": (Farm("tls://scheduler:8786", "/srv", *TLS[:2]), "--farm-key"),
+    "TLS with a key that is not there": (Farm("tls://scheduler:8786", "/srv", *TLS[:2], "/no.pem"), "no file /no.pem."),
     "nothing shared": (Farm("tls://scheduler:8786", "", *TLS), "--farm-store LOCATION"),
 }
 
