@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from kubedeb.errors import ExitCode, KubedebError
-from pkgbuild import statement, variation
+from pkgbuild import diffoscope, statement, variation
 from pkgbuild.attest import reproduced
 from pkgbuild.build import Workshop, make
 from pkgbuild.otherorder import EMPTY, folder_in_memory
@@ -19,6 +19,8 @@ from pkgbuild.sandbox import PLAIN, TIME_LIMIT, Bind, OpenSandbox, Sandbox, Sand
 from pkgbuild.spec import Expanded
 from pkgbuild.store import BuildResult
 
+COMPARED = 3
+"""Differing packages that diffoscope is asked about: one is mostly like the other."""
 LIBRARY = Path("/usr/lib/x86_64-linux-gnu/faketime")
 
 
@@ -32,18 +34,27 @@ def check(expanded: Expanded, shop: Workshop, held: BuildResult, kind: SandboxKi
     again = replace(shop, sandbox=_varied(shop.sandbox, kind, lambda second: _compare(first, second, not_varied, say)))
     with tempfile.TemporaryDirectory(dir=shop.store.folder, prefix=".check-") as name:
         packages, _, _ = make(expanded, again, Path(name), variation.SECOND, cached=False)
-    before = {package.file: package.sha256 for package in held.packages}
-    after = {package.file: package.sha256 for package in packages}
-    differing = sorted(file for file in before.keys() | after.keys() if before.get(file) != after.get(file))
+        before = {package.file: package.sha256 for package in held.packages}
+        after = {package.file: package.sha256 for package in packages}
+        differing = sorted(file for file in before.keys() | after.keys() if before.get(file) != after.get(file))
+        shown = _differences([file for file in differing if file in before and file in after], Path(name), expanded, shop)
     verdict = statement.reproduced(variation.varied(not_varied), not_varied, same=not differing, against="second-build")
     shop.store.amend(expanded.spec, held, reproduced(shop.store.build_folder(expanded.spec), held.packages, verdict))
     if differing:
         raise KubedebError(
             f"{expanded.spec.title} is not reproducible: two builds gave different packages",
-            details="\n".join(f"{file}: {before.get(file)} then {after.get(file)}" for file in differing),
-            hint="Something in debian/rules depends on what was varied, or on chance; diffoscope shows what differs.",
+            details="\n".join([*(f"{file}: {before.get(file)} then {after.get(file)}" for file in differing), *shown]),
+            hint="Something in debian/rules depends on what was varied, or on chance.",
             code=ExitCode.BUILD,
         )
+
+
+def _differences(files: Sequence[str], made: Path, expanded: Expanded, shop: Workshop) -> list[str]:
+    """Return what diffoscope says of the first few: the second build's packages do not stay."""
+    held, log = shop.store.build_folder(expanded.spec), shop.store.log(expanded.spec)
+    return [
+        diffoscope.summary(held / file, made / file, log.with_suffix(f".{file}.diffoscope.txt")) for file in files[:COMPARED]
+    ]
 
 
 def _compare(

@@ -168,7 +168,11 @@ def test_a_failure_says_why_and_leaves_only_its_log(
 def test_check_catches_chance(store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = samplerecipe.RECIPE.replace("    says:", "    contents: [/usr/bin/hello.conf]\n    says:")
     assert build(samplerecipe.write_recipe(tmp_path / "recipes", text, rules=CHANCE), "--check") == ExitCode.BUILD
-    assert "is not reproducible: two builds gave different packages" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "is not reproducible: two builds gave different packages" in said
+    assert "hello.conf" in said  # diffoscope's word
+    (report,) = (store / "logs").glob("hello_*.diffoscope.txt")
+    assert f"The whole report: {report}" in said
 
 
 def test_a_time_limit_ends_the_command_and_the_container_goes(image: str) -> None:
