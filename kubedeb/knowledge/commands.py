@@ -24,8 +24,9 @@ def rules() -> None:
 
 @rules.command("list")
 @click.option("--component", help="Only the rules about this component.")
+@click.option("--detect", type=click.Choice(["auto", "manual"]), help="Only those that facts tell, or that a person looks at.")
 @json_option
-def list_rules(component: str | None, *, as_json: bool) -> None:
+def list_rules(component: str | None, detect: str | None, *, as_json: bool) -> None:
     """List every rule: what it is about and how much it weighs."""
     from kubedeb.knowledge import load
 
@@ -35,7 +36,7 @@ def list_rules(component: str | None, *, as_json: bool) -> None:
         raise KubedebError(
             f"no rules are known about {component!r}", details=f"Known: {', '.join(components)}", code=ExitCode.USAGE
         )
-    found = tuple(rule for rule in found if component in (None, rule.component))
+    found = tuple(rule for rule in found if component in (None, rule.component) and detect in (None, rule.detect.mode))
     if as_json:
         print_json([rule.model_dump(mode="json", by_alias=True) for rule in found])
         return

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from enum import StrEnum
 from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from kubedeb.yamlfile import StrictModel
 from upgrade_plans.models.nodesets import NodeNames
@@ -51,13 +53,26 @@ class Unavailable(StrictModel):
     taint_groups: dict[str, Share] = {}
 
 
+def _zone(name: str) -> str:
+    """Return a zone that the time zone database has; where there is no database any name is taken."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, IsADirectoryError, ValueError) as error:
+        known = available_timezones()
+        if known:
+            near = get_close_matches(name, known, n=1)
+            said = f"; did you mean {near[0]!r}?" if near else " (expected: as in Europe/Berlin)"
+            raise ValueError(f"{name!r} is no time zone{said}") from error
+    return name
+
+
 class Window(StrictModel):
     """When steps may begin: days, from and until which local time of `zone` (an IANA name)."""
 
     days: tuple[Day, ...] = tuple(Day)
     start: Clock = Field(default="00:00", alias="from")
     end: Clock = Field(default="24:00", alias="until")
-    zone: Annotated[str, Field(pattern=r"^[A-Za-z]+(?:[/_+-][A-Za-z0-9_+-]+)*$")] = "UTC"
+    zone: Annotated[str, Field(pattern=r"^[A-Za-z]+(?:[/_+-][A-Za-z0-9_+-]+)*$"), AfterValidator(_zone)] = "UTC"
 
     @model_validator(mode="after")
     def _ordered(self) -> Window:

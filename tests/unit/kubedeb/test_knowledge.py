@@ -58,6 +58,12 @@ def test_at_most_one_rule_in_ten_is_left_to_a_person() -> None:
     assert len(manual) <= len(rules) / 10, manual
 
 
+def test_what_is_left_to_a_person_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["rules", "list", "--detect", "manual"]) == ExitCode.DONE
+    lines = capsys.readouterr().out.splitlines()[1:]
+    assert {line.split()[0] for line in lines} == {rule.id for rule in load().rules if rule.detect.mode is DetectMode.MANUAL}
+
+
 def test_the_remedy_of_a_hop_sends_nobody_to_the_line_that_he_stands_on() -> None:
     """`cluster findings` names the hops that are ahead, so the remedy is read by one who may stand on `from` already."""
     hops = [rule for rule in load().rules if rule.kind is RuleKind.HOP]

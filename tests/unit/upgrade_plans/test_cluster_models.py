@@ -77,6 +77,7 @@ def test_nodes_that_are_alike_are_one_class(tmp_path: Path) -> None:
         ("depool_threshold: \"0.5\"", "depool_threshold: \"1.5\"", 17, "is not a fraction"),
         ("total: 25%", "total: 250%", 19, "is not a share"),
         ("rows: {a: 2}", "rows: {x: 2}", 1, "constraints.unavailable.rows names x"),
+        ("Europe/Berlin", "Europe/Berlim", 20, "is no time zone; did you mean 'Europe/Berlin'?"),
         ("from: \"08:00\"", "from: \"18:00\"", 20, "is empty; write one over midnight as two"),
         ("days: [mon", "days: [mo", 20, "did you mean 'mon'?"),
         ("canary: 1h", "canary: 1 h", 21, "is not a duration"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from random import Random
 
@@ -47,6 +47,8 @@ class Needs:
     requested: float
     largest: float
     resource: str
+    row: float = 0.0
+    """What the nodes of the row that carries most can carry: with `row_loss` it counts as requested."""
 
 
 def portions(
@@ -63,11 +65,12 @@ def portions(
     except ValueError as error:
         raise RefusedError(Reason(
             f"no worker may be taken out: {error}",
-            "Raise the limit (constraints of the cluster file, --max-unavailable …), add nodes, or lower what is asked for.",
+            "Raise the limit (constraints of the cluster file, --max-unavailable …), add nodes, or lower what is asked for"
+            f"{' (row_loss asks for as much as the largest row carries)' if found.cluster.constraints.row_loss else ''}.",
         )) from error  # fmt: skip
     left = {crowd.id: crowd.count for crowd in crowds}
     soak, rng = found.cluster.constraints.soak, Random(1)  # noqa: S311 - a simulation
-    per_row, bounds = _per_row(rollout), _bounds(rollout)
+    per_row, bounds = _per_row(rollout), _bounds(rollout, row_loss=found.cluster.constraints.row_loss)
     for number, batch in enumerate(rollout.batches):
         takes = _shared(rollout, batch, fleet, left)
         wait = 0 if request.mode is Mode.FAST else seconds(soak.batch if number else soak.canary)
@@ -108,14 +111,18 @@ def _per_row(rollout: Rollout) -> int | None:
     return min((limit.allowed for limit in rollout.limits if limit.kind in (Kind.ROW, Kind.BGP)), default=None)
 
 
-def _bounds(rollout: Rollout) -> tuple[Bound, ...]:
+def _bounds(rollout: Rollout, *, row_loss: bool) -> tuple[Bound, ...]:
     """Return the tightest limit of each kind, the one that the pass waits for most first."""
     tightest: dict[Kind, Limit] = {}
     for limit in rollout.limits:
         if limit.kind not in tightest or rollout.work(limit) > rollout.work(tightest[limit.kind]):
             tightest[limit.kind] = limit
     ranked = sorted(tightest.values(), key=lambda limit: (-rollout.work(limit), limit.kind))
-    return tuple(Bound(kind=limit.kind, domain=limit.domain, allowed=limit.allowed, why=limit.why) for limit in ranked)
+    more = {Kind.CAPACITY: "; asked for is what the largest row carries too, which may be lost"} if row_loss else {}
+    return tuple(
+        Bound(kind=limit.kind, domain=limit.domain, allowed=limit.allowed, why=limit.why + more.get(limit.kind, ""))
+        for limit in ranked
+    )
 
 
 # Limits.
@@ -155,8 +162,12 @@ def _counts(found: Survey) -> tuple[dict[str, int], dict[str, int], dict[str, in
 
 
 def needs(found: Survey) -> dict[str, Needs]:
-    """Return what each taint group must carry, in the resource of which fewer nodes are to spare; where a floor is asked."""
-    share = found.cluster.constraints.floor
+    """Return what each taint group must carry, in the resource of which fewer nodes are to spare; where a floor is asked.
+
+    With `row_loss` and no floor all that is requested must stay.
+    """
+    row_loss = found.cluster.constraints.row_loss
+    share = found.cluster.constraints.floor or ("1" if row_loss else None)
     workloads = found.facts.kubernetes.workloads if found.facts.kubernetes else ()
     if share is None or not workloads:
         return {}
@@ -168,6 +179,8 @@ def needs(found: Survey) -> dict[str, Needs]:
         able = [need for resource in ("cpu", "memory") if (need := _needs(here, mine, resource, float(share)))]
         if able:
             made[group] = min(able, key=lambda need: _spare(need, here))
+            if row_loss:
+                made[group] = replace(made[group], requested=made[group].requested + made[group].row)
     return made
 
 
@@ -184,7 +197,11 @@ def _needs(crowds: list[Crowd], workloads: list[Workload], resource: str, share:
     mine = [one for one in workloads if one.kind is not WorkloadKind.DAEMON_SET]
     requested = share * sum(getattr(one, resource) * one.replicas for one in mine)
     largest = max((getattr(one, resource) for one in mine), default=0)
-    return Needs(loads, requested, largest, resource) if all(load > 0 for load in loads.values()) else None
+    rows: dict[str, float] = {}
+    for crowd in crowds:
+        rows[crowd.traits.row] = rows.get(crowd.traits.row, 0) + loads[crowd.id] * crowd.count
+    needs = Needs(loads, requested, largest, resource, max(rows.values(), default=0))
+    return needs if all(load > 0 for load in loads.values()) else None
 
 
 def _spare(need: Needs, crowds: list[Crowd]) -> float:

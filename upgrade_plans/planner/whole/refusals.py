@@ -15,6 +15,7 @@ from upgrade_plans.models.words import moment
 from upgrade_plans.planner.reasons import AGAIN, Reason
 from upgrade_plans.planner.whole.catalogue import configuration, procedures
 from upgrade_plans.planner.whole.order import COMPONENTS, Order
+from upgrade_plans.planner.whole.passes import needs
 from upgrade_plans.planner.whole.survey import Survey
 
 GIB = 1 << 30
@@ -161,6 +162,18 @@ def remarks(found: Survey) -> Iterator[tuple[str, str, str]]:
             yield ("force", f"rack {rack} of row {row} holds {' and '.join(nodes)}: its loss takes {len(nodes)} of "
                    f"{len(found.cluster.members)} members", "Move members so that each rack holds one.")  # fmt: skip
     yield from _one_row(found)
+    yield from _a_row_less(found)
+
+
+def _a_row_less(found: Survey) -> Iterator[tuple[str, str, str]]:
+    """Yield taint groups whose pods have no room once a row is lost while one node is away; `row_loss` would refuse that."""
+    for group, need in needs(found).items() if not found.cluster.constraints.row_loss else ():
+        here = [need.loads[crowd.id] * crowd.count for crowd in found.crowds if crowd.id in need.loads]
+        left = sum(here) - need.row - max(need.loads.values())
+        if 0 < need.row < sum(here) and left < need.requested + need.largest:
+            who = f"workers of the taint group {group}" if group else "workers"
+            yield ("warn", f"the loss of a row while one node is away leaves the {who} less {need.resource} than is asked for",
+                   "Know it, or ask for it: row_loss in the constraints of the cluster file.")  # fmt: skip
 
 
 def _one_row(found: Survey) -> Iterator[tuple[str, str, str]]:
