@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from kubedeb.knowledge import Knowledge
 from kubedeb.versions import Version
+from upgrade_plans.models.nodesets import fold
 from upgrade_plans.models.upgradekinds import Mode
 from upgrade_plans.planner.climb import Climb, NoWay, Stage, climb
 from upgrade_plans.planner.reasons import Reason, RefusedError
@@ -49,10 +50,10 @@ def find_order(found: Survey, request: Request, knowledge: Knowledge) -> Order:
     stones = {(name.rpartition("-")[0], version.line): version for name, version in request.via.items()}
     repair: tuple[Stage, ...] = ()
     if low != high:
-        repair = _climbed(low, high, kept, frozenset(), stones, knowledge, "what is half done cannot be finished").stages
-    way = _climbed(high, goals, kept, frozen, stones, knowledge, "there is no legal order to the target")
+        repair = _climbed(low, high, kept, frozenset(), stones, knowledge, found, "what is half done cannot be finished").stages
+    way = _climbed(high, goals, kept, frozen, stones, knowledge, found, "there is no legal order to the target")
     if request.mode is Mode.CAREFUL:
-        way = _careful(way, high, goals, kept, frozen, stones, knowledge)
+        way = _careful(way, high, goals, kept, frozen, stones, knowledge, found)
     _passed((*repair, *way.stages), stones)
     return Order(repair, way, frozen)
 
@@ -100,20 +101,20 @@ def _kept(found: Survey, goals: dict[str, Version]) -> dict[str, Version]:
 
 def _climbed(
     begin: dict[str, Version], end: dict[str, Version], kept: dict[str, Version], frozen: frozenset[str],
-    stones: dict[tuple[str, tuple[int, int]], Version], knowledge: Knowledge, what: str,
+    stones: dict[tuple[str, tuple[int, int]], Version], knowledge: Knowledge, found: Survey, what: str,
     rest: dict[str, tuple[int, int]] | None = None,
 ) -> Climb:  # fmt: skip
     goals = {**end, **dict.fromkeys(kept, end["workers"])} if kept else end
     wish = Wish(Stack.of(goals), frozen | kept.keys(), stones, rest or {})
     way = climb(Stack.of({**begin, **kept}), wish, knowledge)
     if isinstance(way, NoWay):
-        raise RefusedError(*_reasons(way, begin, what))
+        raise RefusedError(*_reasons(way, begin, what, found))
     return way
 
 
 def _careful(
     usual: Climb, begin: dict[str, Version], end: dict[str, Version], kept: dict[str, Version], frozen: frozenset[str],
-    stones: dict[tuple[str, tuple[int, int]], Version], knowledge: Knowledge,
+    stones: dict[tuple[str, tuple[int, int]], Version], knowledge: Knowledge, found: Survey,
 ) -> Climb:  # fmt: skip
     """Let workers rest on the lowest minor that costs no further drain: API servers keep their way back the longest."""
     lines = [stage.move.new.line for stage in usual.stages if stage.move.group == "workers"]
@@ -123,7 +124,7 @@ def _careful(
     while (above := knowledge.next_line("kubernetes", line)) is not None and above < lines[0]:
         line = above
         try:
-            way = _climbed(begin, end, kept, frozen, stones, knowledge, "", {"workers": line})
+            way = _climbed(begin, end, kept, frozen, stones, knowledge, found, "", {"workers": line})
         except RefusedError:
             continue
         if way.drains == usual.drains:
@@ -131,17 +132,32 @@ def _careful(
     return usual
 
 
-def _reasons(way: NoWay, begin: dict[str, Version], what: str) -> list[Reason]:
+def _who(found: Survey, group: str) -> str:
+    """Return who of a group stays and why, as node sets; looked for only where it is in the way."""
+    workers = {node for crowd in found.crowds for node in crowd.nodes}
+    mine = workers if group in ("workers", "calico") else found.at.get(group, {}).keys()
+    down = fold(node for crowd in found.crowds if crowd.down for node in crowd.nodes)
+    said = [f"{down} (does not answer)"] if down and group == "workers" else []
+    for rule in found.cluster.constraints.frozen:
+        nodes = [node for node in rule.nodes if node in mine]
+        if nodes and (not rule.components or set(rule.components) & set(COMPONENTS.get(group, ()))):
+            said.append(f"{fold(nodes)} (frozen: {rule.reason})")
+    return ", ".join(said)
+
+
+def _reasons(way: NoWay, begin: dict[str, Version], what: str, found: Survey) -> list[Reason]:
     """Return what forbids every order together: none of it can be left out."""
     together = f"{what}: these forbid it together" if len(way.rules) + len(way.freezes) > 1 else what
-    found = [Reason(f"{together}: {rule.what}", rule.remedy, rule.id) for rule in way.rules]
+    said = [Reason(f"{together}: {rule.what}", rule.remedy, rule.id) for rule in way.rules]
     for name in way.freezes:
         whose = "workers that are frozen or do not answer" if name == KEPT else name
         mend = "Mend what does not answer, or take it out of the cluster. " if name == KEPT else ""
-        found.append(Reason(
-            f"{together}: {whose} must stay" + (f" on {begin[name]}" if name in begin else ""),
+        nodes = _who(found, "workers" if name == KEPT else name)
+        on = f" on {begin[name]}" if name in begin else ""
+        said.append(Reason(
+            f"{together}: {whose} must stay{on}" + (f": {nodes}" if nodes else ""),
             f"{mend}Lift the freeze in the cluster file, or take a lower target.",
         ))  # fmt: skip
     hint = "Take a target that hops lead to: kubedeb rules list."
-    found += [Reason(f"no hops are known that take {name} to its target", hint) for name in way.no_hops]
-    return found or [Reason(what, "Read the findings: kubedeb cluster findings.")]
+    said += [Reason(f"no hops are known that take {name} to its target", hint) for name in way.no_hops]
+    return said or [Reason(what, "Read the findings: kubedeb cluster findings.")]
