@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -179,11 +180,53 @@ def _check_rest(case: dict[str, Any], plan: Upgrade) -> None:
     }
     reached = {one.id: " ".join(verify.expect for verify in one.verify) for one in plan.steps}
     assert [name for name, words in case.get("asks", {}).items() if words not in reached[name]] == []
+    if "by-hand" in case:
+        alone = {
+            one.id.removeprefix(f"{phase.id}-") for phase in plan.phases for one in phase.steps if one.kind is StepKind.CHECK
+        }
+        assert alone & load().by_id.keys() == set(case["by-hand"])
     if "blocks" in case:
         assert [[one.id, block.state] for one in plan.steps for block in one.blocks] == case["blocks"]
     moved = {crowd for one in plan.steps if one.kind is StepKind.WORKERS for crowd in one.takes}
     kept = {node for crowd in plan.workers if crowd.id not in moved for node in expand(crowd.nodes)}
     assert set(case.get("leaves", ())) <= kept
+
+
+@cache
+def shows(row: str) -> tuple[dict[str, Any], ...]:
+    """Return the cases in whose plans a row of configuration changes something."""
+    plans = (
+        (case, plan)
+        for case in DOCUMENT["cases"]
+        if "refused" not in case and isinstance(plan := planned(case["name"]), Upgrade)
+    )
+    return tuple(case for case, plan in plans if any(re.search(rf"-{row}(-\d+)?$", key) for key in plan.changes))
+
+
+@cache
+def planned(name: str) -> Upgrade | NoPlan:
+    return made(next(case for case in DOCUMENT["cases"] if case["name"] == name))
+
+
+def test_no_row_of_configuration_can_be_left_out_without_a_case_that_tells(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, silent = catalogue.configuration(), []
+    for row in whole.changes:
+        known = shows(row.id)
+        less = whole.model_copy(update={"changes": tuple(one for one in whole.changes if one is not row)})
+        with monkeypatch.context() as patched:
+            patched.setattr("upgrade_plans.planner.whole.writer.catalogue.configuration", lambda less=less: less)
+            if not any(tells(case) for case in known):
+                silent.append(row.id)
+    assert silent == []
+
+
+def tells(case: dict[str, Any]) -> bool:
+    """Say whether a case fails now."""
+    try:
+        test_case(case)
+    except AssertionError:
+        return True
+    return False
 
 
 def test_each_step_of_the_reference_plan_is_well_formed() -> None:
