@@ -107,6 +107,8 @@ def _back(step: Step) -> Iterator[str]:
         yield f"    by: {block.by}"
         yield f"    loss: {block.loss}"
         yield f"    brings it back: {f'the backup of {block.backup}, at that loss' if block.backup else 'nothing'}"
+    if step.longest is not None:
+        yield f"  over after {long(step.longest)} at most, whatever became of the step that ends it"
     if step.max_backup_age is not None:
         yield f"  age of the proven backup when it begins: at most {spell(step.max_backup_age)}"
 

@@ -100,6 +100,8 @@ def _more(step: Step) -> str:
     said = [] if step.duration.p95 <= 0 else [long(step.duration.p50)]
     if step.outage:
         said.append(f"OUTAGE of at most {long(step.outage.longest)}")
+    if step.longest is not None:
+        said.append(f"over after {long(step.longest)} at most")
     if step.max_backup_age is not None:
         said.append(f"backup at most {long(step.max_backup_age)} old")
     return f"  ({', '.join(said)})" if said else ""

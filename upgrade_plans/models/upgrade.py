@@ -186,6 +186,8 @@ class Step(StrictModel):
     `moves` is what changes on each unit where that is more than the component. `changes` are ids of the plan's `changes`.
     `undo` holds until the step's `blocks` do; without either the step changes nothing that would need undoing.
     `max_backup_age`, in seconds: how old the backup that `blocks` names may be when the step begins.
+    `longest`, in seconds: when a silence, a hold of configuration, a freeze or users being led away is over, whatever became of
+    the step that ends it.
     `with_ttl`: the migration copies keys with a lifetime too (etcdctl migrate without --no-ttl).
     `findings` are rules that warn about the mix of versions while the step is made or after it.
     """
@@ -213,6 +215,7 @@ class Step(StrictModel):
     undo: Undo | None = None
     blocks: tuple[Block, ...] = ()
     max_backup_age: int | None = Field(default=None, ge=1, le=DAY)
+    longest: int | None = Field(default=None, ge=1)
     outage: Outage | None = None
     backup: Backup | None = None
     moment: Moment | None = None

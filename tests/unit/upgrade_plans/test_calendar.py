@@ -88,6 +88,19 @@ def test_what_has_begun_does_not_wait() -> None:
     }  # fmt: skip
 
 
+def test_silences_holds_and_freezes_say_when_they_are_over() -> None:
+    plan = reference()
+    over = dict(zip((step.id for step in plan.steps), ends(plan, slow=True), strict=True))
+    longest = {step.id: step.longest for step in plan.steps if step.longest is not None}
+    assert set(longest) == {"prepare-hold-config", "prepare-silence", "storage-etcd3-freeze", "calico-3.1.7-freeze"}
+    for begin, end in (("prepare-silence", "closing-unsilence"), ("calico-3.1.7-freeze", "calico-3.1.7-unfreeze")):
+        assert 0 <= (longest[begin] or 0) - (over[end] - over[begin]) < HOUR
+    kinds = {StepKind.SILENCE, StepKind.HOLD_CONFIG, StepKind.FREEZE, StepKind.DEPOOL_DC}
+    assert {step.kind for step in plan.steps if step.longest is None} & kinds == set()
+    tree = "\n".join(upgrade_tree(plan, estimate(plan.steps, runs=20)))
+    assert "prepare-silence  silence  [undo: End the silences]  (5 s, over after " in tree
+
+
 def test_a_plan_takes_as_long_as_its_windows_let_it() -> None:
     night, always = windows({"days": ["sun"], "from": "01:00", "until": "05:00"}), reference(())
     plan = reference(night)

@@ -18,6 +18,7 @@ from upgrade_plans.planner.reasons import NoPlan, RefusedError
 from upgrade_plans.planner.stack import BY_NAME, shown
 from upgrade_plans.planner.whole import catalogue
 from upgrade_plans.planner.whole.alternatives import alternatives
+from upgrade_plans.planner.whole.dwell import bounded
 from upgrade_plans.planner.whole.order import COMPONENTS, find_order
 from upgrade_plans.planner.whole.people import people
 from upgrade_plans.planner.whole.refusals import expiring, refusals, remarks
@@ -55,7 +56,7 @@ def _make(found: Survey, request: Request, knowledge: Knowledge) -> Upgrade:
         raise RefusedError(*reasons)
     writer = Writer(found, request, order, knowledge, detected)
     writer.write()
-    plan = _document(writer)
+    plan = bounded(_document(writer))
     slowest = ends(plan, slow=True)
     if reasons := [*expiring(found, slowest[-1] if slowest else 0.0)]:
         raise RefusedError(*reasons)
