@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 
 from kubedeb.versions import Version
 from upgrade_plans.models.upgradekinds import Mode
@@ -32,10 +33,12 @@ class Request:
         for name in sorted(self.target, key=lambda name: name in BY_NAME and name not in OF_PRODUCT):
             groups = OF_PRODUCT.get(name, (name,))
             if not set(groups) & BY_NAME.keys():
-                known = ", ".join(sorted({*OF_PRODUCT, *BY_NAME} - {KEPT}))
+                known = sorted({*OF_PRODUCT, *BY_NAME} - {KEPT})
+                near = get_close_matches(name, known, n=1)
                 raise RefusedError(Reason(
-                    f"no plan has a version of {name} as its target",
-                    f"Targets are {known}. What else moves on an empty worker is asked for by --also, as in --also docker.",
+                    f"no plan has a version of {name} as its target" + (f"; did you mean {near[0]!r}?" if near else ""),
+                    f"Targets are {', '.join(known)}. What else moves on an empty worker is asked for by --also,"
+                    " as in --also docker.",
                 ))  # fmt: skip
             here = [group for group in groups if group in at]
             if not here:
