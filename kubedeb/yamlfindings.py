@@ -23,6 +23,7 @@ SAID = {
     "too_short": "it is empty",
 }
 """What people are told where pydantic speaks of Python's types, by the error's type."""
+PATH = r"[A-Za-z_][\w-]*(?:\.[\w-]+)*"
 UNKNOWN_KEY = ("extra_forbidden", "unexpected_keyword_argument")
 """The error's type: of a model's, of a dataclass'."""
 
@@ -34,6 +35,10 @@ def finding(document: Document, kind: type, names: Mapping[str, Any], item: Erro
     """
     keys = document_keys(document, item["loc"])
     where = [part for part in item["loc"] if part in keys]
+    said = SAID.get(item["type"]) or item["msg"].removeprefix("Value error, ")
+    if not item["loc"] and (named := _named(document, said)):
+        line = document.line_of(named)
+        return line, f"{document.path}:{line}: {said}"
     line = document.line_of(where)
     place = f"{document.path}:{line}"
     if item["type"] in UNKNOWN_KEY:
@@ -51,7 +56,6 @@ def finding(document: Document, kind: type, names: Mapping[str, Any], item: Erro
     name = ".".join(str(part) for part in where) or "the file"
     if item["type"] == "string_pattern_mismatch":
         return line, f"{place}: {name}: {str(item['input'])!r} does not match {item['ctx']['pattern']}"
-    said = SAID.get(item["type"]) or item["msg"].removeprefix("Value error, ")
     return line, f"{place}: {name}: {said}{_near_choice(item)}"
 
 
@@ -63,6 +67,15 @@ def _unknown_kind(document: Document, where: Sequence[str | int], item: ErrorDet
     advice = f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(choices)}"
     line = document.line_of([*where, key])
     return line, f"{document.path}:{line}: {'.'.join(str(part) for part in [*where, key])}: unknown {given!r}: {advice}"
+
+
+def _named(document: Document, said: str) -> list[str]:
+    """Return the keys that a sentence about the whole file names, at its beginning or as `(named in KEY.KEY)`."""
+    for match in (re.match(PATH, said), re.search(rf"\(named in ({PATH})\)", said)):
+        path = match[match.lastindex or 0].split(".") if match else []
+        if path and len(document_keys(document, path)) == len(path):
+            return path
+    return []
 
 
 def _near_choice(item: ErrorDetails) -> str:

@@ -132,7 +132,9 @@ class Cluster(Sparse):
             seen[node] = row, rack
         members = {node for nodes in self.roles.values() for node in nodes}
         if homeless := sorted(members - seen.keys()):
-            raise ValueError(f"no row for {_some(homeless)}: every node with a role stands in a rack of a row")
+            role = next(role for role, nodes in self.roles.items() if homeless[0] in nodes)
+            where = f"(named in roles.{role}): every node with a role stands in a rack of a row"
+            raise ValueError(f"no row for {_some(homeless)} {where}")
         named = dict.fromkeys(seen, "rows") | {node: what for what, nodes in self._named() for node in nodes}
         if unknown := sorted(named.keys() - members):
             raise ValueError(f"no role for {_some(unknown)}" + f" (named in {named[unknown[0]]})")
