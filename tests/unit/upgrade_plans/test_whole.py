@@ -174,6 +174,7 @@ def _check_rest(case: dict[str, Any], plan: Upgrade) -> None:
     assert set(case.get("changes", ())) <= changes
     said = {finding.rule for finding in plan.findings} | {finding.what for finding in plan.findings}
     assert [words for words in case.get("finds", ()) if not any(words in str(text) for text in said)] == []
+    assert [words for words in case.get("silent", ()) if any(words in str(text) for text in said)] == []
     by_id = {one.id: one for one in plan.steps}
     assert {name: by_id[name].window for name in case.get("windows", {})} == {
         name: int(size) for name, size in case.get("windows", {}).items()

@@ -12,6 +12,7 @@ from upgrade_plans.canonical import digest
 from upgrade_plans.models.cluster import Cluster
 from upgrade_plans.models.facts import Facts
 from upgrade_plans.models.upgrade import Finding, Inputs, Upgrade
+from upgrade_plans.models.upgradekinds import StepKind
 from upgrade_plans.planner.calendar import ends
 from upgrade_plans.planner.detect import detect
 from upgrade_plans.planner.reasons import NoPlan, RefusedError
@@ -25,6 +26,9 @@ from upgrade_plans.planner.whole.refusals import expiring, refusals, remarks
 from upgrade_plans.planner.whole.survey import Survey, survey
 from upgrade_plans.planner.whole.wishes import Request
 from upgrade_plans.planner.whole.writer import Writer
+
+NAMED = 8
+"""So many things are named in a finding."""
 
 
 @no_search_for_garbage()
@@ -95,12 +99,31 @@ def _findings(writer: Writer) -> Iterator[Finding]:
     if not writer.order.stages:
         return
     yield from _stand_ins(writer)
+    yield from _stand_still(writer)
     for one in writer.detected.seen:
         rule = one.rule
         if rule.id not in writer.handled and rule.kind not in (RuleKind.HOP, RuleKind.STONE):
             yield Finding(
                 severity=str(rule.severity), what=rule.what, where=", ".join(one.evidence[:4]), remedy=rule.remedy, rule=rule.id
             )
+
+
+def _stand_still(writer: Writer) -> Iterator[Finding]:
+    """Yield what makes pods by itself, where a plan freezes that for a time."""
+    kubernetes = writer.found.facts.kubernetes
+    freezes = [step.id for phase in writer.scribe.phases for step in phase.steps if step.kind is StepKind.FREEZE]
+    workloads = kubernetes.workloads if kubernetes is not None and freezes else ()
+    jobs = [
+        f"the CronJob {one.namespace}/{one.name} ({one.schedule})" for one in workloads if one.schedule and not one.suspended
+    ]
+    scaled = [f"the autoscaler of {one.namespace}/{one.name}" for one in workloads if one.autoscaled]
+    if stopped := [*jobs, *scaled]:
+        more = f" and {len(stopped) - NAMED} more" if len(stopped) > NAMED else ""
+        yield Finding(
+            severity="warn", what=f"from {' and from '.join(freezes)} on these stand still for a time: "
+            + ", ".join(stopped[:NAMED]) + more,
+            remedy="Tell those who rely on them, and run by hand what must not be left out.",
+        )  # fmt: skip
 
 
 def _stand_ins(writer: Writer) -> Iterator[Finding]:
