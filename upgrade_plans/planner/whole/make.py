@@ -26,6 +26,7 @@ from upgrade_plans.planner.whole.refusals import expiring, refusals, remarks
 from upgrade_plans.planner.whole.survey import Survey, survey
 from upgrade_plans.planner.whole.wishes import Request
 from upgrade_plans.planner.whole.writer import Writer
+from upgrade_plans.rollback import rollback_from
 
 NAMED = 8
 """So many things are named in a finding."""
@@ -61,10 +62,17 @@ def _make(found: Survey, request: Request, knowledge: Knowledge) -> Upgrade:
     writer = Writer(found, request, order, knowledge, detected)
     writer.write()
     plan = bounded(_document(writer))
-    slowest = ends(plan, slow=True)
-    if reasons := [*expiring(found, slowest[-1] if slowest else 0.0)]:
+    if reasons := [*expiring(found, *_longest(plan))]:
         raise RefusedError(*reasons)
     return plan
+
+
+def _longest(plan: Upgrade) -> tuple[float, float]:
+    """Return how long a plan takes, and the way back from its end as far as there is one, if every step is slow (seconds)."""
+    if not plan.steps:
+        return 0.0, 0.0
+    slow = {step.id: step.duration.p95 for step in plan.steps}
+    return ends(plan, slow=True)[-1], sum(slow[one.step] for one in rollback_from(plan, plan.steps[-1].id).undone)
 
 
 def _goals(goals: dict[str, Version]) -> dict[str, Version]:

@@ -139,15 +139,16 @@ def _offers(found: Survey, package: str) -> Iterator[tuple[str, set[Version]]]:
             yield where, {version for one in here.available if (version := upstream_of(one.version))}
 
 
-def expiring(found: Survey, p95: float) -> Iterator[Reason]:
-    """Yield certificates that end before the plan does, at its 95th percentile."""
+def expiring(found: Survey, p95: float, back: float) -> Iterator[Reason]:
+    """Yield certificates that end before the plan does, at its 95th percentile, or before the way back from its end would."""
     begin = moment(found.facts.read_at)
-    end = begin + min(timedelta(seconds=p95), datetime.max.replace(tzinfo=UTC) - begin)
+    end = begin + min(timedelta(seconds=p95 + back), datetime.max.replace(tzinfo=UTC) - begin)
     for where, node in found.facts.nodes.items():
         for one in node.certificates:
             if (until := moment(one.not_after)) < end:
                 yield Reason(
-                    f"{one.path} on {where} ends on {until:%Y-%m-%d %H:%M}, and the plan may last until {end:%Y-%m-%d %H:%M}",
+                    f"{one.path} on {where} ends on {until:%Y-%m-%d %H:%M},"
+                    f" and the plan with its way back may last until {end:%Y-%m-%d %H:%M}",
                     f"Renew it and restart what has it loaded. {AGAIN}", "certs",
                 )  # fmt: skip
 
