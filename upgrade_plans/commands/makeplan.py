@@ -55,7 +55,8 @@ target_option = click.option(
 @click.option(
     "--careful",
     is_flag=True,
-    help="Less risk: smaller batches, longer soaks, workers rest on the lowest minor that costs no further drain.",
+    help="Less risk: smaller batches, longer soaks, points of no return as late as that costs nothing, workers on the lowest "
+    "minor that costs no further drain.",
 )
 @click.option("--max-unavailable", "total", metavar="N|P%", help="Workers that may be away at once, of all.")
 @click.option("--max-per-row", "row", metavar="N|P%", help="The same of each row.")

@@ -9,8 +9,9 @@ answer. Nodes do not count here: what is searched is a cluster's versions, be it
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 
 from kubedeb.knowledge import Knowledge
 from kubedeb.knowledge.schema import Rule
@@ -19,9 +20,11 @@ from upgrade_plans.planner.legality import Judge
 from upgrade_plans.planner.mixes import Mixes, State
 from upgrade_plans.planner.stack import BY_NAME, GROUPS, Move, Stack, Wish
 
-Cost = tuple[int, int, int, int, tuple[int, ...]]
+Cost = tuple[int, int, int, int, int, tuple[int, ...]]
 Way = tuple[tuple[int, int], ...]
 """Moves in order: a group's place among those of the stack, and the place on its ladder that it moves to."""
+NoReturn = Callable[[Move], bool]
+"""Says of a move whether it blocks the way back."""
 FREEZE = "freeze "
 ORDER = {group.name: number for number, group in enumerate(GROUPS)}
 
@@ -58,15 +61,18 @@ class NoWay:
     no_hops: tuple[str, ...] = ()
 
 
-def climb(start: Stack, wish: Wish, knowledge: Knowledge) -> Climb | NoWay:
-    """Find the cheapest way from a start to a target, or why there is none. Both name the same groups; nothing goes down."""
+def climb(start: Stack, wish: Wish, knowledge: Knowledge, no_return: NoReturn | None = None) -> Climb | NoWay:
+    """Find the cheapest way from a start to a target, or why there is none. Both name the same groups; nothing goes down.
+
+    With `no_return` the moves of which it is true come as late as they can at the same drains and the same risk.
+    """
     judge = Judge(knowledge)
     mixes = Mixes(start, wish, judge)
     lines, target = mixes.map.lines, mixes.map.target
     if no_hops := tuple(name for name, _ in start.versions if lines[name][-1] != target[name].line):
         return NoWay(no_hops=no_hops)
-    search = Search(mixes)
-    found = Search(mixes, looks_ahead=True).best() or search.best()
+    search = Search(mixes, no_return=no_return)
+    found = Search(mixes, looks_ahead=True, no_return=no_return).best() or search.best()
     if found is None:
         return _forbidden(start, wish, judge, search)
     cost, way = found
@@ -79,7 +85,9 @@ class Search:
     One that looks ahead goes to the same way past fewer mixes, and meets fewer of the rules that would stop others.
     """
 
-    def __init__(self, mixes: Mixes, enforced: int = -1, *, looks_ahead: bool = False) -> None:
+    def __init__(
+        self, mixes: Mixes, enforced: int = -1, *, looks_ahead: bool = False, no_return: NoReturn | None = None
+    ) -> None:
         self.mixes = mixes
         self.enforced = enforced
         self.stopped = 0
@@ -91,6 +99,8 @@ class Search:
         self.order = [ORDER[name] for name in names]
         self.apiservers = names.index("apiservers") if "apiservers" in names else None
         self.first = self._blocked_first()
+        self.passed = [self._passed(place, no_return) for place in range(len(names))]
+        """By group and place on its ladder how many points of no return lie behind it."""
         self.rest = [[self._rest(place, step) for step in range(len(mixes.ladders[place]))] for place in range(len(names))]
 
     def _blocked_first(self) -> dict[int, int]:
@@ -117,33 +127,45 @@ class Search:
         ahead = sum(line > version.line for line in self.mixes.map.lines[name]) if group.stepwise else 1
         return int(group.drains), max(1, ahead)
 
+    def _passed(self, place: int, no_return: NoReturn | None) -> list[int]:
+        name, ladder = self.mixes.names[place], self.mixes.ladders[place]
+        if no_return is None:
+            return [0] * len(ladder)
+        return [0, *accumulate(no_return(Move(name, old, new)) for old, new in pairwise(ladder))]
+
+    def _behind(self, state: State) -> int:
+        """Return how many points of no return lie behind a state."""
+        return sum([self.passed[place][step] for place, step in enumerate(state)])
+
     def _legal(self, broken: int) -> bool:
         if stopping := broken & self.forbidding:
             self.stopped |= stopping & -stopping
         return not stopping
 
-    def _step(self, cost: Cost, place: int, after: State, broken: int) -> Cost:
-        """Return the cost after one more move."""
-        drains, risk, moves, lag, order = cost
+    def _step(self, cost: Cost, state: State, place: int, after: State, broken: int) -> Cost:
+        """Return the cost after one more move from a state."""
+        drains, risk, exposure, moves, lag, order = cost
         behind = 0
         if self.drains[place] and self.apiservers is not None:
             ladders = self.mixes.ladders
             behind = ladders[self.apiservers][after[self.apiservers]].minor - ladders[place][after[place]].minor
         risk += (broken & ~self.mixes.forbidding).bit_count()
-        return drains + self.drains[place], risk, moves + 1, lag + behind, (*order, self.order[place])
+        exposure += self._behind(state)
+        return drains + self.drains[place], risk, exposure, moves + 1, lag + behind, (*order, self.order[place])
 
     def _least(self, cost: Cost, state: State) -> Cost:
         """Return what a way costs at least that has cost so much up to a state."""
         rest = [self.rest[place][step] for place, step in enumerate(state)]
         drains, moves = sum(one for one, _ in rest), sum(one for _, one in rest)
-        if self.ahead is None:
-            return cost[0] + drains, cost[1], cost[2] + moves, cost[3], cost[4]
-        drains = max(drains, self.ahead.drains(state))
-        return cost[0] + drains, cost[1] + self.ahead.risk(state), cost[2] + moves, cost[3], cost[4]
+        exposure, risk = cost[2] + moves * self._behind(state), cost[1]
+        if self.ahead is not None:
+            drains = max(drains, self.ahead.drains(state))
+            risk += self.ahead.risk(state)
+        return cost[0] + drains, risk, exposure, cost[3] + moves, cost[4], cost[5]
 
     def best(self) -> tuple[Cost, Way] | None:
         """Return the cheapest way, None when there is none."""
-        mixes, zero = self.mixes, (0, 0, 0, 0, ())
+        mixes, zero = self.mixes, (0, 0, 0, 0, 0, ())
         queue: list[tuple[Cost, int, Cost, State, Way]] = [(zero, 0, zero, mixes.start, ())]
         done: set[State] = set()
         pushed = 0
@@ -160,7 +182,7 @@ class Search:
                 broken = mixes.broken(state, place, after)
                 if self._legal(broken):
                     pushed += 1
-                    reached = self._step(cost, place, after, broken)
+                    reached = self._step(cost, state, place, after, broken)
                     heapq.heappush(queue, (self._least(reached, after), pushed, reached, after, (*way, (place, step))))
         return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 
@@ -13,10 +14,11 @@ from kubedeb.cli import run
 from kubedeb.errors import ExitCode
 from kubedeb.knowledge import load
 from kubedeb.versions import Version
+from upgrade_plans.planner.ahead import ENDLESS
 from upgrade_plans.planner.climb import Climb, NoWay, Search, climb
 from upgrade_plans.planner.legality import Judge, forbids, mix_of
 from upgrade_plans.planner.mixes import Mixes
-from upgrade_plans.planner.stack import BY_NAME, OF_PRODUCT, Map, Stack, Wish
+from upgrade_plans.planner.stack import BY_NAME, OF_PRODUCT, Map, Move, Stack, Wish
 
 REFERENCE = "kubernetes=1.7.16 etcd=2.2.1 storage=2.0.0 calico=2.2.0 helm=2.7.2"
 GOAL = "kubernetes=1.10.13 etcd=3.1.12 storage=3.0.0 calico=3.1.7 helm=2.9.1"
@@ -156,7 +158,58 @@ def test_a_search_that_looks_ahead_finds_the_same_way(
     if calico:
         begin["calico"], target["calico"] = Version.parse(calico), Version(3, 1, 7)
     mixes = Mixes(Stack.of(begin), Wish(Stack.of(target)), Judge(load()))
-    assert Search(mixes, looks_ahead=True).best() == Search(mixes).best()
+    for late in (None, no_return):
+        assert Search(mixes, looks_ahead=True, no_return=late).best() == Search(mixes, no_return=late).best()
+
+
+def no_return(move: Move) -> bool:
+    return move.group in ("etcd", "storage") or (move.group == "apiservers" and move.new.minor >= 9)
+
+
+def test_points_of_no_return_come_late() -> None:
+    begin = versions(REFERENCE)
+    found = climb(Stack.of(begin), Wish(Stack.of(versions(GOAL))), load(), no_return)
+    assert stages(found) == [
+        "etcd 2.3.8", "etcd 3.0.17", "calico 2.6.12", "apiservers 1.8.15", "managers 1.8.15", "tillers 2.8.2", "workers 1.8.15",
+        "storage 3.0.0", "calico 3.1.7", "etcd 3.1.12", "apiservers 1.9.11", "managers 1.9.11", "tillers 2.9.1", "helm 2.9.1",
+        "apiservers 1.10.13", "managers 1.10.13", "workers 1.10.13",
+    ]  # fmt: skip
+
+
+def cheapest(start: Stack, target: Stack) -> tuple[int, int, int]:
+    """Return the drains, the risk and the exposure of the cheapest way, from the end backwards: no bound, no queue."""
+    judge, moves = Judge(load()), Map(start, Wish(target), load()).moves
+    here = {rule.id for rule in judge.broken(mix_of(start))}
+
+    @functools.cache
+    def rest(stack: Stack, behind: int) -> tuple[int, int, int]:
+        ways = [(0, 0, 0)] if stack == target else []
+        for move in moves(stack):
+            after = stack.with_(move.group, move.new)
+            broken = {rule.id: rule for mix in (mix_of(after, move), mix_of(after)) for rule in judge.broken(mix)}
+            if any(forbids(rule) and name not in here for name, rule in broken.items()):
+                continue
+            more = rest(after, behind + no_return(move))
+            risk = sum(not forbids(rule) for rule in broken.values())
+            ways.append((BY_NAME[move.group].drains + more[0], risk + more[1], behind + more[2]))
+        return min(ways, default=(ENDLESS, 0, 0))
+
+    return rest(start, 0)
+
+
+@settings(max_examples=10, deadline=None)
+@given(lines, lines, etcds, etcds)
+def test_no_way_with_as_few_drains_and_as_little_risk_is_exposed_less(first: str, last: str, etcd: str, later: str) -> None:
+    kubernetes, stores = sorted((first, last), key=Version.parse), sorted((etcd, later), key=Version.parse)
+    begin, end = (versions(f"apiservers={one} workers={one} etcd={two}") for one, two in zip(kubernetes, stores, strict=True))
+    begin, end = {**begin, "storage": Version(2, 0)}, {**end, "storage": Version(3, 0)}
+    found = climb(Stack.of(begin), Wish(Stack.of(end)), load(), no_return)
+    least = cheapest(Stack.of(begin), Stack.of(end))
+    if isinstance(found, NoWay):
+        assert least[0] >= ENDLESS
+        return
+    behind = list(itertools.accumulate((no_return(stage.move) for stage in found.stages), initial=0))
+    assert (found.drains, found.risk, sum(behind[:-1])) == least
 
 
 def brute(start: Stack, target: Stack) -> int | None:

@@ -17,7 +17,8 @@ MODES = {
     Mode.FAST: ("fast", "--fast: batches grow twice as quickly, no soak between them, a quarter of the other soaks"),
     Mode.CAREFUL: (
         "careful",
-        "--careful: smaller batches, soaks twice as long, workers on the lowest minor that costs no drain",
+        "--careful: smaller batches, soaks twice as long, points of no return late, workers on the lowest minor that costs no "
+        "drain",
     ),
 }
 

@@ -17,6 +17,7 @@ from upgrade_plans.models.constraints import Moment
 from upgrade_plans.models.surroundings import ManagersReach
 from upgrade_plans.models.upgrade import Verify
 from upgrade_plans.models.upgradekinds import Check, Service, StepKind, Store, When
+from upgrade_plans.planner.stack import Move
 
 HERE = Path(__file__).parent
 
@@ -236,6 +237,15 @@ class Procedures(Row):
     backups: tuple[Saving, ...]
     tools: tuple[Tool, ...]
     refusals: tuple[Refusal, ...]
+
+    def of(self, move: Move) -> Procedure:
+        """Return the procedure of a move, the first that fits."""
+        return next(one for one in self.procedures if one.group == move.group and move.old in one.from_ and move.new in one.to)
+
+    def blocks(self, move: Move) -> bool:
+        """Say whether a move blocks the way back on every cluster."""
+        templates = (step for step in self.written(self.of(move)) if step.blocks)
+        return any(move.new in one.to and not one.seen for step in templates for one in step.blocks)
 
     def written(self, procedure: Procedure) -> tuple[Template, ...]:
         """Return a procedure's steps, the shared ones in their places. Raises `KeyError`."""

@@ -8,9 +8,10 @@ from kubedeb.knowledge import Knowledge
 from kubedeb.versions import Version
 from upgrade_plans.models.nodesets import fold
 from upgrade_plans.models.upgradekinds import Mode
-from upgrade_plans.planner.climb import Climb, NoWay, Stage, climb
+from upgrade_plans.planner.climb import Climb, NoReturn, NoWay, Stage, climb
 from upgrade_plans.planner.reasons import Reason, RefusedError
 from upgrade_plans.planner.stack import BY_NAME, KEPT, Stack, Wish
+from upgrade_plans.planner.whole.catalogue import procedures
 from upgrade_plans.planner.whole.survey import Survey
 from upgrade_plans.planner.whole.wishes import Request
 
@@ -53,7 +54,7 @@ def find_order(found: Survey, request: Request, knowledge: Knowledge) -> Order:
         repair = _climbed(low, high, kept, frozenset(), stones, knowledge, found, "what is half done cannot be finished").stages
     way = _climbed(high, goals, kept, frozen, stones, knowledge, found, "there is no legal order to the target")
     if request.mode is Mode.CAREFUL:
-        way = _careful(way, high, goals, kept, frozen, stones, knowledge, found)
+        way = _careful(high, goals, kept, frozen, stones, knowledge, found)
     _passed((*repair, *way.stages), stones)
     return Order(repair, way, frozen)
 
@@ -102,21 +103,26 @@ def _kept(found: Survey, goals: dict[str, Version]) -> dict[str, Version]:
 def _climbed(
     begin: dict[str, Version], end: dict[str, Version], kept: dict[str, Version], frozen: frozenset[str],
     stones: dict[tuple[str, tuple[int, int]], Version], knowledge: Knowledge, found: Survey, what: str,
-    rest: dict[str, tuple[int, int]] | None = None,
+    rest: dict[str, tuple[int, int]] | None = None, no_return: NoReturn | None = None,
 ) -> Climb:  # fmt: skip
     goals = {**end, **dict.fromkeys(kept, end["workers"])} if kept else end
     wish = Wish(Stack.of(goals), frozen | kept.keys(), stones, rest or {})
-    way = climb(Stack.of({**begin, **kept}), wish, knowledge)
+    way = climb(Stack.of({**begin, **kept}), wish, knowledge, no_return)
     if isinstance(way, NoWay):
         raise RefusedError(*_reasons(way, begin, what, found))
     return way
 
 
 def _careful(
-    usual: Climb, begin: dict[str, Version], end: dict[str, Version], kept: dict[str, Version], frozen: frozenset[str],
+    begin: dict[str, Version], end: dict[str, Version], kept: dict[str, Version], frozen: frozenset[str],
     stones: dict[tuple[str, tuple[int, int]], Version], knowledge: Knowledge, found: Survey,
 ) -> Climb:  # fmt: skip
-    """Let workers rest on the lowest minor that costs no further drain: API servers keep their way back the longest."""
+    """Let points of no return come late, and workers rest on the lowest minor that costs no further drain.
+
+    So API servers keep their way back the longest.
+    """
+    late = procedures().blocks
+    usual = _climbed(begin, end, kept, frozen, stones, knowledge, found, "", no_return=late)
     lines = [stage.move.new.line for stage in usual.stages if stage.move.group == "workers"]
     if len(lines) < 2:
         return usual
@@ -124,7 +130,7 @@ def _careful(
     while (above := knowledge.next_line("kubernetes", line)) is not None and above < lines[0]:
         line = above
         try:
-            way = _climbed(begin, end, kept, frozen, stones, knowledge, found, "", {"workers": line})
+            way = _climbed(begin, end, kept, frozen, stones, knowledge, found, "", {"workers": line}, late)
         except RefusedError:
             continue
         if way.drains == usual.drains:

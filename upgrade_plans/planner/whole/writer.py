@@ -14,7 +14,7 @@ from upgrade_plans.planner.climb import Stage
 from upgrade_plans.planner.detect import Detection, Look
 from upgrade_plans.planner.stack import shown
 from upgrade_plans.planner.whole import catalogue
-from upgrade_plans.planner.whole.catalogue import Chore, On, Place, Procedure, Template
+from upgrade_plans.planner.whole.catalogue import Chore, On, Place, Template
 from upgrade_plans.planner.whole.order import COMPONENTS, Order
 from upgrade_plans.planner.whole.scribe import Scribe
 from upgrade_plans.planner.whole.settings import Crossing, Ledger, matches
@@ -113,7 +113,7 @@ class Writer:
 
     def _stage(self, stage: Stage) -> None:
         move, name = stage.move, _phase(stage)
-        procedure = self._procedure(stage)
+        procedure = self.tables.of(stage.move)
         ids = self._before(stage, name, at_start=False)
         changes = {When.BEFORE: ids, When.WITH: self._with(stage, name)}
         site = Site(name, move.group, move.old, move.new, changes)
@@ -158,12 +158,6 @@ class Writer:
             crossing = Crossing(phase, component, stage.move.old, stage.move.new, self.scribe.world.store)
             ids += self.ledger.write(crossing, When.WITH, [row for row in self.rows if matches(row, crossing)])
         return tuple(ids)
-
-    def _procedure(self, stage: Stage) -> Procedure:
-        move = stage.move
-        return next(
-            one for one in self.tables.procedures if one.group == move.group and move.old in one.from_ and move.new in one.to
-        )
 
     # Chores.
 
