@@ -102,7 +102,15 @@ def fetch(pins: Iterable[SourcePin], cache: Cache, net: Network, progress: Progr
     (the mirror does not answer), BUILD_STORAGE; SOURCE_GONE, naming all that is missing, when the network is off.
     """
     lost = fetch_all(pins, cache, net, progress)
-    if serious := [error for error in lost.values() if error.code is not ExitCode.SOURCE_GONE]:
+    serious = sorted((error for error in lost.values() if error.code is not ExitCode.SOURCE_GONE), key=lambda error: error.code)
+    briefs = dict.fromkeys(error.brief for error in serious)
+    if len(briefs) > 1:
+        first = serious[0]
+        raise KubedebError(
+            f"{len(serious)} sources cannot be taken", details="\n".join([*briefs, first.details]), hint=first.hint,
+            code=first.code,
+        )  # fmt: skip
+    if serious:
         raise serious[0]
     return lost
 

@@ -159,6 +159,17 @@ def test_a_server_that_only_fails_is_named(upstream: Upstream, tmp_path: Path) -
     assert raised.value.details == f"{upstream.url}{PATH}: HTTP status 500, 3 times"
 
 
+def test_all_that_cannot_be_taken_is_named_other_bytes_first(upstream: Upstream, tmp_path: Path) -> None:
+    changed = pin(upstream, "/z-changed.tar.gz", Checksum.sha256("0" * 64))
+    upstream.add("/z-changed.tar.gz", b"other")
+    upstream.behave(PATH, Behaviour(statuses=(500,) * 10))
+    with pytest.raises(KubedebError) as raised:
+        bring(Cache(tmp_path), pin(upstream), changed)
+    assert raised.value.code is ExitCode.SOURCE_MISMATCH
+    assert raised.value.brief == "2 sources cannot be taken"
+    assert raised.value.details.splitlines()[:2] == [f"{changed} is not the pinned file", f"cannot fetch {upstream.url}{PATH}"]
+
+
 def test_a_mirror_is_asked_first_and_upstream_when_it_is_gone(upstream: Upstream, tmp_path: Path) -> None:
     upstream.add("/mirror/etcd-v3.5.17-linux-amd64.tar.gz", DATA)
     official = "https://releases.invalid/v3.5.17"
