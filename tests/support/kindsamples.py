@@ -7,6 +7,7 @@ import io
 import re
 import shutil
 import subprocess
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -59,6 +60,24 @@ def sources() -> dict[str, bytes]:
         WHEEL: wheel(),
         "hello-go-1.10.tar.gz": tarball("hello-go-1.10", go_tree()),
     }
+
+
+def go_archive(file: Path) -> Path:
+    """Pack what compiling needs of the machine's Go as upstream packs its releases, and return the file."""
+
+    def wanted(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+        left_out = member.name == "go/src/cmd" or member.name.endswith(("/testdata", "_test.go"))
+        return None if left_out else member
+
+    found = subprocess.run(["go", "env", "GOROOT", "GOTOOLDIR"], check=True, capture_output=True, text=True).stdout.split()
+    root, tools = map(Path, found)
+    names = ["VERSION", "bin/go", "src", "pkg/include"]
+    names += [str((tools / tool).relative_to(root)) for tool in ("asm", "buildid", "compile", "link")]
+    # Debian's Go is links to two folders.
+    with tarfile.open(file, "w:gz", compresslevel=1, dereference=True) as tar:
+        for name in names:
+            tar.add(root / name, f"go/{name}", filter=wanted)
+    return file
 
 
 def debian_source(folder: Path) -> list[Path]:

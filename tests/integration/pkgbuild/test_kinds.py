@@ -39,6 +39,7 @@ hello-daemon (1.0-1~deb12u1) bookworm; urgency=medium
  -- kubedeb maintainers <kubedeb@localhost>  Mon, 23 Nov 2026 12:00:00 +0000
 """
 ABOVE = 'printf %s "$1" | cat - debian/changelog >new; mv new debian/changelog'
+URL = "http://upstream.invalid/go.tar.gz"
 Make = Callable[..., tuple[BuiltPackage, ...]]
 
 
@@ -108,6 +109,30 @@ def blocks_of(deb: Path, tmp_path: Path) -> int:
 
 def test_another_architecture_needs_no_emulation(made: Make) -> None:
     assert [package.architecture for package in made("hello-archive", Architecture.ARM64)] == ["arm64"]
+
+
+def test_a_toolchain_may_be_an_archive(store: Path, tmp_path: Path) -> None:
+    """Go as upstream packs it, pinned among the sources: no package of the root compiles."""
+    folder = kindsamples.lay_out(tmp_path / "recipes", "hello-module")
+    pinned = kindsamples.digest(kindsamples.go_archive(folder / "sources/go.tar.gz"))
+    source = f"        - {{kind: archive, name: go, url: {URL}, sha256: {pinned}}}\n"
+    for path, old, new in (
+        ("recipe.yaml", "build_depends: [golang-1.19-go]\n", ""),
+        ("recipe.yaml", "toolchain: golang-1.19-go", "toolchain: go"),
+        ("recipe.yaml", "      amd64:\n", f"      amd64:\n{source}"),
+        ("debian/control.j2", ", golang-1.19-go", ""),
+    ):
+        file = folder / "hello-module" / path
+        assert old in file.read_text()
+        file.write_text(file.read_text().replace(old, new))
+    where = ["--recipes", str(folder)]
+    assert run(["recipe", "fetch", "hello-module", *where, "--from", str(folder / "sources")]) == ExitCode.DONE
+    options = [*where, "--no-lintian", "--no-root-tests", "-o", str(tmp_path / "out")]
+    assert run(["build", "hello-module@1.10", *options]) == ExitCode.DONE
+    assert "/build/hello-module-1.10/.kubedeb/toolchain/bin/go build" in next((store / "logs").iterdir()).read_text()
+    stated = next((tmp_path / "out").glob("*.intoto.jsonl")).read_text()
+    assert pinned in stated
+    assert "golang" not in stated
 
 
 def test_a_debian_source_is_what_dpkg_makes_of_it(made: Make, image: str, tmp_path: Path) -> None:
