@@ -151,11 +151,19 @@ def validate(document: Document, model: type[M], *, code: ExitCode) -> M:
         raise _refused(document, error, model, {}, code) from None
 
 
+class MisfitError(ValueError):
+    """What is wrong with a file although its every key is right by itself; `where` is the key that people should look at."""
+
+    def __init__(self, text: str, *where: str | int) -> None:
+        super().__init__(text)
+        self.where = where
+
+
 class Form(Generic[T]):
     """The form of a file that is read into a dataclass, whose own module then need not load pydantic.
 
-    `names` are what the annotations of it, and of the dataclasses within, are made of. `refuse` raises `ValueError` with what
-    is wrong with all of it together.
+    `names` are what the annotations of it, and of the dataclasses within, are made of. `refuse` raises `MisfitError` with
+    what is wrong with all of it together.
     """
 
     def __init__(self, kind: type[T], names: Mapping[str, Any], refuse: Callable[[T], None]) -> None:

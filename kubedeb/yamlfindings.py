@@ -35,8 +35,9 @@ def finding(document: Document, kind: type, names: Mapping[str, Any], item: Erro
     """
     keys = document_keys(document, item["loc"])
     where = [part for part in item["loc"] if part in keys]
+    where += getattr(item.get("ctx", {}).get("error"), "where", ())
     said = SAID.get(item["type"]) or item["msg"].removeprefix("Value error, ")
-    if not item["loc"] and (named := _named(document, said)):
+    if not where and not item["loc"] and (named := _named(document, said)):
         line = document.line_of(named)
         return line, f"{document.path}:{line}: {said}"
     line = document.line_of(where)

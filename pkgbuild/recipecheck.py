@@ -4,53 +4,59 @@ from __future__ import annotations
 
 import re
 
-from pkgbuild.recipe import BUILD_ARCHITECTURE, Architecture, Go, Kind, Recipe, Row
+from kubedeb.yamlfile import MisfitError
+from pkgbuild.recipe import BUILD_ARCHITECTURE, Go, Kind, Recipe, Row
 
 
 def refuse(recipe: Recipe) -> None:
-    """Raise `ValueError` with what is wrong with a recipe whose every key is right by itself."""
+    """Raise `MisfitError` with what is wrong with a recipe whose every key is right by itself."""
     known: set[str] = set()
-    for row in recipe.versions:
+    for place, row in enumerate(recipe.versions):
         if row.version in known:
-            raise ValueError(f"version {row.version} is listed twice")
+            raise MisfitError(f"version {row.version} is listed twice", "versions", place, "version")
         known.add(row.version)
-        for architecture, sources in row.sources.items():
-            _check_sources(recipe, row, architecture, [source.name for source in sources])
-        if unknown := set(row.without) - {package.name for package in recipe.packages}:
-            raise ValueError(f"version {row.version} is without {', '.join(sorted(unknown))}, which the recipe does not have")
-        if not recipe.packages_of(row):
-            raise ValueError(f"version {row.version} is without every package")
-        _check_parts(recipe, row)
+        _refuse_row(recipe, row, "versions", place)
     if wrong := wrong_for_kind(recipe):
-        raise ValueError(wrong)
-    names = [package.name for package in recipe.packages]
-    if len(set(names)) < len(names):
-        raise ValueError("a package is listed twice")
-    for package in recipe.packages:
+        raise MisfitError(wrong, "kind")
+    names: set[str] = set()
+    for place, package in enumerate(recipe.packages):
+        if package.name in names:
+            raise MisfitError(f"package {package.name} is listed twice", "packages", place, "name")
+        names.add(package.name)
         if unlisted := set(package.conffiles) - set(package.contents):
-            raise ValueError(f"conffiles of {package.name} that are not in its contents: {', '.join(sorted(unlisted))}")
+            text = f"conffiles of {package.name} that are not in its contents: {', '.join(sorted(unlisted))}"
+            raise MisfitError(text, "packages", place, "conffiles")
 
 
-def _check_parts(recipe: Recipe, row: Row) -> None:
+def _refuse_row(recipe: Recipe, row: Row, *here: str | int) -> None:
+    for architecture, sources in row.sources.items():
+        if wrong := _wrong_sources(recipe, row, [source.name for source in sources]):
+            raise MisfitError(f"version {row.version}, {architecture}: {wrong}", *here, "sources", architecture.value)
+    if unknown := set(row.without) - {package.name for package in recipe.packages}:
+        text = f"version {row.version} is without {', '.join(sorted(unknown))}, which the recipe does not have"
+        raise MisfitError(text, *here, "without")
+    if not recipe.packages_of(row):
+        raise MisfitError(f"version {row.version} is without every package", *here, "without")
+    if unknown := _unknown_parts(recipe, row):
+        text = f"version {row.version} has parts that are neither a source nor a package: {', '.join(sorted(unknown))}"
+        raise MisfitError(text, *here, "parts")
+
+
+def _unknown_parts(recipe: Recipe, row: Row) -> set[str]:
     named = {source.name for sources in row.sources.values() for source in sources}
-    if unknown := set(row.parts) - named - {package.name for package in recipe.packages_of(row)}:
-        raise ValueError(
-            f"version {row.version} has parts that are neither a source nor a package: {', '.join(sorted(unknown))}"
-        )
+    return set(row.parts) - named - {package.name for package in recipe.packages_of(row)}
 
 
-def _check_sources(recipe: Recipe, row: Row, architecture: Architecture, given: list[str]) -> None:
+def _wrong_sources(recipe: Recipe, row: Row, given: list[str]) -> str:
     if len(set(given)) < len(given):
-        raise ValueError(f"version {row.version}, {architecture}: a source is listed twice")
+        return "a source is listed twice"
     given_away = [recipe.copyright] if recipe.copyright else []
     wanted = [*given_away, *(path for package in recipe.packages_of(row) for path in package.copies.values())]
     for path in wanted:
         source = path.partition("/")[0]
         if source not in given:
-            raise ValueError(
-                f"version {row.version}, {architecture}: {path} is from source {source!r}, "
-                f"but its sources are {', '.join(given) or 'none'}"
-            )
+            return f"{path} is from source {source!r}, but its sources are {', '.join(given) or 'none'}"
+    return ""
 
 
 def wrong_for_kind(recipe: Recipe) -> str:

@@ -23,8 +23,14 @@ BAD = {
     "unquoted version": (GOOD.replace('version: "1.10"', "version: 1.10"), ":16: versions.0.version: other YAML readers"),
     "unquoted source version": (GOOD.replace('"1.10-3"', "1.10"), ":25: versions.0.sources.amd64.0.version: other"),
     "no version": (GOOD[: GOOD.index("versions:")] + "versions: []\n", ":15: versions: at least one is needed"),
-    "version twice": (GOOD + GOOD[GOOD.index("  - version:") :], "version 1.10 is listed twice"),
-    "source that is not there": (GOOD.replace("hello-source/usr/bin", "other/usr/bin"), "is from source 'other', but"),
+    "version twice": (
+        GOOD + GOOD[GOOD.index("  - version:") :],
+        f":{len(GOOD.splitlines()) + 1}: versions.1.version: version 1.10 is listed twice",
+    ),
+    "source that is not there": (
+        GOOD.replace("hello-source/usr/bin", "other/usr/bin"),
+        ":21: versions.0.sources.amd64: version 1.10, amd64: other/usr/bin/hello is from source 'other', but",
+    ),
     "path out": (GOOD.replace("/usr/bin/hello:", "/usr/../hello:"), ":11: packages.0.copies"),
     "architecture": (GOOD.replace("amd64:", "i386:"), ":21: versions.0.sources"),
     "kind": (GOOD.replace("kind: prebuilt", "kind: cargo"), ":6: kind: Input should be 'prebuilt'"),
@@ -38,7 +44,15 @@ BAD = {
         GOOD.replace("- kind: deb\n          suite", "- suite"), ":22: 'versions.0.sources.amd64.0.kind' is missing",
     ),
     "revision": (GOOD.replace("revision: 1", "revision: 0"), ":17: versions.0.revision"),
-    "conffile nobody declares": (GOOD.replace("    says:", "    conffiles: [/etc/x]\n    says:"), "conffiles of hello that"),
+    "conffile nobody declares": (
+        GOOD.replace("    says:", "    conffiles: [/etc/x]\n    says:"), ":12: packages.0.conffiles: conffiles of hello that",
+    ),
+    "package twice": (
+        GOOD.replace("versions:", "  - name: hello\nversions:"), ":15: packages.1.name: package hello is listed twice",
+    ),
+    "what its kind forbids": (
+        GOOD.replace("kind: prebuilt", "kind: go"), ":6: kind: the key go is for kind go, and needed there",
+    ),
     "no YAML": ("name: [\n", ":2: not valid YAML"),
 }  # fmt: skip
 
