@@ -257,10 +257,11 @@ def of_somebody(user: str, home: Path, program: str) -> str:
     """Return what a program of ours prints as that user, given a folder of the user's."""
     for name in ("kubedeb", "pkgbuild"):
         shutil.copytree(TOP / name, home / "code" / name)
+    copy_libraries(home / "libraries")
     (home / "store").mkdir()
     run_process(["chown", "--recursive", f"{user}:", home], code=ExitCode.BUG)
     home.chmod(0o755)
-    environment = [f"HOME={home}", f"PATH={PATH}", f"PYTHONPATH={home}/code"]
+    environment = [f"HOME={home}", f"PATH={PATH}", f"PYTHONPATH={home}/code:{home}/libraries"]
     argv = [*_as(user), "env", *environment, _python(user), "-c", program, home / "store"]
     return run_process(argv, code=ExitCode.BUG, cwd=home, timeout=120).text
 
