@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
 
-from kubedeb.errors import ExitCode
+from kubedeb.errors import ExitCode, storage_errors
 from kubedeb.process import ProcessError, run
 from kubedeb.records import frozen
 from kubedeb.yamlfile import StrictModel, load_model
@@ -88,4 +89,10 @@ def ask(packages: Sequence[Path], started: Callable[[int], object] | None = None
 
 def _answer(packages: Sequence[Path], started: Callable[[int], object] | None, *options: str) -> str:
     command = ["lintian", "--no-cfg", "--no-user-dirs", "--show-overrides", "--fail-on", "none", *options]
-    return run([*command, *packages], code=ExitCode.LINT, hint=HINT, timeout=TIMEOUT, started=started).text
+    # lintian 2.116 leaves two files of its index behind for each package, and its laboratory when it is ended.
+    with storage_errors(tempfile.gettempdir(), ExitCode.BUILD_STORAGE):
+        own = tempfile.TemporaryDirectory(prefix="kubedeb-lintian-", ignore_cleanup_errors=True)
+    with own as folder:
+        return run(
+            [*command, *packages], code=ExitCode.LINT, hint=HINT, timeout=TIMEOUT, started=started, env={"TMPDIR": folder}
+        ).text

@@ -81,3 +81,19 @@ def test_the_shipped_recipes_say_why() -> None:
     files = sorted((TOP / "recipes").glob("*/debian/*.lintian-overrides*"))
     assert files
     assert {file.name: uncommented(file.read_text()) for file in files} == {file.name: [] for file in files}
+
+
+def test_what_lintian_leaves_behind_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    places: list[Path] = []
+
+    def leaves(argv: tuple[str, ...], *, env: dict[str, str] | None = None, **_: object) -> Result:
+        if env:
+            places.append(Path(env["TMPDIR"]))
+            (places[-1] / "mldbm-elf-x").write_text("x")
+        return Result(argv, 0, b"2.116.3\n" if "--print-version" in argv else b"", b"", 0)
+
+    monkeypatch.setattr("pkgbuild.lintian.run", leaves)
+    ask([Path("hello.deb")])
+    assert [place.parent for place in places] == [tmp_path]
+    assert list(tmp_path.iterdir()) == []
