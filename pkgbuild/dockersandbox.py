@@ -149,7 +149,7 @@ class DockerSandbox:
                 blocks, _ = self._container.get_archive(path)
             except docker.errors.NotFound as error:
                 raise KubedebError(f"the build made no {path}", code=ExitCode.BUILD) from error
-            with tarfile.open(fileobj=io.BufferedReader(_Blocks(blocks), CHUNK), mode="r|") as tar:
+            with tarfile.open(fileobj=io.BufferedReader(_Blocks(blocks), CHUNK), mode="r|", bufsize=CHUNK) as tar:
                 member = tar.next()
                 content = tar.extractfile(member) if member is not None else None
                 if content is None:

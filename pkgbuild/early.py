@@ -1,7 +1,8 @@
 """Packages are read while dpkg-buildpackage still writes down how it made them: both take half a second, and there are cores.
 
-dpkg-buildpackage's own hook says which packages are there, as lines of its output. What goes wrong here is of no account:
-what was not copied by then is copied once the build has ended, and each digest must be what the .changes file lists.
+dpkg-buildpackage's own hooks say which packages, then which .buildinfo file are there, as lines of its output. What goes wrong
+here is of no account: what was not copied by then is copied once the build has ended, and each digest must be what the .changes
+file lists.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ from pkgbuild.sandbox import Sandbox
 
 MADE = "kubedeb: made "
 ALL_MADE = "kubedeb: packages are made"
-HOOK = f"--hook-buildinfo=sed 's/^/{MADE}/' debian/files; echo {ALL_MADE}"
-"""debian/files is where debhelper lists what it made, one line each: file, section, priority (dpkg-genchanges reads it too)."""
+TELLING = f"sed 's/^/{MADE}/' debian/files; echo {ALL_MADE}"
+HOOKS = (f"--hook-buildinfo={TELLING}", f"--hook-changes={TELLING}")
+"""debian/files is where debhelper, then dpkg-genbuildinfo list what they made, one line each: file, section, priority."""
+TAKEN = (".deb", ".buildinfo")
 LONGEST = 4096
 """Bytes of a line that may be one of the hook's; of a longer one the rest is looked at."""
 
@@ -32,7 +35,8 @@ class Early:
         self._sandbox, self._folder, self._read = sandbox, folder, read
         # One reader: two would hold twice the memory.
         self._copier, self._reader = ThreadPoolExecutor(1, "copy early"), ThreadPoolExecutor(1, "read early")
-        self._copying: Future[list[str]] | None = None
+        self._asked: set[str] = set()
+        self._copying: list[Future[list[str]]] = []
         self._reading: list[Future[tuple[str, str] | None]] = []
 
     def hearing(self, log: IO[bytes]) -> IO[bytes]:
@@ -40,11 +44,11 @@ class Early:
         return cast("IO[bytes]", _Heard(log, self._begin))
 
     def copied(self) -> frozenset[str]:
-        """Wait for the copying, and return the names of the packages that lie in the folder; the sandbox is not used again."""
-        return frozenset(self._copying.result() if self._copying else ())
+        """Wait for the copying, and return the names of what lies in the folder; the sandbox is not used again."""
+        return frozenset(name for copying in self._copying for name in copying.result())
 
     def sha256(self) -> dict[str, str]:
-        """Wait for the reading, and return the sha256 of what could be read, by name."""
+        """Wait for the reading, and return the sha256 of the packages that could be read, by name."""
         self.copied()
         return dict(found for reading in self._reading if (found := reading.result()))
 
@@ -54,9 +58,10 @@ class Early:
         self._reader.shutdown()
 
     def _begin(self, names: list[str]) -> None:
-        if self._copying is None:
-            packages = [name for name in names if name.endswith(".deb") and "/" not in name]
-            self._copying = self._copier.submit(self._copy, packages)
+        new = [name for name in names if name.endswith(TAKEN) and "/" not in name and name not in self._asked]
+        if new:
+            self._asked.update(new)
+            self._copying.append(self._copier.submit(self._copy, new))
 
     def _copy(self, names: list[str]) -> list[str]:
         copied = []
@@ -65,7 +70,8 @@ class Early:
                 if not self._sandbox.peek(f"{self._sandbox.surroundings.build_root}/{name}", self._folder / name):
                     break
                 copied.append(name)
-                self._reading.append(self._reader.submit(self._read_one, name))
+                if name.endswith(".deb"):
+                    self._reading.append(self._reader.submit(self._read_one, name))
         return copied
 
     def _read_one(self, name: str) -> tuple[str, str] | None:
@@ -100,6 +106,7 @@ class _Heard:
                 self._names += line.removeprefix(MADE.encode()).decode(errors="replace").split()[:1]
             elif line == ALL_MADE.encode():
                 self._call(self._names)
+                self._names = []
         return self._log.write(data)
 
     def flush(self) -> None:

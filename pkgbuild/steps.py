@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from kubedeb.records import frozen
-from pkgbuild.early import HOOK
+from pkgbuild.early import HOOKS
 from pkgbuild.gomake import tree_folder
 from pkgbuild.layout import OVERLAY, folder_name
 from pkgbuild.recipe import BUILD_ARCHITECTURE, Kind
@@ -14,7 +14,7 @@ from pkgbuild.spec import BuildSpec
 
 # The base holds no compiler, which dpkg counts among what every build may rely on.
 BUILD_COMMAND = (
-    "dpkg-buildpackage", "--build=binary", "--unsigned-source", "--unsigned-changes", "--ignore-builtin-builddeps", HOOK,
+    "dpkg-buildpackage", "--build=binary", "--unsigned-source", "--unsigned-changes", "--ignore-builtin-builddeps", *HOOKS,
 )  # fmt: skip
 SPLICE = f"cat {OUR_CHANGELOG} debian/changelog >.kubedeb/whole && cat .kubedeb/whole >debian/changelog && rm -r .kubedeb"
 OWN_PATH = f'PATH="$PWD/{COMPRESSOR.rpartition("/")[0]}:$PATH" exec "$@"'

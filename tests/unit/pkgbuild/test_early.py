@@ -58,6 +58,15 @@ def test_packages_are_copied_and_read_when_the_hook_says_so(tmp_path: Path) -> N
     assert [path.name for path in tmp_path.iterdir()] == ["x_1_amd64.deb"]
 
 
+def test_what_is_told_of_later_is_copied_too(tmp_path: Path) -> None:
+    files = {"/build/x_1_amd64.deb": DEB, "/build/x_1_amd64.buildinfo": b"Format: 1.0\n"}
+    later = LISTED + b"kubedeb: made x_1_amd64.buildinfo net optional\n" + ALL
+    known, built, _ = heard(tmp_path, files, LISTED + ALL, later, later)
+    assert known.copied() == {"x_1_amd64.deb", "x_1_amd64.buildinfo"}
+    assert built.asked == ["/build/x_1_amd64.deb", "/build/x_1_amd64.buildinfo"]
+    assert known.sha256().keys() == {"x_1_amd64.deb"}
+
+
 @pytest.mark.parametrize("said", [LISTED, LISTED + ALL[:-2], LISTED + b"echo " + ALL, ALL])
 def test_without_the_lines_nothing_is_copied(said: bytes, tmp_path: Path) -> None:
     known, built, _ = heard(tmp_path, {"/build/x_1_amd64.deb": DEB}, said, b"!")

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import kindsamples
 from pkgbuild.compilecache import copy_cache, key
-from pkgbuild.early import HOOK
+from pkgbuild.early import HOOKS
 from pkgbuild.gomake import MAKEFILE, go_variables
 from pkgbuild.library import choose, find
 from pkgbuild.recipe import Architecture, Suite
 from pkgbuild.spec import BuildSpec, Expanded, expand
 from pkgbuild.steps import environment, steps
 
-BUILD = f"dpkg-buildpackage --build=binary --unsigned-source --unsigned-changes --ignore-builtin-builddeps {HOOK}"
+BUILD = f"dpkg-buildpackage --build=binary --unsigned-source --unsigned-changes --ignore-builtin-builddeps {' '.join(HOOKS)}"
 FRESH = f"{BUILD} --no-pre-clean"
 DSC = """\
 Format: 3.0 (quilt)
