@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
 CHUNK = 1024 * 1024
-POLL = 0.02
+POLL = 0.005
 HEADER = 8
 STDOUT, STDERR = 1, 2
 # The SDK reads an exec's stream beneath a buffer, which may have swallowed the beginning of it together with the response's
