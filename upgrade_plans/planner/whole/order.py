@@ -52,9 +52,11 @@ def find_order(found: Survey, request: Request, knowledge: Knowledge) -> Order:
     repair: tuple[Stage, ...] = ()
     if low != high:
         repair = _climbed(low, high, kept, frozenset(), stones, knowledge, found, "what is half done cannot be finished").stages
-    way = _climbed(high, goals, kept, frozen, stones, knowledge, found, "there is no legal order to the target")
-    if request.mode is Mode.CAREFUL:
-        way = _careful(high, goals, kept, frozen, stones, knowledge, found)
+    late = procedures().blocks if request.mode is Mode.CAREFUL else None
+    what = "there is no legal order to the target"
+    way = _climbed(high, goals, kept, frozen, stones, knowledge, found, what, no_return=late)
+    if late is not None:
+        way = _lowest(way, late, high, goals, kept, frozen, stones, knowledge, found)
     _passed((*repair, *way.stages), stones)
     return Order(repair, way, frozen)
 
@@ -113,29 +115,24 @@ def _climbed(
     return way
 
 
-def _careful(
-    begin: dict[str, Version], end: dict[str, Version], kept: dict[str, Version], frozen: frozenset[str],
-    stones: dict[tuple[str, tuple[int, int]], Version], knowledge: Knowledge, found: Survey,
+def _lowest(
+    way: Climb, late: NoReturn, begin: dict[str, Version], end: dict[str, Version], kept: dict[str, Version],
+    frozen: frozenset[str], stones: dict[tuple[str, tuple[int, int]], Version], knowledge: Knowledge, found: Survey,
 ) -> Climb:  # fmt: skip
-    """Let points of no return come late, and workers rest on the lowest minor that costs no further drain.
-
-    So API servers keep their way back the longest.
-    """
-    late = procedures().blocks
-    usual = _climbed(begin, end, kept, frozen, stones, knowledge, found, "", no_return=late)
-    lines = [stage.move.new.line for stage in usual.stages if stage.move.group == "workers"]
+    """Let workers rest on the lowest minor that costs no further drain: API servers keep their way back the longest."""
+    lines = [stage.move.new.line for stage in way.stages if stage.move.group == "workers"]
     if len(lines) < 2:
-        return usual
+        return way
     line = begin["workers"].line
     while (above := knowledge.next_line("kubernetes", line)) is not None and above < lines[0]:
         line = above
         try:
-            way = _climbed(begin, end, kept, frozen, stones, knowledge, found, "", {"workers": line}, late)
+            other = _climbed(begin, end, kept, frozen, stones, knowledge, found, "", {"workers": line}, late)
         except RefusedError:
             continue
-        if way.drains == usual.drains:
-            return way
-    return usual
+        if other.drains == way.drains:
+            return other
+    return way
 
 
 def _who(found: Survey, group: str) -> str:
