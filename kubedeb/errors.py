@@ -116,6 +116,11 @@ class KubedebError(Exception):
         self.hint = hint
         self.code = code
 
+    def with_hint(self, more: str) -> KubedebError:
+        """Return the same with something more to do next."""
+        hint = f"{self.hint}\n{more}" if self.hint else more
+        return KubedebError(self.brief, code=self.code, details=self.details, hint=hint)
+
     def render(self) -> str:
         """Return the message as printed on stderr: `error:`, the indented details, `hint:`."""
         lines = [f"error: {self.brief}"]

@@ -44,9 +44,7 @@ def finding(document: Document, kind: type, names: Mapping[str, Any], item: Erro
     place = f"{document.path}:{line}"
     if item["type"] in UNKNOWN_KEY:
         known = sorted(_known_at(kind, names, item["loc"][:-1]))
-        near = difflib.get_close_matches(str(item["loc"][-1]), known, n=1, cutoff=0.5)
-        advice = f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(known)}"
-        return line, f"{place}: unknown key {str(item['loc'][-1])!r}: {advice}"
+        return line, f"{place}: {_unknown('key ', str(item['loc'][-1]), known)}"
     if item["type"] == "union_tag_not_found":
         key = item["ctx"]["discriminator"].strip("'")
         return line, f"{place}: {'.'.join(str(part) for part in [*where, key])!r} is missing"
@@ -64,10 +62,20 @@ def _unknown_kind(document: Document, where: Sequence[str | int], item: ErrorDet
     """Return the finding about a value that is to tell members of a union apart, and is that of none."""
     given, key = item["ctx"]["tag"], item["ctx"]["discriminator"].strip("'")
     choices = re.findall(r"'([^']*)'", item["ctx"]["expected_tags"])
-    near = difflib.get_close_matches(given, choices, n=1, cutoff=0.5)
-    advice = f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(choices)}"
     line = document.line_of([*where, key])
-    return line, f"{document.path}:{line}: {'.'.join(str(part) for part in [*where, key])}: unknown {given!r}: {advice}"
+    return line, f"{document.path}:{line}: {'.'.join(str(part) for part in [*where, key])}: {_unknown('', given, choices)}"
+
+
+def _unknown(what: str, given: str, known: Sequence[str]) -> str:
+    """Return the sentence about a word that is none of those that may stand there."""
+    near = _near(given, known)
+    advice = f"did you mean {near!r}?" if near else f"known are: {', '.join(known)}"
+    return f"unknown {what}{given!r}: {advice}"
+
+
+def _near(given: str, known: Sequence[str]) -> str:
+    """Return which word was probably meant, empty when none is near."""
+    return next(iter(difflib.get_close_matches(given, known, n=1, cutoff=0.5)), "")
 
 
 def _named(document: Document, said: str) -> list[str]:
@@ -84,8 +92,8 @@ def _near_choice(item: ErrorDetails) -> str:
     if item["type"] not in ("enum", "literal_error"):
         return ""
     choices = re.findall(r"'([^']*)'", str(item.get("ctx", {}).get("expected", "")))
-    near = difflib.get_close_matches(str(item["input"]), choices, n=1, cutoff=0.5)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    near = _near(str(item["input"]), choices)
+    return f"; did you mean {near!r}?" if near else ""
 
 
 def document_keys(document: Document, where: Sequence[str | int]) -> set[str | int]:

@@ -17,7 +17,7 @@ from kubedeb.files import sha256_of
 from kubedeb.parallel import begun
 from kubedeb.records import frozen
 from pkgbuild.attest import attest
-from pkgbuild.buildinfo import listed as listed_in
+from pkgbuild.buildinfo import listed
 from pkgbuild.cache import Cache
 from pkgbuild.compilecache import compile_cache
 from pkgbuild.conditions import NO_CONDITIONS, Conditions
@@ -121,15 +121,15 @@ def make(
             copied = put_tree(expanded, files, sandbox)
             for step in steps(spec, files.dsc):
                 _run(spec, step, sandbox, known.hearing(log), shop, variables)
-            changes, listed = _take(spec, sandbox, folder, known.copied())
+            changes, taken = _take(spec, sandbox, folder, known.copied())
             said = _says(spec, sandbox, log)
             if not shop.conditions.shell:
                 opened.close()  # takes its time, as reading the packages does, and nobody will look into it
-            packages = tuple(_packages(folder, changes, listed, known.sha256()))
+            packages = tuple(_packages(folder, changes, taken, known.sha256()))
             contents = [read(folder / package.file).contents for package in packages]
             found = [*said, *(f"{finding.package}: {finding.text}" for finding in inspect(spec, contents, copied))]
             _refuse(spec, found, shop.store.log(spec))
-    return packages, changes, next(name for name in listed if name.endswith(".buildinfo"))
+    return packages, changes, next(name for name in taken if name.endswith(".buildinfo"))
 
 
 def _refuse(spec: BuildSpec, findings: Sequence[str], log: Path) -> None:
@@ -152,7 +152,7 @@ def _looked_into(spec: BuildSpec, sandbox: Sandbox, shop: Workshop) -> Iterator[
         if shop.conditions.shell:
             enter(spec, sandbox, error)
             raise
-        raise _more(error, f"To look inside:\n{shop.conditions.look_inside(spec)}") from error
+        raise error.with_hint(f"To look inside:\n{shop.conditions.look_inside(spec)}") from error
 
 
 @contextmanager
@@ -163,13 +163,7 @@ def _log_told(log: Path) -> Iterator[None]:
     except KubedebError as error:
         if error.code not in (ExitCode.BUILD_STORAGE, ExitCode.LINT) or str(log) in error.hint or not log.exists():
             raise
-        raise _more(error, f"The whole log: {log}") from error
-
-
-def _more(error: KubedebError, line: str) -> KubedebError:
-    return KubedebError(
-        error.brief, details=error.details, hint=f"{error.hint}\n{line}" if error.hint else line, code=error.code
-    )
+        raise error.with_hint(f"The whole log: {log}") from error
 
 
 def enter(spec: BuildSpec, sandbox: Sandbox, error: KubedebError) -> None:
@@ -277,7 +271,7 @@ def _take(spec: BuildSpec, sandbox: Sandbox, folder: Path, copied: Collection[st
     below = sandbox.surroundings.build_root
     changes = f"{spec.recipe}_{spec.package_version}_{spec.architecture}.changes"
     sandbox.get(f"{below}/{changes}", folder / changes)
-    files = listed_in((folder / changes).read_bytes())
+    files = listed((folder / changes).read_bytes())
     for name in files:
         if name not in copied:
             sandbox.get(f"{below}/{name}", folder / name)

@@ -132,10 +132,7 @@ def fetch_all(pins: Iterable[SourcePin], cache: Cache, net: Network, progress: P
 
 def _logged_in(log: RequestLog, error: KubedebError) -> KubedebError:
     """Return the error with where every request is written down, if one was made."""
-    if not log.path.exists():
-        return error
-    hint = "\n".join(part for part in (error.hint, f"What was asked and what came: {log.path}") if part)
-    return KubedebError(error.brief, details=error.details, hint=hint, code=error.code)
+    return error.with_hint(f"What was asked and what came: {log.path}") if log.path.exists() else error
 
 
 def _place(pin: SourcePin) -> tuple[str, str, str, str]:

@@ -50,7 +50,7 @@ def check(pin: SourcePin, file: Path, cache: Cache, bring: Callable[[], bytes] |
         again = (
             f"The signature in the cache may be the wrong one; without it, upstream is asked:\nrm {cache.folder / place(pin)}"
         )
-        raise KubedebError(error.brief, details=error.details, hint=f"{error.hint}\n{again}", code=error.code) from error
+        raise error.with_hint(again) from error
     if not kept:
         keep(pin, signature, cache)
     with storage_errors(f"the source cache {cache.folder}", ExitCode.BUILD_STORAGE):
